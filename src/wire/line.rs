@@ -1,0 +1,293 @@
+//! `LineBuffer`: the bytes of a stream → bounded lines. It knows line endings and the bound,
+//! nothing of what a line means. Each session (and each client) owns one.
+
+use memchr::memchr;
+
+/// One thing that was found in the stream.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// A line, without its LF and without one CR before it.
+    Line(&'a [u8]),
+    /// A line that passed the bound. Said once, as soon as it is known; the rest of the
+    /// line is skipped without being kept.
+    TooLong,
+}
+
+/// Finds lines in a stream that arrives in any pieces. What it keeps between two calls is the
+/// unfinished line, or whatever was handed to [`LineBuffer::keep`].
+#[derive(Debug, Default)]
+pub struct LineBuffer {
+    kept: Vec<u8>,
+    /// Where the first line not yet given out starts in `kept`.
+    start: usize,
+    /// Up to where `kept` is known to hold no LF (never less than `start`).
+    scanned: usize,
+    /// Inside a line that was too long, up to its LF.
+    skipping: bool,
+}
+
+impl LineBuffer {
+    /// The next line of what is kept followed by `input`, which is advanced past what was used.
+    /// `None` when there is no further whole line: all of `input` has then been taken in.
+    /// Lines hold at most `line_bytes_max` bytes without their ending.
+    pub fn next<'a, 'i: 'a>(
+        &'a mut self,
+        input: &mut &'i [u8],
+        line_bytes_max: usize,
+    ) -> Option<Piece<'a>> {
+        if self.skipping && !self.skip(input) {
+            return None;
+        }
+        if self.start == self.kept.len() {
+            self.clear();
+            return self.next_of_input(input, line_bytes_max);
+        }
+        if let Some(length) = memchr(b'\n', &self.kept[self.scanned..]) {
+            let (start, end) = (self.start, self.scanned + length);
+            self.start = end + 1;
+            self.scanned = self.start;
+            return Some(finish(&self.kept[start..end], line_bytes_max));
+        }
+        self.scanned = self.kept.len();
+        self.join_input(input, line_bytes_max)
+    }
+
+    /// Keeps `input` unread, behind what is kept already, for later calls of [`LineBuffer::next`].
+    pub fn keep(&mut self, input: &[u8]) {
+        self.kept.extend_from_slice(input);
+    }
+
+    /// Whether [`LineBuffer::next`] with this `input` would give out a line.
+    pub fn has_line(&self, input: &[u8], line_bytes_max: usize) -> bool {
+        let kept = &self.kept[self.start..];
+        let mut rest = [kept, input];
+        if self.skipping {
+            match memchr(b'\n', kept) {
+                Some(end) => rest[0] = &kept[end + 1..],
+                None => match memchr(b'\n', input) {
+                    Some(end) => rest = [&[], &input[end + 1..]],
+                    None => return false,
+                },
+            }
+        }
+        rest.iter().any(|part| memchr(b'\n', part).is_some())
+            || too_long(
+                rest[0].len() + rest[1].len(),
+                rest[1].last().or(rest[0].last()),
+                line_bytes_max,
+            )
+    }
+
+    /// The unfinished line at the end of the stream, if there is one.
+    pub fn finish(&mut self, line_bytes_max: usize) -> Option<Piece<'_>> {
+        if self.skipping || self.start == self.kept.len() {
+            self.clear();
+            return None;
+        }
+        let start = self.start;
+        self.start = self.kept.len();
+        self.scanned = self.start;
+        Some(finish(&self.kept[start..], line_bytes_max))
+    }
+
+    /// Bytes kept and not yet given out.
+    pub fn kept_bytes(&self) -> usize {
+        self.kept.len() - self.start
+    }
+
+    /// Takes the memory out of an empty buffer, so that an idle connection holds none.
+    /// `None` while something is kept.
+    pub fn take_spare(&mut self) -> Option<Vec<u8>> {
+        if self.start < self.kept.len() || self.kept.capacity() == 0 {
+            return None;
+        }
+        self.clear();
+        Some(std::mem::take(&mut self.kept))
+    }
+
+    /// Gives an empty buffer memory to keep things in. Does nothing when it has some.
+    pub fn give_spare(&mut self, mut spare: Vec<u8>) {
+        if self.kept.capacity() == 0 {
+            spare.clear();
+            self.kept = spare;
+        }
+    }
+
+    /// Whether it would have to allocate in order to keep anything.
+    pub fn wants_spare(&self) -> bool {
+        self.kept.capacity() == 0
+    }
+
+    fn clear(&mut self) {
+        self.kept.clear();
+        self.start = 0;
+        self.scanned = 0;
+    }
+
+    /// Drops bytes up to and with the next LF; whether it was found.
+    fn skip(&mut self, input: &mut &[u8]) -> bool {
+        if let Some(end) = memchr(b'\n', &self.kept[self.start..]) {
+            self.start += end + 1;
+            self.scanned = self.start;
+            self.skipping = false;
+            return true;
+        }
+        self.clear();
+        match memchr(b'\n', input) {
+            Some(end) => {
+                *input = &input[end + 1..];
+                self.skipping = false;
+                true
+            }
+            None => {
+                *input = &[];
+                false
+            }
+        }
+    }
+
+    /// Nothing is kept: the line is given out of `input` itself, without a copy.
+    fn next_of_input<'a>(
+        &mut self,
+        input: &mut &'a [u8],
+        line_bytes_max: usize,
+    ) -> Option<Piece<'a>> {
+        let all = *input;
+        if let Some(end) = memchr(b'\n', all) {
+            *input = &all[end + 1..];
+            return Some(finish(&all[..end], line_bytes_max));
+        }
+        *input = &[];
+        if too_long(all.len(), all.last(), line_bytes_max) {
+            self.skipping = true;
+            return Some(Piece::TooLong);
+        }
+        self.kept.extend_from_slice(all);
+        self.scanned = self.kept.len();
+        None
+    }
+
+    /// An unfinished line is kept: completes it from `input`.
+    fn join_input<'a, 'i: 'a>(
+        &'a mut self,
+        input: &mut &'i [u8],
+        line_bytes_max: usize,
+    ) -> Option<Piece<'a>> {
+        let all = *input;
+        let end = memchr(b'\n', all);
+        let part = &all[..end.unwrap_or(all.len())];
+        *input = end.map_or(&[], |end| &all[end + 1..]);
+        let length = self.kept_bytes() + part.len();
+        if too_long(length, part.last().or(self.kept.last()), line_bytes_max) {
+            self.clear();
+            self.skipping = end.is_none();
+            return Some(Piece::TooLong);
+        }
+        let start = self.start;
+        self.kept.extend_from_slice(part);
+        self.scanned = self.kept.len();
+        end?;
+        self.start = self.kept.len();
+        Some(finish(&self.kept[start..], line_bytes_max))
+    }
+}
+
+/// Whether `length` bytes, the last of which may be a CR that belongs to the ending, pass the bound.
+fn too_long(length: usize, last: Option<&u8>, line_bytes_max: usize) -> bool {
+    length - usize::from(length > 0 && last == Some(&b'\r')) > line_bytes_max
+}
+
+fn finish(line: &[u8], line_bytes_max: usize) -> Piece<'_> {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.len() > line_bytes_max {
+        Piece::TooLong
+    } else {
+        Piece::Line(line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the stream says when it is handed over in these parts.
+    fn pieces(parts: &[&[u8]], line_bytes_max: usize) -> Vec<String> {
+        let mut buffer = LineBuffer::default();
+        let mut found = Vec::new();
+        for part in parts {
+            let mut input = *part;
+            loop {
+                let promised = buffer.has_line(input, line_bytes_max);
+                let Some(piece) = buffer.next(&mut input, line_bytes_max) else {
+                    assert!(!promised, "a line was promised");
+                    break;
+                };
+                assert!(promised, "a line came that was not promised");
+                found.push(show(&piece));
+            }
+            assert!(buffer.kept_bytes() <= line_bytes_max + 1);
+        }
+        found.extend(buffer.finish(line_bytes_max).map(|piece| show(&piece)));
+        found
+    }
+
+    fn show(piece: &Piece<'_>) -> String {
+        match piece {
+            Piece::Line(line) => String::from_utf8_lossy(line).into_owned(),
+            Piece::TooLong => "TOO LONG".into(),
+        }
+    }
+
+    #[test]
+    fn any_split_gives_the_same_lines() {
+        let stream = b"ann\r\n\nhello there\n12345678\n123456789\n12345678\r\nand more than the bound\r\nx\r\ry\nend";
+        let whole = pieces(&[stream], 8);
+        assert_eq!(
+            whole,
+            [
+                "ann", "", "TOO LONG", "12345678", "TOO LONG", "12345678", "TOO LONG", "x\r\ry",
+                "end"
+            ]
+        );
+        for first in 0..=stream.len() {
+            for second in first..=stream.len() {
+                let parts = [&stream[..first], &stream[first..second], &stream[second..]];
+                assert_eq!(pieces(&parts, 8), whole, "split at {first} and {second}");
+            }
+        }
+        let single: Vec<&[u8]> = stream.chunks(1).collect();
+        assert_eq!(pieces(&single, 8), whole);
+    }
+
+    #[test]
+    fn what_is_kept_comes_before_what_is_new() {
+        let mut buffer = LineBuffer::default();
+        buffer.keep(b"one\ntw");
+        let mut input: &[u8] = b"o\nthree\n";
+        let mut found = Vec::new();
+        while let Some(piece) = buffer.next(&mut input, 10) {
+            found.push(show(&piece));
+        }
+        assert_eq!(found, ["one", "two", "three"]);
+        assert!(buffer.take_spare().is_some());
+        assert!(buffer.wants_spare());
+    }
+
+    #[test]
+    fn a_line_without_end_is_said_once_and_not_kept() {
+        let mut buffer = LineBuffer::default();
+        let chunk = [b'a'; 1000];
+        let mut said = 0;
+        for _ in 0..1000 {
+            let mut input = &chunk[..];
+            while let Some(piece) = buffer.next(&mut input, 4096) {
+                assert_eq!(piece, Piece::TooLong);
+                said += 1;
+            }
+            assert!(buffer.kept_bytes() <= 4097);
+        }
+        assert_eq!(said, 1);
+        let mut input: &[u8] = b"\nok\n";
+        assert_eq!(buffer.next(&mut input, 4096), Some(Piece::Line(b"ok")));
+    }
+}
