@@ -2,4 +2,6 @@
 
 pub mod chat;
 pub mod config;
+pub mod flags;
+pub mod net;
 pub mod wire;
