@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::builder::{BoolishValueParser, PossibleValuesParser, TypedValueParser};
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches, Parser};
 use log::LevelFilter;
 
@@ -29,12 +30,13 @@ Try it: start chatd, then `nc 127.0.0.1 5001` in two other terminals.";
 #[command(
     name = "chatd",
     version,
+    max_term_width = 100,
     about = "A group-chat server: one process, one thread, one port. Nothing needs to be set.",
     after_help = AFTER_HELP
 )]
 pub struct Flags {
-    /// Where to listen: an IPv4 address, an IPv6 address in brackets or a host name (all of its
-    /// addresses), and a port; 0 picks one. May be repeated. Sockets that a service manager
+    /// Where to listen; may be repeated. ADDR is an IPv4 address, an IPv6 address in brackets, or
+    /// a host name for all of its addresses; PORT 0 picks one. Sockets that a service manager
     /// hands in are used instead
     #[arg(
         long,
@@ -151,7 +153,8 @@ impl Flags {
     }
 }
 
-/// A fault of usage in one line: what clap says in a paragraph, without its usage.
+/// A fault of usage in one line: what clap says in a paragraph, without its usage, and with the
+/// variable that it came from.
 pub fn one_line(error: &clap::Error) -> String {
     let said = error.render().to_string();
     let words = said
@@ -160,9 +163,33 @@ pub fn one_line(error: &clap::Error) -> String {
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
         .filter(|line| !line.is_empty())
         .collect::<Vec<_>>()
-        .join("; ");
+        .join("; ")
+        .replace("; [", " [");
     let words = words.strip_prefix("error: ").unwrap_or(&words);
-    format!("{words}; see chatd --help")
+    match variable_at_fault(error) {
+        Some(variable) => format!("{words} (from {variable}); see chatd --help"),
+        None => format!("{words}; see chatd --help"),
+    }
+}
+
+/// The variable of the environment that holds the value at fault, if it is one that does.
+fn variable_at_fault(error: &clap::Error) -> Option<String> {
+    let text = |kind| match error.get(kind)? {
+        ContextValue::String(text) => Some(text.as_str()),
+        _ => None,
+    };
+    let flag = text(ContextKind::InvalidArg)?.split(' ').next()?;
+    let value = text(ContextKind::InvalidValue)?;
+    let variable = variable_of(flag.strip_prefix("--")?);
+    let held = std::env::var(&variable).ok()?;
+    held.split(',')
+        .any(|part| part == value)
+        .then_some(variable)
+}
+
+/// The name that a flag has in the environment.
+fn variable_of(long: &str) -> String {
+    format!("CHATD_{}", long.to_uppercase().replace('-', "_"))
 }
 
 fn number<T: std::str::FromStr>(text: &str) -> Result<T, NotThat> {
@@ -213,7 +240,7 @@ mod tests {
     fn every_flag_has_its_variable() {
         for flag in Flags::command().get_arguments() {
             let long = flag.get_long().expect("a flag has a name");
-            let variable = format!("CHATD_{}", long.to_uppercase().replace('-', "_"));
+            let variable = variable_of(long);
             let found = flag.get_env().map(|name| name.to_string_lossy());
             assert_eq!(found.as_deref(), Some(variable.as_str()), "--{long}");
         }

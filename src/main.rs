@@ -59,7 +59,10 @@ fn main() -> ExitCode {
 /// `--check`: every fault is one of the settings here, be it a name that is unknown.
 fn check(flags: &Flags) -> Result<(), Fault> {
     let checked = resolve(flags).and_then(|listen| settings(flags, listen));
-    let (config, _) = checked.map_err(|fault| Fault::new(Exit::Settings, fault.said))?;
+    let (config, warning) = checked.map_err(|fault| Fault::new(Exit::Settings, fault.said))?;
+    if let Some(warning) = warning {
+        complain(&warning);
+    }
     let _ = write!(io::stdout(), "{config}");
     Ok(())
 }
