@@ -4,10 +4,11 @@
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
-use std::io::{self, Write as _};
-use std::time::{Duration, Instant, SystemTime};
+use std::io::{self, LineWriter, Write as _};
+use std::time::{Duration, Instant};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use simplelog::{ConfigBuilder, WriteLogger};
 use unicode_normalization::char::is_combining_mark;
 
 /// Lines a second that peers can cause.
@@ -20,14 +21,27 @@ const QUOTED_CHARS_MAX: usize = 64;
 /// Sends the log to standard error: to the journal without the time, which it has itself, but
 /// with priorities; anywhere else with both in words. Does nothing when a log is set up already.
 pub fn set_up(level: LevelFilter) {
-    let style = match stderr_is_the_journal() {
-        true => Style::Journal,
-        false => Style::Plain,
+    let logger: Box<dyn Log> = match stderr_is_the_journal() {
+        true => Box::new(JournalLog),
+        false => plain(level),
     };
     // Only tests that share a process come here twice, and what is set up is then as good.
-    if log::set_boxed_logger(Box::new(StderrLog { style })).is_ok() {
+    if log::set_boxed_logger(logger).is_ok() {
         log::set_max_level(level);
     }
+}
+
+/// `2026-03-21T10:00:00Z [INFO] text`, in UTC. A record is one write, so that lines of several
+/// processes never mix.
+fn plain(level: LevelFilter) -> Box<dyn Log> {
+    let off = LevelFilter::Off;
+    let config = ConfigBuilder::new()
+        .set_time_format_rfc3339()
+        .set_thread_level(off)
+        .set_target_level(off)
+        .set_location_level(off)
+        .build();
+    WriteLogger::new(level, config, LineWriter::new(io::stderr()))
 }
 
 /// Whether standard error is the very stream that `JOURNAL_STREAM` names: the variable alone
@@ -40,35 +54,17 @@ fn stderr_is_the_journal() -> bool {
         .is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
-/// What a line looks like.
-enum Style {
-    /// `<priority>text`
-    Journal,
-    /// `2026-03-21T10:00:00.000Z INFO text`, in UTC
-    Plain,
-}
+/// `<priority>text`, which simplelog does not know how to write.
+struct JournalLog;
 
-/// Writes each record in one write, so that lines of several processes never mix. Our own, since
-/// the loggers there are do not know the priorities of the journal.
-struct StderrLog {
-    style: Style,
-}
-
-impl Log for StderrLog {
+impl Log for JournalLog {
     /// The level is looked at before, by the macros of `log`.
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
 
     fn log(&self, record: &Record<'_>) {
-        let (level, text) = (record.level(), record.args());
-        let line = match self.style {
-            Style::Journal => format!("<{}>{text}\n", priority(level)),
-            Style::Plain => {
-                let now = humantime::format_rfc3339_millis(SystemTime::now());
-                format!("{now} {level:5} {text}\n")
-            }
-        };
+        let line = format!("<{}>{}\n", priority(record.level()), record.args());
         // There is nowhere to complain about the log.
         let _ = io::stderr().write_all(line.as_bytes());
     }

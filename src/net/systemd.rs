@@ -105,6 +105,11 @@ impl Notify {
         }
     }
 
+    /// Whether anybody is told anything.
+    pub fn is_active(&self) -> bool {
+        self.manager.is_some()
+    }
+
     /// The server listens.
     pub fn ready(&mut self) {
         self.owed.push(READY);
