@@ -144,6 +144,16 @@ impl Directory {
         }
     }
 
+    /// Tells every room that has members what the operator says.
+    pub fn announce(&self, text: &str, tell: &mut Tell<'_>) {
+        for (index, room) in &self.rooms {
+            if room.roster.len() > 0 {
+                let id = RoomId(u32::try_from(index).expect("rooms were numbered in u32"));
+                tell(Audience::Room(id), Event::Operator { text });
+            }
+        }
+    }
+
     /// A room that has begun to have joins and leaves to tell, each room once.
     pub fn take_churning(&mut self) -> Option<RoomId> {
         self.churning.pop()

@@ -7,6 +7,7 @@
 mod deadlines;
 mod delivery;
 mod ending;
+mod operator;
 mod session;
 mod statistics;
 mod turn;
@@ -19,10 +20,12 @@ use crate::wire::text;
 
 use deadlines::Deadlines;
 use delivery::{Delivery, into, member};
+use operator::Board;
 use session::{Hold, Phase, Session};
 
 pub use crate::chat::CloseReason;
 pub use ending::Farewell;
+pub use operator::Client;
 pub use statistics::Statistics;
 pub use turn::AfterWrite;
 
@@ -44,6 +47,7 @@ pub struct Hub {
     joined: Vec<u32>,
     doomed: Vec<u32>,
     live: usize,
+    board: Board,
 }
 
 /// Buffers kept for unfinished lines to come.
@@ -64,6 +68,7 @@ impl Hub {
             joined: Vec::new(),
             doomed: Vec::new(),
             live: 0,
+            board: Board::Off,
         }
     }
 
@@ -333,6 +338,9 @@ impl Hub {
         match text::parse(line) {
             Ok(Command::Quit(why)) => self.end(slot, CloseReason::Quit, why),
             Ok(command) => {
+                if let Command::Say(text) = command {
+                    self.write_on_board(slot, text);
+                }
                 self.directory
                     .apply(member(slot), command, &mut into(&mut self.delivery));
                 if matches!(command, Command::Join(_)) {

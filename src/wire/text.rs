@@ -191,6 +191,7 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) -> u32 {
         ),
         Event::Renamed { from, to } => line(out, &["* ", from.as_str(), " is now ", to.as_str()]),
         Event::Private { from, text } => line(out, &["-", from.as_str(), "- ", text]),
+        Event::Operator { text } => line(out, &["* operator: ", text]),
         Event::Welcome { room, who, names } => {
             out.extend_from_slice(
                 format!("* welcome to {}, {} (", room.as_str(), who.as_str()).as_bytes(),
