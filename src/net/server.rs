@@ -51,8 +51,11 @@ impl Server {
         self.notify.ready();
         let mut events = Events::with_capacity(64);
         loop {
-            self.poll
-                .poll(&mut events, self.notify.watchdog_interval())?;
+            let timeout = self.notify.watchdog_interval();
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
             self.notify.watchdog();
             if self.signals.pending().next().is_some() {
                 self.notify.stopping();
