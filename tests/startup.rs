@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
@@ -380,6 +380,7 @@ fn next_news(manager: &UnixDatagram, line: &str) {
         let mut buffer = [0; 4096];
         let length = match manager.recv(&mut buffer) {
             Ok(length) => length,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => panic!("no {line} but {heard:?} and {error}"),
         };
         let news = text(&buffer[..length]).to_owned();
