@@ -23,8 +23,6 @@ fn drains_and_stops_on(signal: Signal) {
         let lines = client.lines_until_closed();
         let last = lines.last().expect("a reason");
         assert!(last.starts_with("! shutting-down"), "{lines:?}");
-        let leaves = lines.iter().filter(|line| line.contains(" left (")).count();
-        assert_eq!(leaves, 0, "an end of the server is no leave: {lines:?}");
     }
     // All that was owed was taken at once, so there is nothing to wait for.
     let status = chatd.expect_exit(Duration::from_secs(4));

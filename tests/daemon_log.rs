@@ -23,26 +23,37 @@ fn a_join_and_an_end_have_one_line_each_with_the_address() {
     assert_eq!(lines_about(&chatd, &address).len(), 1);
     ann.say("/quit");
     ann.expect_closed();
+    let ended = chatd.expect_log(&[&address, "quit"]);
     // What was logged before this later join is all there is about the first one.
     let ben = chatd.join("ben");
     chatd.expect_log(&[&ben.address().to_string(), "ben"]);
+    assert_eq!(lines_about(&chatd, &address), [joined, ended]);
+}
+
+#[test]
+fn who_comes_and_goes_at_once_has_both_lines_too() {
+    let chatd = Daemon::start(&[]);
+    let mut ann = chatd.connect();
+    ann.send(b"ann\n/quit\n");
+    ann.lines_until_closed();
+    let address = ann.address().to_string();
+    drop(ann);
+    chatd.expect_log(&[&address, "quit"]);
     let lines = lines_about(&chatd, &address);
-    assert_eq!(lines.len(), 2, "{lines:#?}");
-    assert_eq!(lines[0], joined);
+    assert_eq!(lines.len(), 2, "a join and an end: {lines:#?}");
 }
 
 #[test]
 fn the_end_of_each_kind_says_its_reason() {
-    let mut chatd = Daemon::start(&["--name-timeout", "1", "--console"]);
+    let chatd = Daemon::start(&["--name-timeout", "1"]);
     let mut by_reason: Vec<(&str, Client)> = Vec::new();
     let mut quitter = chatd.join("quitter");
     quitter.say("/quit");
     by_reason.push(("quit", quitter));
-    let mut kicked = chatd.join("kicked");
-    chatd.type_line("/kick kicked");
-    kicked.expect_refusal("kicked");
-    by_reason.push(("kicked", kicked));
-    by_reason.push(("name-timeout", chatd.connect()));
+    by_reason.push(("no name in time", chatd.connect()));
+    let mut half_closed = chatd.join("leaver");
+    half_closed.half_close();
+    by_reason.push(("hung up", half_closed));
     let staying = chatd.join("staying");
     let addresses: Vec<_> = by_reason
         .iter_mut()
@@ -59,7 +70,7 @@ fn the_end_of_each_kind_says_its_reason() {
         chatd.expect_log(&[&address, reason]);
     }
     chatd.signal(Signal::TERM);
-    chatd.expect_log(&[&staying.address().to_string(), "shutting-down"]);
+    chatd.expect_log(&[&staying.address().to_string(), "shutting down"]);
 }
 
 #[test]

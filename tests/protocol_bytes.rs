@@ -234,9 +234,9 @@ fn a_line_without_an_end_is_refused_once_before_its_end() {
 
 #[test]
 fn the_bound_can_be_set_and_counts_bytes() {
-    let chatd = Daemon::start(&["--line-max", "64"]);
+    let chatd = Daemon::start(&["--line-max", "128"]);
     let [mut ann, mut ben] = chatd.join_all(["ann", "ben"]);
-    let longest = "é".repeat(32);
+    let longest = "é".repeat(64);
     ann.say(&longest);
     ben.expect_line(&format!("<ann> {longest}"));
     ann.say(&format!("{longest}x"));

@@ -1,11 +1,13 @@
 //! Joining: the prompt, the first line as a name, which names are good, whose name it is,
-//! the welcome and its roster. How long one may take is in `protocol_limits`.
+//! the welcome and its roster, and those who come with another protocol. How long one may take is in `protocol_limits`.
 
 mod common;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use common::{Client, Daemon, PROMPT};
+use common::{Client, Daemon, PATIENCE, PROMPT};
 
 #[test]
 fn a_silent_connection_is_prompted_once() {
@@ -78,7 +80,8 @@ fn a_roster_longer_than_20_is_cut_and_counted() {
             assert!(welcome.ends_with(&format!(": {all})")), "{welcome}");
         } else {
             assert!(welcome.contains(&format!(": {first_20}")), "{welcome}");
-            let more = format!("… and {} more)", here - 20);
+            // Set off from the last name, which could else be thought to end in it.
+            let more = format!(", … and {} more)", here - 20);
             assert!(welcome.ends_with(&more), "{welcome}");
             assert!(!welcome.contains("n21,"), "{welcome}");
         }
@@ -159,12 +162,12 @@ fn bad_names_are_refused_and_the_next_line_is_tried() {
         "ann:",
         "ann>",
         "ann(1",
-        "ann\t",
+        "ann\tlee",
         "ann\u{7}",
         "ann\u{1b}[31m",
         "ann\u{85}",
         "ann\u{2028}",
-        "ann\u{a0}",
+        "ann\u{a0}lee",
         "😀",
         "ann😀",
         // What cannot be seen.
@@ -188,7 +191,7 @@ fn bad_names_are_refused_and_the_next_line_is_tried() {
         "here",
         "Server",
         "ROOT",
-        "root ",
+        "rOOt",
     ];
     let chatd = Daemon::start(&["--rate", "0"]);
     let mut ann = chatd.connect();
@@ -326,4 +329,29 @@ fn of_many_who_ask_for_one_name_exactly_one_gets_it() {
     let next = &mut clients[0];
     next.say("ann");
     next.expect_line("* welcome to lobby, ann (1 here: ann)");
+}
+
+#[test]
+fn who_speaks_another_protocol_is_told_plainly() {
+    let chatd = Daemon::start(&[]);
+    let mut ann = chatd.join("ann");
+    let greetings: [&[u8]; 2] = [b"SSH-2.0-OpenSSH_9.9\r\n", b"\x16\x03\x01\x02\x00\x01\0\n"];
+    for greeting in greetings {
+        let mut client = chatd.connect();
+        client.send(greeting);
+        client.expect_refusal("wrong-protocol");
+        client.expect_closed();
+    }
+    let mut browser = TcpStream::connect(chatd.address()).expect("connecting");
+    browser
+        .set_read_timeout(Some(PATIENCE))
+        .expect("a deadline");
+    browser
+        .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nhello\n")
+        .expect("sending");
+    let mut page = String::new();
+    browser.read_to_string(&mut page).expect("an answer");
+    assert!(page.starts_with("HTTP/1.1 400 "), "{page}");
+    assert!(page.contains("! wrong-protocol "), "{page}");
+    ann.expect_silence_until_pong();
 }

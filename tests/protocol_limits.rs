@@ -186,6 +186,7 @@ fn one_address_has_its_share_and_others_are_served() {
     let mut third = chatd.connect();
     third.expect_refusal("too-many-from-your-address");
     third.expect_closed();
+    chatd.expect_log_of_end(third);
     let other: IpAddr = Ipv4Addr::new(127, 0, 0, 3).into();
     let mut cyd = Client::connect_from(other, chatd.address());
     cyd.say("cyd");
@@ -196,6 +197,7 @@ fn one_address_has_its_share_and_others_are_served() {
     ann.say("/quit");
     ann.expect_closed();
     ben.expect_line("* ann left (2 here)");
+    chatd.expect_log_of_end(ann);
     let mut dan = chatd.connect();
     dan.say("dan");
     dan.expect_line("* welcome to lobby, dan (3 here: ben, cyd, dan)");

@@ -145,6 +145,25 @@ impl Daemon {
         self.output.wait_for(parts)
     }
 
+    /// Closes a connection that the server has ended, and waits until the server has forgotten it:
+    /// its socket is closed on both sides, and the log has said so.
+    #[track_caller]
+    pub fn expect_log_of_end(&self, client: Client) -> String {
+        let address = client.address().to_string();
+        drop(client);
+        self.expect_log(&["end ", &address])
+    }
+
+    /// Its standard output so far.
+    pub fn output_lines(&self) -> Vec<String> {
+        self.output.all()
+    }
+
+    /// Ends its standard input.
+    pub fn close_input(&mut self) {
+        self.child.stdin = None;
+    }
+
     /// Types one line on its standard input (for `--console`).
     pub fn type_line(&mut self, line: &str) {
         let input = self.child.stdin.as_mut().expect("standard input is piped");
