@@ -109,6 +109,21 @@ impl Hub {
         }
     }
 
+    /// The last of what an ended connection has sent, and its leave.
+    pub(super) fn finish_input(&mut self, slot: u32) {
+        let line_bytes_max = self.limits.line_bytes_max;
+        let Some(session) = self.delivery.session(slot) else {
+            return;
+        };
+        let mut lines = std::mem::take(&mut session.lines);
+        if session.is_live()
+            && let Some(piece) = lines.finish(line_bytes_max)
+        {
+            self.handle(slot, &piece);
+        }
+        self.end_of_input(slot);
+    }
+
     /// The other side sends no more.
     pub(super) fn end_of_input(&mut self, slot: u32) {
         let Some(session) = self.delivery.session(slot) else {

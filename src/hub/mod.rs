@@ -21,7 +21,7 @@ use crate::wire::text;
 use deadlines::Deadlines;
 use delivery::{Delivery, into, member};
 use operator::Board;
-use session::{Hold, Phase, Session};
+use session::{Hold, Input, Phase, Session};
 
 pub use crate::chat::CloseReason;
 pub use ending::Farewell;
@@ -123,19 +123,14 @@ impl Hub {
     }
 
     /// The connection has closed its side: what it sent is handled, an unfinished line at the end
-    /// is a line, and then it leaves. Call this only while [`Hub::wants_input`].
+    /// is a line, and then it leaves. While its lines are held back, so is its end.
     pub fn half_close(&mut self, slot: u32) {
-        let line_bytes_max = self.limits.line_bytes_max;
-        let Some(session) = self.delivery.session(slot) else {
-            return;
-        };
-        let mut lines = std::mem::take(&mut session.lines);
-        if session.is_live()
-            && let Some(piece) = lines.finish(line_bytes_max)
-        {
-            self.handle(slot, &piece);
+        if let Some(session) = self.delivery.session(slot) {
+            session.input = Input::Ended;
         }
-        self.end_of_input(slot);
+        if self.wants_input(slot) {
+            self.finish_input(slot);
+        }
     }
 
     /// The connection is gone; nothing can be written to it any more.
@@ -281,9 +276,13 @@ impl Hub {
             return;
         }
         session.hold = Hold::No;
+        let input = session.input;
         self.handle_lines(slot, &[]);
         if self.wants_input(slot) {
-            self.released.push(slot);
+            match input {
+                Input::Open => self.released.push(slot),
+                Input::Ended => self.finish_input(slot),
+            }
         }
     }
 

@@ -40,10 +40,19 @@ pub(super) enum Hold {
     Outbox,
 }
 
+/// Whether the other side may still send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Input {
+    Open,
+    /// It has closed its side; what it sent before may not be handled yet.
+    Ended,
+}
+
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) phase: Phase,
+    pub(super) input: Input,
     pub(super) hold: Hold,
     pub(super) lines: LineBuffer,
     pub(super) outbox: Outbox,
@@ -70,6 +79,7 @@ impl Session {
     pub(super) fn new(now: Time) -> Session {
         Session {
             phase: Phase::Naming { prompted: false },
+            input: Input::Open,
             hold: Hold::No,
             lines: LineBuffer::default(),
             outbox: Outbox::default(),
