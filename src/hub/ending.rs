@@ -185,7 +185,11 @@ impl Hub {
             return;
         };
         session.phase = Phase::Draining { reason, until };
-        session.hold = Hold::No;
+        // What lies unread where it was held back must be read and dropped: closing over it would
+        // become a reset.
+        if std::mem::replace(&mut session.hold, Hold::No) != Hold::No {
+            self.released.push(slot);
+        }
         session.room = None;
         session.lines = Default::default();
         session.armed = Time::NEVER;
