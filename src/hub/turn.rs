@@ -121,7 +121,10 @@ impl Hub {
         let mut behind: Vec<_> = sessions
             .filter_map(|(slot, session)| {
                 let session = session.as_ref().filter(|session| session.is_live())?;
-                let oldest = session.outbox.oldest(store).filter(|&oldest| oldest < now)?;
+                let oldest = session
+                    .outbox
+                    .oldest(store)
+                    .filter(|&oldest| oldest < now)?;
                 Some((
                     oldest,
                     Reverse(session.outbox.bytes()),
