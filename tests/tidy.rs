@@ -204,6 +204,8 @@ fn std_only_faults(place: &Place, paths: &[NamedPath], crates: &[String]) -> Vec
     paths
         .iter()
         .filter(|path| crates.iter().any(|name| name == path.parts[0]))
+        // A plain value, like the rest of the settings.
+        .filter(|path| path.parts != ["log", "LevelFilter"])
         .map(|path| {
             let (named, layer) = (path.parts.join("::"), place.layer);
             (

@@ -29,21 +29,21 @@ pub struct Rules {
 /// Everybody who has a name, and every room.
 #[derive(Debug)]
 pub struct Directory {
-    rules: Rules,
-    members: Vec<Option<Member>>,
-    names: Claims<MemberId>,
-    rooms: Slab<Room>,
-    room_names: Claims<RoomId>,
-    lobby: RoomId,
+    pub(super) rules: Rules,
+    pub(super) members: Vec<Option<Member>>,
+    pub(super) names: Claims<MemberId>,
+    pub(super) rooms: Slab<Room>,
+    pub(super) room_names: Claims<RoomId>,
+    pub(super) lobby: RoomId,
     /// Rooms whose churn began since the hub last asked.
-    churning: Vec<RoomId>,
+    pub(super) churning: Vec<RoomId>,
 }
 
 #[derive(Debug)]
-struct Member {
-    name: Name,
-    room: RoomId,
-    echo: bool,
+pub(super) struct Member {
+    pub(super) name: Name,
+    pub(super) room: RoomId,
+    pub(super) echo: bool,
 }
 
 /// Takes what happens, in the order in which it happens.
@@ -131,18 +131,6 @@ impl Directory {
         self.remove_if_empty(gone.room);
     }
 
-    /// Tells a room the joins and leaves it has not heard of yet, if there are any.
-    pub fn tell_churn(&mut self, room: RoomId, tell: &mut Tell<'_>) {
-        let Some(room_now) = self.rooms.get_mut(room.slot()) else {
-            return;
-        };
-        let Churn { joined, left } = std::mem::take(&mut room_now.churn);
-        if joined + left > 0 {
-            let here = room_now.roster.len();
-            tell(Audience::Room(room), Event::Churn { joined, left, here });
-        }
-    }
-
     /// Tells every room that has members what the operator says.
     pub fn announce(&self, text: &str, tell: &mut Tell<'_>) {
         for (index, room) in &self.rooms {
@@ -151,11 +139,6 @@ impl Directory {
                 tell(Audience::Room(id), Event::Operator { text });
             }
         }
-    }
-
-    /// A room that has begun to have joins and leaves to tell, each room once.
-    pub fn take_churning(&mut self) -> Option<RoomId> {
-        self.churning.pop()
     }
 
     /// The members of a room, in the order of their slots; none of a room that is gone.
@@ -302,73 +285,6 @@ impl Directory {
         tell(Audience::One(member), Event::Sent { to: to_name });
     }
 
-    /// The member, whose name and room are set, is added to the roster; everybody is told.
-    fn arrive(&mut self, member: MemberId, room: RoomId, tell: &mut Tell<'_>) {
-        self.enroll(member, room);
-        let here = self.rooms[room.slot()].roster.len();
-        if self.is_told_singly(room, here) {
-            let who = &self.members[member.slot()]
-                .as_ref()
-                .expect("who arrives has a name")
-                .name;
-            tell(Audience::Others(room, member), Event::Joined { who, here });
-        } else {
-            self.count_churn(room, |churn| churn.joined += 1);
-        }
-        let (here, who) = (&self.rooms[room.slot()], self.name_of(member));
-        let names = self.names(room, self.rules.welcome_names_max);
-        if let Some(who) = who {
-            tell(
-                Audience::One(member),
-                Event::Welcome {
-                    room: &here.name,
-                    who,
-                    names,
-                },
-            );
-        }
-        if !here.history.is_empty() {
-            tell(Audience::One(member), Event::History(&here.history));
-        }
-    }
-
-    /// The member is taken out of its room's roster; those who stay are told.
-    fn depart(&mut self, member: MemberId, why: Option<&str>, tell: &mut Tell<'_>) {
-        let room = self.member_mut(member).room;
-        let before = self.rooms[room.slot()].roster.len();
-        self.strike(member, room);
-        if self.is_told_singly(room, before) {
-            let who = &self.members[member.slot()]
-                .as_ref()
-                .expect("who departs has a name")
-                .name;
-            tell(
-                Audience::Others(room, member),
-                Event::Left {
-                    who,
-                    here: before - 1,
-                    why,
-                },
-            );
-        } else {
-            self.count_churn(room, |churn| churn.left += 1);
-        }
-    }
-
-    /// Whether a join or leave that involves this many members is told by itself. Not while others
-    /// wait to be told together: they came first.
-    fn is_told_singly(&self, room: RoomId, members: usize) -> bool {
-        members <= self.rules.roster_members_max && self.rooms[room.slot()].churn.is_empty()
-    }
-
-    fn count_churn(&mut self, room: RoomId, count: impl FnOnce(&mut Churn)) {
-        let churn = &mut self.rooms[room.slot()].churn;
-        if churn.is_empty() {
-            self.churning.push(room);
-        }
-        count(churn);
-    }
-
     fn free_name<'a>(&self, member: MemberId, asked: &'a str) -> Result<Name, Refusal<'a>> {
         let name = Name::parse(asked).map_err(Refusal::BadName)?;
         if self.names.is_free_for(member, &name) {
@@ -403,21 +319,7 @@ impl Directory {
         }
     }
 
-    fn enroll(&mut self, member: MemberId, room: RoomId) {
-        let members = &self.members;
-        self.rooms[room.slot()]
-            .roster
-            .insert(member, |id| name_in(members, id));
-    }
-
-    fn strike(&mut self, member: MemberId, room: RoomId) {
-        let members = &self.members;
-        self.rooms[room.slot()]
-            .roster
-            .remove(member, |id| name_in(members, id));
-    }
-
-    fn names(&self, room: RoomId, shown_max: usize) -> Names<'_> {
+    pub(super) fn names(&self, room: RoomId, shown_max: usize) -> Names<'_> {
         let members = self.rooms[room.slot()].roster.by_name();
         Names {
             members,
@@ -430,18 +332,11 @@ impl Directory {
         self.members.get(member.slot())?.as_ref()
     }
 
-    fn member_mut(&mut self, member: MemberId) -> &mut Member {
+    pub(super) fn member_mut(&mut self, member: MemberId) -> &mut Member {
         self.members[member.slot()]
             .as_mut()
             .expect("commands are only applied for members")
     }
-}
-
-fn name_in(members: &[Option<Member>], member: MemberId) -> &Name {
-    &members[member.slot()]
-        .as_ref()
-        .expect("who is in a roster has a name")
-        .name
 }
 
 #[cfg(test)]

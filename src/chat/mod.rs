@@ -4,6 +4,7 @@
 mod claims;
 mod directory;
 pub mod name;
+mod presence;
 mod room;
 mod vocabulary;
 

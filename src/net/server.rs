@@ -294,8 +294,17 @@ impl Server {
         }
         match fill {
             Fill::Open => {}
+            // What it sent last waits for its rate; the end is read again when that is handled.
+            Fill::Ended if !self.hub.wants_input(slot) => self.read_again(slot),
+
             Fill::Ended => self.hub.half_close(slot),
             Fill::Lost => self.hub.hang_up(slot),
+        }
+    }
+
+    fn read_again(&mut self, slot: u32) {
+        if let Some(conn) = self.conns.get_mut(slot as usize) {
+            conn.readable = true;
         }
     }
 

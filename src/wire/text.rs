@@ -237,7 +237,7 @@ fn encode_names(names: Names<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(Name::as_str(name).as_bytes());
     }
     if names.more() > 0 {
-        out.extend_from_slice(format!("… and {} more", names.more()).as_bytes());
+        out.extend_from_slice(format!(", … and {} more", names.more()).as_bytes());
     }
 }
 
