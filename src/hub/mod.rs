@@ -37,8 +37,11 @@ pub struct Hub {
     scratch: String,
     /// Memory for unfinished lines.
     spare_lines: Vec<Vec<u8>>,
+    spare_lines_bytes: usize,
     /// Sessions held back in the last turn for the sake of their room or of their own outbox.
     held: Vec<u32>,
+    /// Empty between two turns: the memory of the list before, for the next.
+    resuming: Vec<u32>,
     /// Sessions that are read from again.
     released: Vec<u32>,
     joined: Vec<u32>,
@@ -46,8 +49,9 @@ pub struct Hub {
     live: usize,
 }
 
-/// Buffers kept for unfinished lines to come.
-const SPARE_LINES_MAX: usize = 64;
+/// Memory kept for unfinished lines to come: those of thousands who are in the middle of a usual
+/// one, little beside what as many sessions take.
+const SPARE_LINES_BYTES_MAX: usize = 1 << 20;
 
 impl Hub {
     /// A hub without connections.
@@ -59,7 +63,9 @@ impl Hub {
             deadlines: Deadlines::default(),
             scratch: String::new(),
             spare_lines: Vec::new(),
+            spare_lines_bytes: 0,
             held: Vec::new(),
+            resuming: Vec::new(),
             released: Vec::new(),
             joined: Vec::new(),
             doomed: Vec::new(),
@@ -71,9 +77,12 @@ impl Hub {
     /// before, and every deadline that has passed.
     pub fn begin_turn(&mut self, now: Time) {
         self.delivery.now = now;
-        for slot in std::mem::take(&mut self.held) {
+        let resuming = std::mem::take(&mut self.resuming);
+        let mut resuming = std::mem::replace(&mut self.held, resuming);
+        for slot in resuming.drain(..) {
             self.resume(slot);
         }
+        self.resuming = resuming;
         while let Some(room) = self.deadlines.next_room(now) {
             self.directory
                 .tell_churn(room, &mut into(&mut self.delivery));
@@ -199,7 +208,7 @@ impl Hub {
         };
         let mut lines = std::mem::take(&mut session.lines);
         if lines.wants_spare() && !bytes.ends_with(b"\n") {
-            lines.give_spare(self.spare_lines.pop().unwrap_or_default());
+            lines.give_spare(self.take_spare_line());
         }
         loop {
             let Some(session) = self.delivery.session(slot) else {
@@ -220,14 +229,27 @@ impl Hub {
             };
             self.handle(slot, &piece);
         }
-        if let Some(spare) = lines.take_spare()
-            && self.spare_lines.len() < SPARE_LINES_MAX
-            && spare.capacity() <= 2 * line_bytes_max
-        {
-            self.spare_lines.push(spare);
+        if let Some(spare) = lines.take_spare() {
+            self.keep_spare_line(spare);
         }
         if let Some(session) = self.delivery.session(slot) {
             session.lines = lines;
+        }
+    }
+
+    fn take_spare_line(&mut self) -> Vec<u8> {
+        let spare = self.spare_lines.pop().unwrap_or_default();
+        self.spare_lines_bytes -= spare.capacity();
+        spare
+    }
+
+    /// A buffer larger than a line needs is not kept: a few bytes of somebody who then says
+    /// nothing more would hold it.
+    fn keep_spare_line(&mut self, spare: Vec<u8>) {
+        let bytes = self.spare_lines_bytes + spare.capacity();
+        if spare.capacity() <= 2 * self.limits.line_bytes_max && bytes <= SPARE_LINES_BYTES_MAX {
+            self.spare_lines_bytes = bytes;
+            self.spare_lines.push(spare);
         }
     }
 
