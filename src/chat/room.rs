@@ -1,0 +1,220 @@
+//! `Room`: its roster and its history. Which rooms exist, and who is called what, is the
+//! directory's business; it owns the rooms.
+
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+
+use super::name::Name;
+use super::vocabulary::MemberId;
+
+/// One room.
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) name: Name,
+    pub(super) roster: Roster,
+    pub(super) history: History,
+    pub(super) churn: Churn,
+}
+
+/// Joins and leaves of a large room that its members have not heard of yet.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Churn {
+    pub(super) joined: usize,
+    pub(super) left: usize,
+}
+
+impl Churn {
+    pub(super) fn is_empty(self) -> bool {
+        self.joined == 0 && self.left == 0
+    }
+}
+
+/// Who is in a room, kept in two orders: by slot for telling everybody something (dense, and in
+/// the order in which sessions lie in memory), by name for showing.
+#[derive(Debug, Default)]
+pub(super) struct Roster {
+    by_slot: Vec<MemberId>,
+    by_name: Vec<MemberId>,
+}
+
+impl Roster {
+    pub(super) fn len(&self) -> usize {
+        self.by_slot.len()
+    }
+
+    pub(super) fn by_slot(&self) -> &[MemberId] {
+        &self.by_slot
+    }
+
+    pub(super) fn by_name(&self) -> &[MemberId] {
+        &self.by_name
+    }
+
+    /// Adds a member, whose name `name_of` must know.
+    pub(super) fn insert<'a>(&mut self, member: MemberId, name_of: impl Fn(MemberId) -> &'a Name) {
+        if let Err(at) = self.by_slot.binary_search(&member) {
+            self.by_slot.insert(at, member);
+            let at = self.place(member, &name_of).unwrap_or_else(|at| at);
+            self.by_name.insert(at, member);
+        }
+    }
+
+    /// Removes a member, whose name `name_of` must still know.
+    pub(super) fn remove<'a>(&mut self, member: MemberId, name_of: impl Fn(MemberId) -> &'a Name) {
+        if let Ok(at) = self.by_slot.binary_search(&member) {
+            self.by_slot.remove(at);
+            if let Ok(at) = self.place(member, &name_of) {
+                self.by_name.remove(at);
+            }
+        }
+    }
+
+    fn place<'a>(
+        &self,
+        member: MemberId,
+        name_of: impl Fn(MemberId) -> &'a Name,
+    ) -> Result<usize, usize> {
+        let name = name_of(member);
+        self.by_name.binary_search_by(|&other| {
+            alphabetical(name_of(other), name).then_with(|| other.cmp(&member))
+        })
+    }
+}
+
+/// The order of names in a list: without regard to case.
+pub(super) fn alphabetical(a: &Name, b: &Name) -> Ordering {
+    let folded = |name: &Name| {
+        name.as_str()
+            .chars()
+            .flat_map(char::to_lowercase)
+            .collect::<String>()
+    };
+    match (a.as_str(), b.as_str()) {
+        (a, b) if a.is_ascii() && b.is_ascii() => {
+            let (a, b) = (a.bytes(), b.bytes());
+            a.map(|byte| byte.to_ascii_lowercase())
+                .cmp(b.map(|byte| byte.to_ascii_lowercase()))
+        }
+        _ => folded(a).cmp(&folded(b)),
+    }
+}
+
+/// The last messages of a room, oldest first. Never joins and leaves.
+#[derive(Debug)]
+pub struct History {
+    lines_max: usize,
+    bytes_max: usize,
+    bytes: usize,
+    messages: VecDeque<Remembered>,
+}
+
+#[derive(Debug, Default)]
+struct Remembered {
+    from: String,
+    text: String,
+}
+
+impl Remembered {
+    fn bytes(&self) -> usize {
+        self.from.len() + self.text.len()
+    }
+}
+
+impl History {
+    /// An empty one that keeps at most `lines_max` messages and `bytes_max` bytes of them.
+    pub(super) fn new(lines_max: usize, bytes_max: usize) -> History {
+        History {
+            lines_max,
+            bytes_max,
+            bytes: 0,
+            messages: VecDeque::new(),
+        }
+    }
+
+    /// Adds a message; the oldest go as the bounds ask. Their memory serves again, so that a
+    /// full history costs no allocation.
+    pub(super) fn push(&mut self, from: &Name, text: &str) {
+        let bytes = from.as_str().len() + text.len();
+        if self.lines_max == 0 || bytes > self.bytes_max {
+            return;
+        }
+        let mut message = Remembered::default();
+        while self.messages.len() >= self.lines_max || self.bytes + bytes > self.bytes_max {
+            let Some(oldest) = self.messages.pop_front() else {
+                break;
+            };
+            self.bytes -= oldest.bytes();
+            message = oldest;
+        }
+        message.from.clear();
+        message.from.push_str(from.as_str());
+        message.text.clear();
+        message.text.push_str(text);
+        self.bytes += bytes;
+        self.messages.push_back(message);
+    }
+
+    /// How many messages there are.
+    pub fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Whether nothing was said.
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// Who said what, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.messages
+            .iter()
+            .map(|message| (message.from.as_str(), message.text.as_str()))
+    }
+}
+
+/// The names of a roster, in alphabetical order, cut to a bound.
+#[derive(Debug, Clone, Copy)]
+pub struct Names<'a> {
+    pub(super) members: &'a [MemberId],
+    pub(super) shown_max: usize,
+    pub(super) directory: &'a super::Directory,
+}
+
+impl<'a> Names<'a> {
+    /// How many there are, shown or not.
+    pub fn here(&self) -> usize {
+        self.members.len()
+    }
+
+    /// How many are not shown.
+    pub fn more(&self) -> usize {
+        self.members.len().saturating_sub(self.shown_max)
+    }
+
+    /// Those shown.
+    pub fn shown(&self) -> impl Iterator<Item = &'a Name> + use<'a> {
+        let directory = self.directory;
+        self.members
+            .iter()
+            .take(self.shown_max)
+            .filter_map(move |&member| directory.name_of(member))
+    }
+}
+
+/// The rooms that have members, in alphabetical order, cut to a bound.
+#[derive(Debug, Clone, Copy)]
+pub struct RoomList<'a> {
+    pub(super) directory: &'a super::Directory,
+    pub(super) shown_max: usize,
+}
+
+impl<'a> RoomList<'a> {
+    /// Name and number of members of each room shown, and how many rooms are not shown.
+    pub fn shown(&self) -> (Vec<(&'a Name, usize)>, usize) {
+        let mut rooms: Vec<_> = self.directory.occupied_rooms().collect();
+        rooms.sort_by(|a, b| alphabetical(a.0, b.0));
+        let more = rooms.len().saturating_sub(self.shown_max);
+        rooms.truncate(self.shown_max);
+        (rooms, more)
+    }
+}

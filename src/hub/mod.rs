@@ -1,0 +1,440 @@
+//! `Hub`: the engine. Bytes and `now` in, bytes and deadlines out: it knows sessions and what a
+//! turn is, no socket, no clock, no log. Imports chat, wire and config. Owned by `net::server`,
+//! which calls, once a turn and in this order: [`Hub::begin_turn`], [`Hub::receive`] and
+//! [`Hub::hang_up`] for what was read, [`Hub::end_turn`], [`Hub::consume`] for what was written,
+//! [`Hub::finish_turn`].
+
+mod deadlines;
+mod delivery;
+mod ending;
+mod session;
+mod statistics;
+mod turn;
+
+use crate::chat::{Audience, Command, Directory, Event, Refusal, Rules};
+use crate::config::Limits;
+use crate::time::Time;
+use crate::wire::line::{LineBuffer, Piece};
+use crate::wire::text;
+
+use deadlines::Deadlines;
+use delivery::{Delivery, into, member};
+use session::{Hold, Phase, Session};
+
+pub use crate::chat::CloseReason;
+pub use ending::Farewell;
+pub use statistics::Statistics;
+pub use turn::AfterWrite;
+
+/// All of chatd but its system calls.
+#[derive(Debug)]
+pub struct Hub {
+    limits: Limits,
+    directory: Directory,
+    delivery: Delivery,
+    deadlines: Deadlines,
+    /// Where unclean text is made clean.
+    scratch: String,
+    /// Memory for unfinished lines.
+    spare_lines: Vec<Vec<u8>>,
+    /// Sessions held back in the last turn for the sake of their room or of their own outbox.
+    held: Vec<u32>,
+    /// Sessions that are read from again.
+    released: Vec<u32>,
+    joined: Vec<u32>,
+    doomed: Vec<u32>,
+    live: usize,
+}
+
+/// Buffers kept for unfinished lines to come.
+const SPARE_LINES_MAX: usize = 64;
+
+impl Hub {
+    /// A hub without connections.
+    pub fn new(limits: Limits) -> Hub {
+        Hub {
+            directory: Directory::new(rules(&limits)),
+            delivery: Delivery::new(limits.outbox_bytes_max),
+            limits,
+            deadlines: Deadlines::default(),
+            scratch: String::new(),
+            spare_lines: Vec::new(),
+            held: Vec::new(),
+            released: Vec::new(),
+            joined: Vec::new(),
+            doomed: Vec::new(),
+            live: 0,
+        }
+    }
+
+    /// Starts a turn at `now`, which never goes back: handles what was held back in the turn
+    /// before, and every deadline that has passed.
+    pub fn begin_turn(&mut self, now: Time) {
+        self.delivery.now = now;
+        for slot in std::mem::take(&mut self.held) {
+            self.resume(slot);
+        }
+        while let Some(room) = self.deadlines.next_room(now) {
+            self.directory
+                .tell_churn(room, &mut into(&mut self.delivery));
+        }
+        while let Some((at, slot)) = self.deadlines.next_session(now) {
+            self.look_at(slot, at);
+        }
+    }
+
+    /// A connection was accepted; its slot is free here.
+    pub fn connect(&mut self, slot: u32) {
+        let index = slot as usize;
+        if self.delivery.sessions.len() <= index {
+            self.delivery.sessions.resize_with(index + 1, || None);
+        }
+        debug_assert!(
+            self.delivery.sessions[index].is_none(),
+            "one live session, one slot"
+        );
+        self.delivery.sessions[index] = Some(Session::new(self.delivery.now));
+        self.live += 1;
+        self.arm(slot);
+    }
+
+    /// Bytes came from a connection. Whole lines are handled until the session is held back; what
+    /// lies beyond is kept, so call this only while [`Hub::wants_input`].
+    pub fn receive(&mut self, slot: u32, bytes: &[u8]) {
+        let now = self.delivery.now;
+        let Some(session) = self.delivery.session(slot) else {
+            return;
+        };
+        let first = session.bytes_in == 0;
+        session.bytes_in += bytes.len() as u64;
+        session.active_at = now;
+        if first
+            && session.is_live()
+            && let Some(protocol) = text::foreign_protocol(bytes)
+        {
+            return self.end_foreign(slot, protocol);
+        }
+        self.handle_lines(slot, bytes);
+    }
+
+    /// The connection has closed its side: what it sent is handled, an unfinished line at the end
+    /// is a line, and then it leaves. Call this only while [`Hub::wants_input`].
+    pub fn half_close(&mut self, slot: u32) {
+        let line_bytes_max = self.limits.line_bytes_max;
+        let Some(session) = self.delivery.session(slot) else {
+            return;
+        };
+        let mut lines = std::mem::take(&mut session.lines);
+        if session.is_live()
+            && let Some(piece) = lines.finish(line_bytes_max)
+        {
+            self.handle(slot, &piece);
+        }
+        self.end_of_input(slot);
+    }
+
+    /// The connection is gone; nothing can be written to it any more.
+    pub fn hang_up(&mut self, slot: u32) {
+        self.end(slot, CloseReason::ConnectionLost, None);
+    }
+
+    /// Whether this connection is to be read from. One that has ended is: what it sends is dropped.
+    pub fn wants_input(&self, slot: u32) -> bool {
+        let session = self
+            .delivery
+            .sessions
+            .get(slot as usize)
+            .and_then(Option::as_ref);
+        session.is_some_and(|session| !session.is_live() || session.hold == Hold::No)
+    }
+
+    /// When [`Hub::begin_turn`] is to be called again if nothing else happens.
+    pub fn next_deadline(&self) -> Option<Time> {
+        if self.held.is_empty() && !self.delivery.is_unfinished() {
+            self.deadlines.earliest()
+        } else {
+            Some(Time::START)
+        }
+    }
+
+    /// The next of those that may be read from again.
+    pub fn take_released(&mut self) -> Option<u32> {
+        self.released.pop()
+    }
+
+    /// The next of those that have got a name since the last call.
+    pub fn take_joined(&mut self) -> Option<u32> {
+        self.joined.pop()
+    }
+
+    /// What a session is called, if it has a name.
+    pub fn name_of(&self, slot: u32) -> Option<&str> {
+        self.directory
+            .name_of(member(slot))
+            .map(|name| name.as_str())
+    }
+
+    /// Sessions that have not ended.
+    pub fn live(&self) -> usize {
+        self.live
+    }
+
+    /// The counters as they stand.
+    pub fn statistics(&self) -> Statistics {
+        let sessions = self.delivery.sessions.iter().flatten();
+        Statistics {
+            clients: self.directory.members(),
+            rooms: self.directory.occupied_rooms().count(),
+            unique_bytes: self.delivery.store.unique_bytes(),
+            queued_bytes: sessions.map(|session| session.outbox.bytes()).sum(),
+            ..self.delivery.statistics.clone()
+        }
+    }
+
+    /// Handles whole lines of what is kept and of `bytes`, until the session is held back.
+    fn handle_lines(&mut self, slot: u32, mut bytes: &[u8]) {
+        let line_bytes_max = self.limits.line_bytes_max;
+        let Some(session) = self.delivery.session(slot) else {
+            return;
+        };
+        let mut lines = std::mem::take(&mut session.lines);
+        if lines.wants_spare() && !bytes.ends_with(b"\n") {
+            lines.give_spare(self.spare_lines.pop().unwrap_or_default());
+        }
+        loop {
+            let Some(session) = self.delivery.session(slot) else {
+                return;
+            };
+            if !session.is_live() {
+                lines = LineBuffer::default();
+                break;
+            }
+            let hold = self.hold_of(slot);
+            if hold != Hold::No && lines.has_line(bytes, line_bytes_max) {
+                lines.keep(bytes);
+                self.hold(slot, hold);
+                break;
+            }
+            let Some(piece) = lines.next(&mut bytes, line_bytes_max) else {
+                break;
+            };
+            self.handle(slot, &piece);
+        }
+        if let Some(spare) = lines.take_spare()
+            && self.spare_lines.len() < SPARE_LINES_MAX
+            && spare.capacity() <= 2 * line_bytes_max
+        {
+            self.spare_lines.push(spare);
+        }
+        if let Some(session) = self.delivery.session(slot) {
+            session.lines = lines;
+        }
+    }
+
+    /// Why the next line of this session may not be handled now.
+    fn hold_of(&self, slot: u32) -> Hold {
+        let Some(session) = self.delivery.sessions[slot as usize].as_ref() else {
+            return Hold::No;
+        };
+        if let Err(until) = session.bucket.check(self.delivery.now, &self.limits) {
+            return Hold::Rate(until);
+        }
+        if session.outbox.bytes() > self.limits.outbox_bytes_max / 2 {
+            return Hold::Outbox;
+        }
+        match session.room {
+            Some(room) if self.delivery.open_bytes(room) >= self.limits.block_bytes_max => {
+                Hold::Turn
+            }
+            _ => Hold::No,
+        }
+    }
+
+    fn hold(&mut self, slot: u32, hold: Hold) {
+        let Some(session) = self.delivery.session(slot) else {
+            return;
+        };
+        session.hold = hold;
+        match hold {
+            Hold::Turn => self.held.push(slot),
+            Hold::Rate(_) => {
+                if !std::mem::replace(&mut session.bucket.warned, true) {
+                    self.refuse(slot, Refusal::SlowDown);
+                }
+                self.arm(slot);
+            }
+            Hold::No | Hold::Outbox => {}
+        }
+    }
+
+    /// Goes on with a session that was held back.
+    fn resume(&mut self, slot: u32) {
+        let Some(session) = self.delivery.session(slot) else {
+            return;
+        };
+        if !session.is_live() || session.hold == Hold::No {
+            return;
+        }
+        session.hold = Hold::No;
+        self.handle_lines(slot, &[]);
+        if self.wants_input(slot) {
+            self.released.push(slot);
+        }
+    }
+
+    fn handle(&mut self, slot: u32, piece: &Piece<'_>) {
+        let now = self.delivery.now;
+        self.delivery.statistics.lines_in += 1;
+        let Some(session) = self.delivery.session(slot) else {
+            return;
+        };
+        session.lines_in += 1;
+        session.bucket.take(now, &self.limits);
+        let phase = session.phase;
+        match piece {
+            Piece::TooLong => self.refuse(slot, Refusal::LineTooLong),
+            Piece::Line(b"") => {}
+            Piece::Line(line) => {
+                let mut scratch = std::mem::take(&mut self.scratch);
+                let line = text::clean(line, &mut scratch);
+                match phase {
+                    Phase::Naming { .. } => self.handle_name(slot, line),
+                    _ => self.handle_chat(slot, line),
+                }
+                self.scratch = scratch;
+            }
+        }
+    }
+
+    /// A line of somebody who has no name yet.
+    fn handle_name(&mut self, slot: u32, line: &str) {
+        match text::parse(line) {
+            Ok(Command::Help) => self
+                .delivery
+                .tell_one(slot, |out| text::encode(&Event::Help, out)),
+            Ok(Command::Quit(_)) => self.end(slot, CloseReason::Quit, None),
+            _ => {
+                if self
+                    .directory
+                    .enter(member(slot), line.trim(), &mut into(&mut self.delivery))
+                {
+                    self.follow_room(slot);
+                    if let Some(session) = self.delivery.session(slot) {
+                        session.phase = Phase::Chatting;
+                    }
+                    self.joined.push(slot);
+                }
+            }
+        }
+    }
+
+    /// A line of a member.
+    fn handle_chat(&mut self, slot: u32, line: &str) {
+        match text::parse(line) {
+            Ok(Command::Quit(why)) => self.end(slot, CloseReason::Quit, why),
+            Ok(command) => {
+                self.directory
+                    .apply(member(slot), command, &mut into(&mut self.delivery));
+                if matches!(command, Command::Join(_)) {
+                    self.follow_room(slot);
+                }
+            }
+            Err(refusal) => self.refuse(slot, refusal),
+        }
+    }
+
+    /// Brings delivery in step with the directory after a session may have changed its room.
+    fn follow_room(&mut self, slot: u32) {
+        let now = self.delivery.now;
+        let before = self.delivery.session(slot).and_then(|session| session.room);
+        let after = self.directory.room_of(member(slot));
+        if before != after {
+            self.delivery.enter_room(slot, after);
+            if let Some(room) = before.filter(|&room| !self.directory.has_room(room)) {
+                self.delivery.close_room(room);
+            }
+        }
+        while let Some(room) = self.directory.take_churning() {
+            self.deadlines
+                .add_room(now, self.limits.roster_news_interval, room);
+        }
+    }
+
+    fn refuse(&mut self, slot: u32, refusal: Refusal<'_>) {
+        self.delivery
+            .tell(Audience::One(member(slot)), &Event::Refused(refusal));
+    }
+
+    /// Does what is due for a session, if the promise to look at it was made for this point.
+    fn look_at(&mut self, slot: u32, promised: Time) {
+        let now = self.delivery.now;
+        let Some(session) = self.delivery.session(slot) else {
+            return;
+        };
+        if session.armed != promised {
+            return;
+        }
+        session.armed = Time::NEVER;
+        let phase = session.phase;
+        match phase {
+            Phase::Naming { .. } if session.connected_at + self.limits.name_timeout <= now => {
+                self.end(slot, CloseReason::NameTimeout, None);
+            }
+            Phase::Draining { until, .. } | Phase::Lingering { until, .. } if until <= now => {
+                self.doom(slot)
+            }
+            Phase::Draining { .. } | Phase::Lingering { .. } | Phase::Doomed { .. } => {}
+            Phase::Naming { prompted } => {
+                if !prompted
+                    && session.bytes_in == 0
+                    && session.connected_at + self.limits.prompt_timeout <= now
+                {
+                    session.phase = Phase::Naming { prompted: true };
+                    self.delivery
+                        .tell(Audience::One(member(slot)), &Event::Prompt);
+                }
+                self.look_at_live(slot);
+            }
+            Phase::Chatting => self.look_at_live(slot),
+        }
+        self.arm(slot);
+    }
+
+    /// Does what may be due for a session that has not ended, named or not.
+    fn look_at_live(&mut self, slot: u32) {
+        let now = self.delivery.now;
+        let Some(session) = self.delivery.sessions[slot as usize].as_ref() else {
+            return;
+        };
+        let oldest = session.outbox.oldest(&self.delivery.store);
+        if oldest.is_some_and(|oldest| oldest + self.limits.stall_timeout <= now) {
+            self.end(slot, CloseReason::TooSlow, None);
+        } else if matches!(session.hold, Hold::Rate(until) if until <= now) {
+            self.resume(slot);
+        }
+    }
+
+    /// Makes sure that the session is looked at when something is due.
+    fn arm(&mut self, slot: u32) {
+        let Some(session) = self.delivery.sessions[slot as usize].as_mut() else {
+            return;
+        };
+        let deadline = session.deadline(&self.delivery.store, &self.limits);
+        if deadline < session.armed {
+            session.armed = deadline;
+            self.deadlines.add_session(deadline, slot);
+        }
+    }
+}
+
+/// What of the limits concerns the rules of chat.
+fn rules(limits: &Limits) -> Rules {
+    Rules {
+        history_lines_max: limits.history_lines_max,
+        history_bytes_max: limits.history_bytes_max,
+        roster_members_max: limits.roster_members_max,
+        welcome_names_max: limits.welcome_names_max,
+        who_names_max: limits.who_names_max,
+        rooms_listed_max: limits.rooms_listed_max,
+    }
+}

@@ -1,0 +1,13 @@
+//! The only system calls: sockets, signals, the log, the service manager.
+//! What is said over a socket is decided in `hub`; `main` owns what is made here.
+
+mod accept;
+pub mod address;
+mod conn;
+pub mod file_limit;
+pub mod listener;
+pub mod log;
+mod report;
+pub mod server;
+mod signals;
+pub mod systemd;
