@@ -55,6 +55,7 @@ pub(crate) fn conduct(
         _ => measure(workload, server, frames, shared),
     };
     shared.stopping.store(true, Ordering::Relaxed);
+    shared.meeting.wait();
     let connections = workload.connections as f64;
     outcome.joins_per_second = connections / opened_in.as_secs_f64();
     outcome.resident_per_connection = (resident_joined - resident_before) / connections;

@@ -15,7 +15,7 @@ use crate::progress::Shared;
 /// Connections of one thread that may wait for the server's answer at once: together well
 /// under the listen backlog of all servers (Redis asks for 511), so that no connect is lost.
 const OPENING_MAX: usize = 128;
-/// Connections that share one loopback source address; each has ports of its own.
+/// Connections that share one loopback source address; each address has 28,000 ports of its own.
 const CONNECTIONS_PER_SOURCE: u32 = 4096;
 /// How long a whole phase of opening may take.
 const OPENING_TIMEOUT: Duration = Duration::from_secs(120);
@@ -55,6 +55,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) shared: &'a Shared,
     /// Pause when nothing moves.
     pub(crate) poll: Duration,
+    /// Number of the run in this process, for source addresses of its own.
+    pub(crate) run: u8,
 }
 
 /// A connection whose answer is awaited.
@@ -162,8 +164,7 @@ impl Opening<'_> {
         let open = || {
             let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, None)?;
             if self.address.ip() == IpAddr::V4(Ipv4Addr::LOCALHOST) {
-                let source = 1 + (seat.number / CONNECTIONS_PER_SOURCE) as u8;
-                socket.bind(&SocketAddr::from(([127, 0, 1, source], 0)).into())?;
+                socket.bind(&self.source(seat).into())?;
             }
             socket.connect(&self.address.into())?;
             socket.set_tcp_nodelay(true)?;
@@ -171,6 +172,13 @@ impl Opening<'_> {
             Ok(socket.into())
         };
         open().map_err(Fault::io(format!("connecting to {}", self.address)))
+    }
+
+    /// Addresses that no run before has used: their ports would still be in TIME_WAIT.
+    fn source(&self, seat: &Seat) -> SocketAddr {
+        let process = 1 + (std::process::id() % 250) as u8;
+        let group = 1 + (seat.number / CONNECTIONS_PER_SOURCE) as u8;
+        SocketAddr::from(([127, process, self.run, group], 0))
     }
 
     fn hello(&self, seat: &Seat) -> Vec<u8> {

@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     machine::raise_file_limit();
     if let Some(role) = options.raw_server {
         let connections = options.connections_or(&[0])[0];
-        return match raw::serve(role, connections, &raw::period()) {
+        return match raw::serve(role, connections, options.raw_send_bytes) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&format!("the raw ceiling failed: {error}")),
         };

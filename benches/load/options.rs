@@ -85,6 +85,9 @@ pub(crate) struct Options {
     /// The core of the server under test; the generator keeps to the others.
     #[arg(long, default_value_t = 0, value_name = "CPU")]
     pub(crate) server_cpu: usize,
+    /// Bytes of one send of the raw ceiling.
+    #[arg(long, default_value_t = 64 << 10, value_name = "BYTES")]
+    pub(crate) raw_send_bytes: usize,
     /// For machines: one JSON document on standard output instead of the table.
     #[arg(long)]
     pub(crate) json: bool,

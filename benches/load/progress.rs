@@ -3,7 +3,7 @@
 //! Not the reading and sending itself (that is `driver`). Owned by the run, shared by its threads.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Barrier, OnceLock};
 use std::time::Instant;
 
@@ -12,6 +12,9 @@ use crate::frame::Seen;
 
 /// Bytes whose checksum is compared between the receivers of a room.
 pub(crate) const BLOCK_BYTES: u64 = 64 << 10;
+
+/// Runs that were begun in this process.
+static RUNS: AtomicU8 = AtomicU8::new(0);
 
 /// Shared by the threads of one run.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) received_bytes: Vec<AtomicU64>,
     /// Departures that were told in room 0.
     pub(crate) departed: AtomicU64,
+    /// Which run of this process it is; wraps.
+    pub(crate) run: u8,
     /// Per room.
     pub(crate) rooms: Vec<RoomProgress>,
 }
@@ -48,6 +53,7 @@ impl Shared {
             threads_done: AtomicUsize::new(0),
             received_bytes: (0..threads).map(|_| AtomicU64::new(0)).collect(),
             departed: AtomicU64::new(0),
+            run: RUNS.fetch_add(1, Ordering::Relaxed),
             rooms,
         }
     }

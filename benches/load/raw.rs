@@ -14,7 +14,7 @@ use crate::progress::BLOCK_BYTES;
 
 /// Serves until every connection is gone. Says `listening on ADDR:PORT` on standard output,
 /// waits for all `connections`, then starts.
-pub(crate) fn serve(role: RawRole, connections: usize, period: &[u8]) -> io::Result<()> {
+pub(crate) fn serve(role: RawRole, connections: usize, send_bytes: usize) -> io::Result<()> {
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
     listener.listen(4096)?;
@@ -28,7 +28,7 @@ pub(crate) fn serve(role: RawRole, connections: usize, period: &[u8]) -> io::Res
         sockets.push(TcpStream::from_std(socket.into()));
     }
     match role {
-        RawRole::Blast => blast(sockets, period),
+        RawRole::Blast => blast(sockets, send_bytes),
         RawRole::Relay => relay(sockets),
     }
 }
@@ -43,13 +43,15 @@ pub(crate) fn period() -> Vec<u8> {
         .collect()
 }
 
-fn blast(sockets: Vec<TcpStream>, period: &[u8]) -> io::Result<()> {
-    let twice = [period, period].concat();
+fn blast(sockets: Vec<TcpStream>, send_bytes: usize) -> io::Result<()> {
+    let period = period();
+    let stream = period.iter().copied().cycle();
+    let stream: Vec<u8> = stream.take(period.len() + send_bytes).collect();
     let mut sockets: Vec<(TcpStream, usize)> = sockets.into_iter().map(|one| (one, 0)).collect();
     while !sockets.is_empty() {
         let mut written = 0;
         sockets.retain_mut(|(socket, offset)| {
-            match socket.write(&twice[*offset..*offset + period.len()]) {
+            match socket.write(&stream[*offset..*offset + send_bytes]) {
                 Ok(count) => {
                     written += count;
                     *offset = (*offset + count) % period.len();

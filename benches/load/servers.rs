@@ -51,8 +51,8 @@ impl Server {
             }),
             (Contender::Chatd, None) => start_chatd(connections, options, cores),
             (Contender::Redis, _) => start_redis(connections + publishers, cores),
-            (Contender::RawBlast, _) => start_raw("blast", connections, cores),
-            (Contender::RawRelay, _) => start_raw("relay", connections, cores),
+            (Contender::RawBlast, _) => start_raw("blast", connections, options, cores),
+            (Contender::RawRelay, _) => start_raw("relay", connections, options, cores),
         }
     }
 
@@ -98,12 +98,19 @@ fn start_chatd(connections: usize, options: &Options, cores: &Cores) -> Result<S
     await_address(child, words)
 }
 
-fn start_raw(role: &str, connections: usize, cores: &Cores) -> Result<Server, Fault> {
+fn start_raw(
+    role: &str,
+    connections: usize,
+    options: &Options,
+    cores: &Cores,
+) -> Result<Server, Fault> {
     let own = std::env::current_exe().map_err(Fault::io("finding this program"))?;
     let mut command = Command::new(own);
     command
         .args(["--bench", "--raw-server", role, "--connections"])
         .arg(connections.to_string())
+        .arg("--raw-send-bytes")
+        .arg(options.raw_send_bytes.to_string())
         .stdout(Stdio::piped());
     let mut child = spawn(command, cores)?;
     let words = child.stdout.take().expect("standard output is piped");
@@ -117,7 +124,9 @@ fn start_redis(connections: usize, cores: &Cores) -> Result<Server, Fault> {
     command
         .args(["--bind", "127.0.0.1", "--port"])
         .arg(address.port().to_string())
-        .args(["--save", "", "--appendonly", "no", "--tcp-backlog", "4096"])
+        // Bound to loopback it needs no password, though clients come from 127.0.1.x.
+        .args(["--protected-mode", "no", "--save", "", "--appendonly", "no"])
+        .args(["--tcp-backlog", "4096"])
         .args(["--client-output-buffer-limit", "pubsub 0 0 0"])
         .arg("--maxclients")
         .arg((connections + 64).to_string())

@@ -62,6 +62,7 @@ impl Worker<'_> {
             frames: self.frames,
             shared: self.shared,
             poll: self.workload.poll.max(Duration::from_micros(20)),
+            run: self.shared.run,
         };
         let opened = note_fault(self.shared, opening.open(self.seats));
         self.shared.meeting.wait();
@@ -71,17 +72,31 @@ impl Worker<'_> {
         );
         self.shared.meeting.wait();
         self.shared.meeting.wait();
-        let (streams, joining_bytes) = settled?;
-        let (mut driver, stalled) = self.driver(streams)?;
-        note_fault(self.shared, driver.run())?;
-        if self.workload.stalled == 0 {
-            self.expect_silence(&opening, &driver)?;
-        }
+        let talked = settled.and_then(|(streams, bytes)| self.talk(&opening, streams, bytes));
+        let talked = note_fault(self.shared, talked);
+        // Nobody hangs up before: others would hear of it while they expect silence.
+        self.shared.meeting.wait();
+        let (driver, stalled, joining_bytes) = talked?;
         Ok(Harvest {
             times: driver.stopwatch.map(|watch| watch.times),
             joining_bytes,
             told: stalled.into_iter().filter_map(was_told).count(),
         })
+    }
+
+    /// Receives and sends until all is over; gives everything back, still connected.
+    fn talk(
+        &self,
+        opening: &Opening<'_>,
+        streams: Vec<TcpStream>,
+        joining_bytes: u64,
+    ) -> Result<(Driver<'_>, Vec<TcpStream>, u64), Fault> {
+        let (mut driver, stalled) = self.driver(streams)?;
+        driver.run()?;
+        if self.workload.stalled == 0 {
+            self.expect_silence(opening, &driver)?;
+        }
+        Ok((driver, stalled, joining_bytes))
     }
 
     /// Waits until the news of the joining is over and read.
