@@ -2,10 +2,9 @@
 //! does. Everything that happens is handed to `tell` as an event with its audience, in order.
 //! Not how it is written or delivered. Owned by the hub.
 
-use std::collections::HashMap;
-
 use slab::Slab;
 
+use super::claims::Claims;
 use super::name::Name;
 use super::room::{Churn, History, Names, Room, RoomList, Roster};
 use super::vocabulary::{Audience, Command, Event, MemberId, Refusal, RoomId};
@@ -30,21 +29,21 @@ pub struct Rules {
 /// Everybody who has a name, and every room.
 #[derive(Debug)]
 pub struct Directory {
-    rules: Rules,
-    members: Vec<Option<Member>>,
-    names: HashMap<Box<str>, MemberId>,
-    rooms: Slab<Room>,
-    room_names: HashMap<Box<str>, RoomId>,
-    lobby: RoomId,
+    pub(super) rules: Rules,
+    pub(super) members: Vec<Option<Member>>,
+    pub(super) names: Claims<MemberId>,
+    pub(super) rooms: Slab<Room>,
+    pub(super) room_names: Claims<RoomId>,
+    pub(super) lobby: RoomId,
     /// Rooms whose churn began since the hub last asked.
-    churning: Vec<RoomId>,
+    pub(super) churning: Vec<RoomId>,
 }
 
 #[derive(Debug)]
-struct Member {
-    name: Name,
-    room: RoomId,
-    echo: bool,
+pub(super) struct Member {
+    pub(super) name: Name,
+    pub(super) room: RoomId,
+    pub(super) echo: bool,
 }
 
 /// Takes what happens, in the order in which it happens.
@@ -58,9 +57,9 @@ impl Directory {
         let mut directory = Directory {
             rules,
             members: Vec::new(),
-            names: HashMap::new(),
+            names: Claims::new(),
             rooms: Slab::new(),
-            room_names: HashMap::new(),
+            room_names: Claims::new(),
             lobby: RoomId(0),
             churning: Vec::new(),
         };
@@ -77,7 +76,7 @@ impl Directory {
                 false
             }
             Ok(name) => {
-                self.names.insert(name.key().into(), member);
+                self.names.claim(&name, member);
                 if self.members.len() <= member.slot() {
                     self.members.resize_with(member.slot() + 1, || None);
                 }
@@ -128,25 +127,18 @@ impl Directory {
         let gone = self.members[member.slot()]
             .take()
             .expect("it had a name a line ago");
-        self.names.remove(gone.name.key());
+        self.names.release(&gone.name);
         self.remove_if_empty(gone.room);
     }
 
-    /// Tells a room the joins and leaves it has not heard of yet, if there are any.
-    pub fn tell_churn(&mut self, room: RoomId, tell: &mut Tell<'_>) {
-        let Some(room_now) = self.rooms.get_mut(room.slot()) else {
-            return;
-        };
-        let Churn { joined, left } = std::mem::take(&mut room_now.churn);
-        if joined + left > 0 {
-            let here = room_now.roster.len();
-            tell(Audience::Room(room), Event::Churn { joined, left, here });
+    /// Tells every room that has members what the operator says.
+    pub fn announce(&self, text: &str, tell: &mut Tell<'_>) {
+        for (index, room) in &self.rooms {
+            if room.roster.len() > 0 {
+                let id = RoomId(u32::try_from(index).expect("rooms were numbered in u32"));
+                tell(Audience::Room(id), Event::Operator { text });
+            }
         }
-    }
-
-    /// A room that has begun to have joins and leaves to tell, each room once.
-    pub fn take_churning(&mut self) -> Option<RoomId> {
-        self.churning.pop()
     }
 
     /// The members of a room, in the order of their slots; none of a room that is gone.
@@ -169,7 +161,7 @@ impl Directory {
     /// Who is called so, or so similarly that nobody else may be.
     pub fn who_is(&self, name: &str) -> Option<MemberId> {
         let name = Name::parse(name).ok()?;
-        self.names.get(name.key()).copied()
+        self.names.owner(&name)
     }
 
     /// What a room is called.
@@ -233,7 +225,7 @@ impl Directory {
             Ok(name) => name,
             Err(bad) => return tell(Audience::One(member), Event::Refused(Refusal::BadName(bad))),
         };
-        let known = self.room_names.get(name.key()).copied();
+        let known = self.room_names.owner(&name);
         let from = self.member_mut(member).room;
         if known == Some(from) {
             let room = self.rooms[from.slot()].name.as_str();
@@ -264,12 +256,12 @@ impl Directory {
         self.strike(member, room);
         let old = std::mem::replace(&mut self.member_mut(member).name, name);
         self.enroll(member, room);
-        self.names.remove(old.key());
+        self.names.release(&old);
         let new = &self.members[member.slot()]
             .as_ref()
             .expect("it was renamed a line ago")
             .name;
-        self.names.insert(new.key().into(), member);
+        self.names.claim(new, member);
         tell(
             Audience::Room(room),
             Event::Renamed {
@@ -293,123 +285,41 @@ impl Directory {
         tell(Audience::One(member), Event::Sent { to: to_name });
     }
 
-    /// The member, whose name and room are set, is added to the roster; everybody is told.
-    fn arrive(&mut self, member: MemberId, room: RoomId, tell: &mut Tell<'_>) {
-        self.enroll(member, room);
-        let here = self.rooms[room.slot()].roster.len();
-        if self.is_told_singly(room, here) {
-            let who = &self.members[member.slot()]
-                .as_ref()
-                .expect("who arrives has a name")
-                .name;
-            tell(Audience::Others(room, member), Event::Joined { who, here });
-        } else {
-            self.count_churn(room, |churn| churn.joined += 1);
-        }
-        let (here, who) = (&self.rooms[room.slot()], self.name_of(member));
-        let names = self.names(room, self.rules.welcome_names_max);
-        if let Some(who) = who {
-            tell(
-                Audience::One(member),
-                Event::Welcome {
-                    room: &here.name,
-                    who,
-                    names,
-                },
-            );
-        }
-        if !here.history.is_empty() {
-            tell(Audience::One(member), Event::History(&here.history));
-        }
-    }
-
-    /// The member is taken out of its room's roster; those who stay are told.
-    fn depart(&mut self, member: MemberId, why: Option<&str>, tell: &mut Tell<'_>) {
-        let room = self.member_mut(member).room;
-        let before = self.rooms[room.slot()].roster.len();
-        self.strike(member, room);
-        if self.is_told_singly(room, before) {
-            let who = &self.members[member.slot()]
-                .as_ref()
-                .expect("who departs has a name")
-                .name;
-            tell(
-                Audience::Others(room, member),
-                Event::Left {
-                    who,
-                    here: before - 1,
-                    why,
-                },
-            );
-        } else {
-            self.count_churn(room, |churn| churn.left += 1);
-        }
-    }
-
-    /// Whether a join or leave that involves this many members is told by itself. Not while others
-    /// wait to be told together: they came first.
-    fn is_told_singly(&self, room: RoomId, members: usize) -> bool {
-        members <= self.rules.roster_members_max && self.rooms[room.slot()].churn.is_empty()
-    }
-
-    fn count_churn(&mut self, room: RoomId, count: impl FnOnce(&mut Churn)) {
-        let churn = &mut self.rooms[room.slot()].churn;
-        if churn.is_empty() {
-            self.churning.push(room);
-        }
-        count(churn);
-    }
-
     fn free_name<'a>(&self, member: MemberId, asked: &'a str) -> Result<Name, Refusal<'a>> {
         let name = Name::parse(asked).map_err(Refusal::BadName)?;
-        match self.names.get(name.key()) {
-            Some(&owner) if owner != member => Err(Refusal::NameInUse(asked)),
-            _ => Ok(name),
+        if self.names.is_free_for(member, &name) {
+            Ok(name)
+        } else {
+            Err(Refusal::NameInUse(asked))
         }
     }
 
     fn find_room(&self, asked: &str) -> Option<RoomId> {
         let name = Name::parse(asked).ok()?;
-        self.room_names.get(name.key()).copied()
+        self.room_names.owner(&name)
     }
 
     fn make_room(&mut self, name: Name) -> RoomId {
-        let key = name.key().into();
-        let history = History::new(self.rules.history_lines_max, self.rules.history_bytes_max);
-        let room = Room {
+        let id =
+            RoomId(u32::try_from(self.rooms.vacant_key()).expect("fewer rooms than u32 holds"));
+        self.room_names.claim(&name, id);
+        self.rooms.insert(Room {
             name,
             roster: Roster::default(),
-            history,
+            history: History::new(self.rules.history_lines_max, self.rules.history_bytes_max),
             churn: Churn::default(),
-        };
-        let id =
-            RoomId(u32::try_from(self.rooms.insert(room)).expect("fewer rooms than u32 holds"));
-        self.room_names.insert(key, id);
+        });
         id
     }
 
     fn remove_if_empty(&mut self, room: RoomId) {
         if room != self.lobby && self.rooms[room.slot()].roster.len() == 0 {
             let gone = self.rooms.remove(room.slot());
-            self.room_names.remove(gone.name.key());
+            self.room_names.release(&gone.name);
         }
     }
 
-    fn enroll(&mut self, member: MemberId, room: RoomId) {
-        let members = &self.members;
-        self.rooms[room.slot()]
-            .roster
-            .insert(member, |id| name_in(members, id));
-    }
-
-    fn strike(&mut self, member: MemberId, room: RoomId) {
-        let members = &self.members;
-        self.rooms[room.slot()]
-            .roster
-            .remove(member, |id| name_in(members, id));
-    }
-
-    fn names(&self, room: RoomId, shown_max: usize) -> Names<'_> {
+    pub(super) fn names(&self, room: RoomId, shown_max: usize) -> Names<'_> {
         let members = self.rooms[room.slot()].roster.by_name();
         Names {
             members,
@@ -422,16 +332,142 @@ impl Directory {
         self.members.get(member.slot())?.as_ref()
     }
 
-    fn member_mut(&mut self, member: MemberId) -> &mut Member {
+    pub(super) fn member_mut(&mut self, member: MemberId) -> &mut Member {
         self.members[member.slot()]
             .as_mut()
             .expect("commands are only applied for members")
     }
 }
 
-fn name_in(members: &[Option<Member>], member: MemberId) -> &Name {
-    &members[member.slot()]
-        .as_ref()
-        .expect("who is in a roster has a name")
-        .name
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: Rules = Rules {
+        history_lines_max: 0,
+        history_bytes_max: 0,
+        roster_members_max: 200,
+        welcome_names_max: 20,
+        who_names_max: 20,
+        rooms_listed_max: 20,
+    };
+
+    /// Lets a member in; whether it got the name.
+    fn enter(directory: &mut Directory, member: u32, name: &str) -> bool {
+        directory.enter(MemberId(member), name, &mut |_, _| {})
+    }
+
+    /// Does what a member asks for; the codes of what was refused.
+    fn refusals(directory: &mut Directory, member: u32, command: Command<'_>) -> Vec<&'static str> {
+        let mut codes = Vec::new();
+        directory.apply(MemberId(member), command, &mut |_, event| {
+            if let Event::Refused(refusal) = event {
+                codes.push(refusal.code());
+            }
+        });
+        codes
+    }
+
+    fn leave(directory: &mut Directory, member: u32) {
+        directory.leave(MemberId(member), None, &mut |_, _| {});
+    }
+
+    /// Nobody is here, and the lobby is the only room.
+    fn assert_nothing_is_left(directory: &Directory) {
+        assert_eq!(directory.members(), 0);
+        assert_eq!(directory.names.keys_len(), 0, "{:?}", directory.names);
+        assert_eq!(directory.room_names.len(), 1);
+        assert_eq!(
+            directory.room_names.keys_len(),
+            1,
+            "{:?}",
+            directory.room_names
+        );
+        assert_eq!(directory.rooms.len(), 1);
+    }
+
+    #[test]
+    fn a_name_takes_those_that_fold_or_look_like_it_and_frees_them() {
+        let mut directory = Directory::new(RULES);
+        assert!(enter(&mut directory, 1, "Ian"));
+        for taken in ["ian", "IAN", "lan", "1an", "Ian"] {
+            assert!(!enter(&mut directory, 2, taken), "{taken}");
+            assert_eq!(directory.who_is(taken), Some(MemberId(1)), "{taken}");
+        }
+        assert_eq!(directory.members(), 1);
+        leave(&mut directory, 1);
+        assert_eq!(directory.who_is("Ian"), None);
+        assert!(enter(&mut directory, 2, "lan"));
+        assert!(!enter(&mut directory, 1, "Ian"), "it looks like lan");
+        assert!(enter(&mut directory, 1, "ian"), "it is not lan");
+        assert_eq!(directory.members(), 2);
+        leave(&mut directory, 1);
+        leave(&mut directory, 2);
+        assert_nothing_is_left(&directory);
+    }
+
+    #[test]
+    fn who_is_called_so_is_found_before_who_looks_so() {
+        let mut directory = Directory::new(RULES);
+        assert!(enter(&mut directory, 1, "lan"));
+        assert_eq!(directory.who_is("Ian"), Some(MemberId(1)));
+        assert!(enter(&mut directory, 2, "ian"));
+        assert_eq!(directory.who_is("Ian"), Some(MemberId(2)));
+        assert_eq!(directory.who_is("lan"), Some(MemberId(1)));
+    }
+
+    #[test]
+    fn a_member_may_write_its_own_name_another_way() {
+        let mut directory = Directory::new(RULES);
+        assert!(enter(&mut directory, 1, "Ann"));
+        assert!(enter(&mut directory, 2, "Ian"));
+        for (member, name) in [(1, "ann"), (1, "ANN"), (2, "lan"), (2, "Ian"), (2, "ian")] {
+            assert!(
+                refusals(&mut directory, member, Command::Nick(name)).is_empty(),
+                "{name}"
+            );
+            assert_eq!(directory.who_is(name), Some(MemberId(member)));
+            let shown = directory.name_of(MemberId(member)).unwrap();
+            assert_eq!(shown.as_str(), name);
+        }
+        assert_eq!(directory.members(), 2);
+        // The keys that a rename gave up are free, those that it kept are not.
+        assert!(enter(&mut directory, 3, "lan"));
+        assert_eq!(
+            refusals(&mut directory, 3, Command::Nick("Ian")),
+            ["name-in-use"]
+        );
+        assert_eq!(
+            refusals(&mut directory, 3, Command::Nick("Ann")),
+            ["name-in-use"]
+        );
+        for member in 1..=3 {
+            leave(&mut directory, member);
+        }
+        assert_nothing_is_left(&directory);
+    }
+
+    #[test]
+    fn a_room_has_one_door_for_all_its_spellings() {
+        let mut directory = Directory::new(RULES);
+        assert!(enter(&mut directory, 1, "ann"));
+        assert!(enter(&mut directory, 2, "ben"));
+        assert!(refusals(&mut directory, 1, Command::Join("Ideas")).is_empty());
+        let ideas = directory.room_of(MemberId(1));
+        assert!(refusals(&mut directory, 2, Command::Join("ldeas")).is_empty());
+        assert_eq!(directory.room_of(MemberId(2)), ideas);
+        for spelling in ["ideas", "IDEAS", "1deas"] {
+            assert_eq!(directory.find_room(spelling), ideas);
+            assert_eq!(
+                refusals(&mut directory, 2, Command::Join(spelling)),
+                ["already-here"]
+            );
+        }
+        assert!(refusals(&mut directory, 1, Command::Join("1obby")).is_empty());
+        assert_eq!(directory.room_of(MemberId(1)), Some(directory.lobby));
+        leave(&mut directory, 2);
+        assert_eq!(directory.find_room("ldeas"), None);
+        leave(&mut directory, 1);
+        assert_nothing_is_left(&directory);
+    }
 }

@@ -1,8 +1,10 @@
 //! The rules of chat: names, rooms, who hears what. No bytes, no sockets, no clock;
 //! imports nothing of the crate. A [`Directory`] is owned by the hub.
 
+mod claims;
 mod directory;
 pub mod name;
+mod presence;
 mod room;
 mod vocabulary;
 

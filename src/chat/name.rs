@@ -1,30 +1,22 @@
-//! `Name`: what a person or a room is called, and the key by which two spellings are one name.
+//! `Name`: what a person or a room is called, and the keys by which two spellings are one name.
 //! It says what is a good name, not whether it is free: that is the directory's to know.
 //! Whoever is called so owns its `Name`; it never changes, a rename is a new one.
 //!
 //! # How names are compared
-//! Two names are one when PRECIS folds them to the same text (`Ann`, `ann`: RFC 8265,
-//! UsernameCaseMapped), or when they look the same as they are shown (`paypal`, `paypaI`: the
-//! skeleton of UTS 39). "Or" is not transitive, a key is; so the key merges what the two rules
-//! together force upon plain letters: `I` is `i` for the one and `l` for the other, hence
-//! `i = I = l = 1`, `o = O = 0` and `m = rn`. It is folding, then the skeleton, then folding
-//! again until nothing changes.
+//! Two names are one when they fold to the same text (`Ann`, `ann`: PRECIS, RFC 8265,
+//! UsernameCaseMapped) or look the same as they are shown (`paypal`, `paypaI`: the skeleton of
+//! UTS 39). A name has a key for each half of that "or":
+//! - the folded key is the skeleton of the folded name;
+//! - the look key is the skeleton of the name as it was typed. Without capitals it is mostly the
+//!   folded key again, and then there is only one.
 //!
-//! The same logic over all scripts would go too far: the Greek `Ν` looks like `N`, its small
-//! form `ν` like `v`, and `ben` would be `bev`. There the chain is cut: a small letter goes by
-//! its own looks, and a name whose capitals make it look like another name in plain Latin
-//! letters is refused ([`BadName::LookAlike`]; in small letters it is accepted). What holds:
-//! - names that fold alike have one key;
-//! - names that look alike in plain Latin letters (with or without the usual accents) have one key;
-//! - names without capitals that look alike have one key, whatever their script.
-//!
-//! What is left open: capitals of two other scripts that look alike (`Гора` in Cyrillic, `Γορα`
-//! in Greek).
+//! Two names are one when they share a key, whichever it is. That is not transitive: `Ian` is
+//! `ian` (they fold alike) and `lan` (they look alike), but `ian` and `lan` are two people, and so
+//! are `Neil` and `Nell`. Therefore keys are claimed, not names put into classes: who bears a name
+//! has all its keys, and a name is free when nobody has any of its keys.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::LazyLock;
 
 use precis_profiles::UsernameCaseMapped;
@@ -35,7 +27,7 @@ use unicode_normalization::char::{canonical_combining_class, is_combining_mark};
 use unicode_security::general_security_profile::IdentifierType;
 use unicode_security::{GeneralSecurityProfile, MixedScript, skeleton};
 
-/// Words by which the server or everybody is meant. Nobody is called so, nor anything like it.
+/// Words by which the server or everybody is meant. Nobody is called so, or what folds or looks so.
 const RESERVED: [&str; 9] = [
     "server", "chatd", "operator", "admin", "root", "system", "everyone", "all", "here",
 ];
@@ -46,12 +38,13 @@ const TEXT_BYTES_MAX: usize = Name::LENGTH_MAX * 16;
 /// UTS 39, 5.4: a longer run of marks on one letter is ornament that covers the lines around it.
 const MARKS_ON_A_LETTER_MAX: usize = 4;
 
-/// A good name of a person or a room. Equal names (`==`, `Hash`) have equal keys; how they are
-/// typed may differ.
+/// A good name of a person or a room.
 #[derive(Debug, Clone)]
 pub struct Name {
     display: Box<str>,
-    key: Box<str>,
+    folded_key: Box<str>,
+    /// Only when it differs from the folded key.
+    look_key: Option<Box<str>>,
 }
 
 impl Name {
@@ -72,7 +65,7 @@ impl Name {
         } else {
             parse_any(text)?
         };
-        if is_reserved(&name) {
+        if name.keys().any(|key| RESERVED_KEYS.contains(key)) {
             return Err(BadName::Reserved);
         }
         Ok(name)
@@ -83,24 +76,20 @@ impl Name {
         &self.display
     }
 
-    /// What the name is compared by: two spellings of one name have the same key. Not for
-    /// people to see.
-    pub fn key(&self) -> &str {
-        &self.key
+    /// What the name is compared by, one key or two: names are one when they share any. The
+    /// folded key comes first, so a search in this order prefers who is called so over who only
+    /// looks so. Not for people to see.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&*self.folded_key).chain(self.look_key.as_deref())
     }
-}
 
-impl PartialEq for Name {
-    fn eq(&self, other: &Name) -> bool {
-        self.key == other.key
-    }
-}
-
-impl Eq for Name {}
-
-impl Hash for Name {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key.hash(state);
+    fn new(display: &str, folded_key: String, look_key: String) -> Name {
+        let look_key = (look_key != folded_key).then(|| look_key.into_boxed_str());
+        Name {
+            display: display.into(),
+            folded_key: folded_key.into_boxed_str(),
+            look_key,
+        }
     }
 }
 
@@ -132,8 +121,6 @@ pub enum BadName {
     /// It mixes directions so that it would not be shown in the order of its characters
     /// (RFC 5893, section 2).
     Bidi,
-    /// Its capitals make it look like a different name in Latin letters.
-    LookAlike,
     /// A word by which the server or everybody is meant, or a look-alike of one.
     Reserved,
 }
@@ -164,10 +151,6 @@ impl fmt::Display for BadName {
                 f,
                 "a name runs in one direction, and from right to left it starts with a letter and ends with a letter or digit"
             ),
-            BadName::LookAlike => write!(
-                f,
-                "this name looks like another one in Latin letters: try small letters"
-            ),
             BadName::Reserved => write!(f, "this name is reserved"),
         }
     }
@@ -175,26 +158,15 @@ impl fmt::Display for BadName {
 
 impl std::error::Error for BadName {}
 
-/// The quick way, for what most people type. PRECIS accepts every text that it accepts, and
-/// its key is the one that [`key_of_folded`] would give; the tests hold the two together.
+/// The quick way, for what most people type. PRECIS accepts every text that it accepts, and the
+/// keys are those of [`parse_any`]; the tests hold the two together.
 fn parse_ascii(text: &str) -> Result<Name, BadName> {
     if text.len() > Name::LENGTH_MAX {
         return Err(BadName::TooLong);
     }
     check_characters(text)?;
-    let mut key = String::with_capacity(text.len() + 4);
-    for c in text.chars() {
-        match c.to_ascii_lowercase() {
-            '0' => key.push('o'),
-            '1' | 'i' => key.push('l'),
-            'm' => key.push_str("rn"),
-            other => key.push(other),
-        }
-    }
-    Ok(Name {
-        display: text.into(),
-        key: key.into_boxed_str(),
-    })
+    let folded_key = ascii_looks(&text.to_ascii_lowercase());
+    Ok(Name::new(text, folded_key, ascii_looks(text)))
 }
 
 fn parse_any(text: &str) -> Result<Name, BadName> {
@@ -204,19 +176,33 @@ fn parse_any(text: &str) -> Result<Name, BadName> {
     }
     check_characters(&display)?;
     check_marks(&display)?;
-    let folded = precis_fold(&display)?;
+    let folded_key = looks(&precis_fold(&display)?);
     if !display.as_str().is_single_script() {
         return Err(BadName::MixedScript);
     }
-    let key = key_of_folded(&folded);
-    let looks: String = skeleton(&display).collect();
-    if is_plain_latin(&looks) && key_of_folded(&looks) != key {
-        return Err(BadName::LookAlike);
+    Ok(Name::new(&display, folded_key, looks(&display)))
+}
+
+/// The skeleton of UTS 39: texts that look the same have the same. Its tables go character by
+/// character and do not know that the dot of `i` and `j` and one more dot above are shown as one
+/// (the small form of `İ` has both).
+fn looks(text: &str) -> String {
+    let skeleton: String = skeleton(text).collect();
+    skeleton.replace("i\u{307}", "i").replace("j\u{307}", "j")
+}
+
+/// [`looks`] for the ASCII that stands in names.
+fn ascii_looks(text: &str) -> String {
+    let mut looks = String::with_capacity(text.len() + 4);
+    for c in text.chars() {
+        match c {
+            '0' => looks.push('O'),
+            '1' | 'I' => looks.push('l'),
+            'm' => looks.push_str("rn"),
+            other => looks.push(other),
+        }
     }
-    Ok(Name {
-        display: display.into_boxed_str(),
-        key: key.into_boxed_str(),
-    })
+    looks
 }
 
 fn is_plain_letter(c: char) -> bool {
@@ -233,7 +219,7 @@ fn check_characters(display: &str) -> Result<(), BadName> {
         if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.') {
             continue;
         }
-        if is_invisible(c) {
+        if is_invisible(c) && !c.is_whitespace() {
             return Err(BadName::Invisible);
         }
         if !c.is_alphanumeric() && !is_combining_mark(c) {
@@ -269,6 +255,9 @@ fn check_marks(display: &str) -> Result<(), BadName> {
 /// without its marks: precis-profiles 0.2.0 takes a mark for the end of the label and so refuses
 /// every name in Thaana and all vocalized Arabic and Hebrew. Marks are allowed anywhere after the
 /// first character and change nothing else of the rule (RFC 5893, section 2).
+///
+/// The letters that PRECIS knows are those of Unicode 6.3, as in its IANA registry; later ones
+/// (Adlam, the small letters of Cherokee) are unassigned to it, and refused.
 fn precis_fold(display: &str) -> Result<String, BadName> {
     let profile = UsernameCaseMapped::new();
     let folded = profile
@@ -278,7 +267,8 @@ fn precis_fold(display: &str) -> Result<String, BadName> {
         .map_err(bad_by_precis)?;
     let letters: String = folded.chars().filter(|c| !is_combining_mark(*c)).collect();
     match profile.directionality_rule(letters) {
-        Ok(_) => Ok(folded.into_owned()),
+        // One small sigma: which of the two is typed depends on its place, not on the name.
+        Ok(_) => Ok(folded.replace('ς', "σ")),
         Err(_) => Err(BadName::Bidi),
     }
 }
@@ -294,83 +284,67 @@ fn bad_by_precis(error: PrecisError) -> BadName {
     BadName::Character(character.unwrap_or(char::REPLACEMENT_CHARACTER))
 }
 
-/// The key of a text that is folded already, or of a skeleton.
-fn key_of_folded(folded: &str) -> String {
-    let twins = &*TWINS;
-    let settled = settle(folded);
-    let mut key = String::with_capacity(settled.len());
-    for c in settled.chars() {
-        match twins.get(&c) {
-            Some(twin) => key.push_str(twin),
-            None => key.push(c),
-        }
-    }
-    // The dot of `i` and one more dot above it are shown as one; η looks like n̩, Η like H.
-    key.replace("i\u{307}", "i")
-        .replace("n\u{329}", "h")
-        .replace('i', "l")
-}
-
-/// Skeleton and small letters in turn, until neither changes anything. In Unicode 18 the third
-/// pass is the last that does; the bound is there for tables to come.
-fn settle(text: &str) -> String {
-    let mut text: Cow<'_, str> = Cow::Borrowed(text);
-    for _ in 0..6 {
-        // One small sigma: which of the two is typed depends on its place, not on the name.
-        let small = text.to_lowercase().replace('ς', "σ");
-        let next: String = skeleton(&small).collect();
-        if next == text {
-            break;
-        }
-        text = Cow::Owned(next);
-    }
-    text.into_owned()
-}
-
-/// Shapes of small letters whose capital looks like a Latin letter, with that letter: `ʙ` (the
-/// shape of `в`) → `b`, because `В` looks like `B`. So `Вера` has the key of `Bepa` and of `вера`.
-/// Shapes that are ASCII already keep themselves: that is where the chain is cut. Gathered
-/// from the tables of Unicode once, on the first name that is not ASCII.
-static TWINS: LazyLock<HashMap<char, String>> = LazyLock::new(|| {
-    let mut twins = HashMap::new();
-    let cased_scripts = '\u{80}'..='\u{1FFFF}';
-    for capital in cased_scripts.filter(|c| c.is_uppercase()) {
-        let small = settle(&capital.to_lowercase().collect::<String>());
-        let looks = settle(&skeleton(capital.encode_utf8(&mut [0; 4])).collect::<String>());
-        let mut shape = small.chars();
-        let (Some(shape), None) = (shape.next(), shape.next()) else {
-            continue;
-        };
-        // `ß` is the shape of the Greek β, but Strauß and Straub are two people.
-        if shape.is_ascii() || shape == 'ß' || !looks.chars().all(|c| c.is_ascii_alphanumeric()) {
-            continue;
-        }
-        twins.entry(shape).or_insert(looks);
-    }
-    twins
+/// The keys of the reserved words in small, Title and CAPITAL letters. `AIl` and `a11` have one
+/// of them and are refused; `Ali`, `ali` and `ALI` have none and are people.
+static RESERVED_KEYS: LazyLock<HashSet<Box<str>>> = LazyLock::new(|| {
+    let spellings = RESERVED.iter().flat_map(|word| {
+        let (first, rest) = word.split_at(1);
+        let title = first.to_ascii_uppercase() + rest;
+        [(*word).to_owned(), title, word.to_ascii_uppercase()]
+    });
+    spellings.map(|word| ascii_looks(&word).into()).collect()
 });
 
-/// Whether a skeleton could be that of a name in ordinary Latin letters: ASCII, with no marks but
-/// those that make up one letter of Unicode with it (`é`, not `b̄`).
-fn is_plain_latin(skeleton: &str) -> bool {
-    skeleton
-        .chars()
-        .filter(|c| !is_combining_mark(*c))
-        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
-        && !skeleton.nfc().any(is_combining_mark)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-static RESERVED_KEYS: LazyLock<[String; 9]> = LazyLock::new(|| RESERVED.map(key_of_folded));
+    fn parts(parsed: &Result<Name, BadName>) -> Result<(&str, Vec<&str>), BadName> {
+        match parsed {
+            Ok(name) => Ok((name.as_str(), name.keys().collect())),
+            Err(reason) => Err(*reason),
+        }
+    }
 
-fn is_reserved(name: &Name) -> bool {
-    if !RESERVED_KEYS.iter().any(|key| **key == *name.key) {
-        return false;
+    #[test]
+    fn the_quick_looks_of_each_character_are_those_of_the_table() {
+        let in_names = ('\0'..='\x7f').filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c));
+        for c in in_names {
+            let text = c.to_string();
+            let table: String = skeleton(&text).collect();
+            assert_eq!(ascii_looks(&text), table, "{c}");
+        }
     }
-    // `Ali` has the key of `all`, but is a person; `AIl` is no more than a look-alike.
-    let has_i = name.display.contains(['i', 'I']);
-    if *name.key == *"all" && has_i {
-        let looks: String = skeleton(&name.display).collect();
-        return ["all", "All", "ALL"].contains(&looks.as_str());
+
+    #[test]
+    fn the_quick_way_agrees_with_the_long_way() {
+        for c in '\0'..='\x7f' {
+            for text in [format!("{c}"), format!("a{c}"), format!("A{c}1")] {
+                let (quick, long) = (parse_ascii(&text), parse_any(&text));
+                assert_eq!(parts(&quick), parts(&long), "{text:?}");
+            }
+        }
+        let letters: Vec<char> = ('!'..='~').collect();
+        let seed = std::env::var("NAMES_SEED")
+            .map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+        println!("to replay: NAMES_SEED={seed} cargo test --lib name");
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut good = 0;
+        for round in 0..20_000 {
+            let length = random.usize(1..=28);
+            let text: String = (0..length)
+                .map(|_| match round % 4 {
+                    0 => random.choice(&letters).copied().unwrap(),
+                    _ => random
+                        .choice(b"IiLl1oO0mMrRnN_-.zQ9")
+                        .map(|byte| char::from(*byte))
+                        .unwrap(),
+                })
+                .collect();
+            let (quick, long) = (parse_ascii(&text), parse_any(&text));
+            assert_eq!(parts(&quick), parts(&long), "{text:?}");
+            good += usize::from(quick.is_ok());
+        }
+        assert!(good > 5_000, "only {good} good names were compared");
     }
-    true
 }

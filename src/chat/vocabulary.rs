@@ -119,6 +119,11 @@ pub enum Event<'a> {
         /// What is said.
         text: &'a str,
     },
+    /// The operator speaks.
+    Operator {
+        /// What is said.
+        text: &'a str,
+    },
     /// You are in.
     Welcome {
         /// The room.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::chat::{CloseReason, Directory, Event, Refusal};
+use crate::chat::{CloseReason, Directory, Refusal};
 use crate::time::Time;
 use crate::wire::text::{self, ForeignProtocol};
 
@@ -76,8 +76,9 @@ impl Hub {
         })
     }
 
-    /// Ends a session. `why` is what it says itself on the way out. One that has ended already
-    /// keeps its reason; when its connection is lost, nothing more can be written to it.
+    /// Ends a session. `why` is what it says itself on the way out, or the operator of who is
+    /// kicked. One that has ended already keeps its reason; when its connection is lost, nothing
+    /// more can be written to it.
     pub(super) fn end(&mut self, slot: u32, reason: CloseReason, why: Option<&str>) {
         let lost = reason == CloseReason::ConnectionLost;
         match self.delivery.session(slot) {
@@ -87,15 +88,20 @@ impl Hub {
             Some(_) => return,
         }
         self.remember_name(slot);
-        let told = why.or(reason.told());
+        let kicked = why
+            .filter(|_| reason == CloseReason::Kicked)
+            .map(|why| format!("kicked: {why}"));
+        let told = kicked.as_deref().or(why).or(reason.told());
         self.directory
             .leave(member(slot), told, &mut into(&mut self.delivery));
         self.follow_room(slot);
         if reason == CloseReason::TooSlow {
             self.forget_what_is_owed(slot);
         }
-        if let Some(refusal) = reason.refusal() {
-            self.refuse(slot, refusal);
+        match reason.refusal() {
+            Some(Refusal::Kicked(_)) => self.refuse(slot, Refusal::Kicked(why)),
+            Some(refusal) => self.refuse(slot, refusal),
+            None => {}
         }
         self.start_draining(slot, reason, self.limits.flush_timeout);
         if lost {
@@ -198,21 +204,5 @@ impl Hub {
         if let Some(session) = self.delivery.session(slot) {
             session.left_as = name;
         }
-    }
-}
-
-impl Hub {
-    /// Ends whoever has this name, at the operator's wish. Whether there was somebody.
-    pub fn kick(&mut self, name: &str, why: Option<&str>) -> bool {
-        let Some(found) = self.directory.who_is(name) else {
-            return false;
-        };
-        if let Some(why) = why {
-            let refusal = Event::Refused(Refusal::Kicked(Some(why)));
-            self.delivery
-                .tell_one(found.0, |out| text::encode(&refusal, out));
-        }
-        self.end(found.0, CloseReason::Kicked, None);
-        true
     }
 }

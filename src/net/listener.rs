@@ -14,10 +14,12 @@ use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 /// once is refused nobody. The kernel lowers it to `net.core.somaxconn`.
 pub const BACKLOG: i32 = 4096;
 /// Silence after which an idle peer is asked for a sign of life.
-pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
-/// Time between two such questions.
-pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// Questions without an answer after which the peer is gone: all together within 60 s.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(6);
+/// Time for an answer, after which the next question is due.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(4);
+/// Questions without an answer after which the peer is gone, on a kernel that counts them: Linux
+/// does not while [`USER_TIMEOUT`] is set. It cuts at the first one that has no answer once the
+/// silence is longer than that, here after 18 s; so an outage of ten seconds cuts nobody who is idle.
 pub const KEEPALIVE_PROBES: u32 = 3;
 /// How long bytes may stay unacknowledged before the peer is gone.
 pub const USER_TIMEOUT: Duration = Duration::from_secs(15);

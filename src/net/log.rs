@@ -31,7 +31,7 @@ pub fn set_up(level: LevelFilter) {
     }
 }
 
-/// `2026-03-21T10:00:00Z [INFO] text`, in UTC. A record is one write, so that lines of several
+/// `2026-03-21T10:00:00.123456789Z [INFO] text`, in UTC. A record is one write, so that lines of several
 /// processes never mix.
 fn plain(level: LevelFilter) -> Box<dyn Log> {
     let off = LevelFilter::Off;

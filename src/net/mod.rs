@@ -4,9 +4,11 @@
 mod accept;
 pub mod address;
 mod conn;
+mod console;
 pub mod file_limit;
 pub mod listener;
 pub mod log;
+mod printer;
 mod report;
 pub mod server;
 mod signals;

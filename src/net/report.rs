@@ -4,11 +4,10 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use log::info;
-
 use crate::hub::Farewell;
 
 use super::log::quote;
+use super::printer::Printer;
 use super::server::Server;
 
 /// What only the loop can count, since the last report or since the start.
@@ -74,8 +73,8 @@ impl Server {
         );
     }
 
-    /// One line that says how it goes; rates are since the last such line.
-    pub(super) fn report_statistics(&mut self) {
+    /// How it goes, as one line; rates are since the last such line.
+    pub(super) fn statistics_line(&mut self) -> String {
         let now = self.hub.statistics();
         let last = &mut self.counters;
         let seconds = (self.now - last.reported_at).as_secs_f64().max(0.001);
@@ -85,10 +84,10 @@ impl Server {
             .iter()
             .map(|(code, count)| format!("{code} {count}"))
             .collect();
-        info!(
+        let line = format!(
             "statistics: clients {}, rooms {}, lines in {} ({:.0}/s), deliveries out {} ({:.0}/s), \
              bytes queued {} unique {} summed, longest turn {:.1} ms, slow consumers cut {}, \
-             refusals [{}], accept errors {}",
+             refusals [{}], accept errors {}, board lines lost {}",
             now.clients,
             now.rooms,
             now.lines_in,
@@ -101,11 +100,13 @@ impl Server {
             now.slow_consumers_cut,
             refusals.join(", "),
             self.acceptor.errors,
+            self.printer.as_ref().map_or(0, Printer::lines_lost),
         );
         last.longest_turn = Duration::ZERO;
         last.reported_at = self.now;
         last.lines_in = now.lines_in;
         last.deliveries_out = now.deliveries_out;
+        line
     }
 
     /// The status line of the service.

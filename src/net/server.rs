@@ -15,7 +15,9 @@ use crate::time::Time;
 
 use super::accept::Acceptor;
 use super::conn::{Conn, Fill, Flush};
+use super::console::{CONSOLE, Console};
 use super::log::EventLog;
+use super::printer::Printer;
 use super::report;
 use super::signals::{Request, Signals};
 use super::systemd::Notify;
@@ -42,6 +44,10 @@ pub struct Server {
     flushing: Vec<u32>,
     pub(super) log: EventLog,
     pub(super) counters: report::Counters,
+    pub(super) console: Option<Console>,
+    pub(super) printer: Option<Printer>,
+    /// Messages of this turn, on their way to the printer.
+    pub(super) board: Vec<u8>,
     notify: Notify,
     /// When the service manager is told next that the loop turns.
     house_at: Instant,
@@ -78,13 +84,21 @@ impl Server {
             config.limits.clients_per_address_max,
         )?;
         let now = Instant::now();
+        let mut hub = Hub::new(config.limits.clone());
+        if config.board {
+            hub.turn_board_on();
+        }
+        let console = config
+            .console
+            .then(|| Console::register(poll.registry()))
+            .transpose()?;
         Ok(Server {
             poll,
             events: Events::with_capacity(EVENTS_MAX),
             signals,
             acceptor,
             conns: Slab::new(),
-            hub: Hub::new(config.limits.clone()),
+            hub,
             scratch: vec![0; config.limits.read_bytes_max],
             limits: config.limits.clone(),
             started_at: now,
@@ -95,6 +109,9 @@ impl Server {
             flushing: Vec::new(),
             log: EventLog::new(),
             counters: report::Counters::new(now),
+            console,
+            printer: (config.board || config.console).then(Printer::new),
+            board: Vec::new(),
             notify,
             house_at: now,
         })
@@ -123,12 +140,14 @@ impl Server {
             .begin_turn(Time::after_start(self.now - self.started_at));
         self.read();
         self.accept();
+        self.serve_console();
         self.start_draining();
         self.hub.end_turn();
         self.flush();
         self.report_joined();
         self.reap();
         self.hub.finish_turn();
+        self.serve_board(self.now);
         self.keep_house();
         self.end_draining();
         self.counters.turn_took(self.now.elapsed());
@@ -148,7 +167,8 @@ impl Server {
 
     /// How long to wait at most for something to happen.
     fn timeout(&self) -> Option<Duration> {
-        if !self.to_read.is_empty() || self.acceptor.has_more() {
+        let typed = self.console.as_ref().is_some_and(Console::has_more);
+        if typed || !self.to_read.is_empty() || self.acceptor.has_more() {
             return Some(Duration::ZERO);
         }
         let hub = self
@@ -160,7 +180,9 @@ impl Server {
             Life::Running | Life::Stopping | Life::Over => None,
         };
         let house = self.notify.is_active().then_some(self.house_at);
+        let printer = self.printer.as_ref().and_then(Printer::deadline);
         let first = [
+            printer,
             hub,
             life,
             house,
@@ -183,6 +205,10 @@ impl Server {
     fn note_events(&mut self) {
         for event in &self.events {
             let token = event.token();
+            if token == CONSOLE {
+                self.console.iter_mut().for_each(Console::note);
+                continue;
+            }
             if token == SIGNALS || self.acceptor.note(token) {
                 continue;
             }
@@ -209,18 +235,23 @@ impl Server {
         let requests: Vec<_> = self.signals.pending().collect();
         for request in requests {
             match (request, self.life) {
-                (Request::Statistics, _) => self.report_statistics(),
+                (Request::Statistics, _) => info!("{}", self.statistics_line()),
                 (Request::Reload, _) => info!("asked to reload: there is nothing to read again"),
-                (Request::Stop, Life::Running) => {
-                    info!("asked to stop: draining {} clients", self.hub.live());
-                    self.notify.stopping();
-                    self.life = Life::Stopping;
-                }
+                (Request::Stop, Life::Running) => self.stop(),
                 (Request::Stop, _) => {
                     warn!("asked to stop again: not waiting for anybody");
                     self.life = Life::Over;
                 }
             }
+        }
+    }
+
+    /// The server is to drain and stop; what was sent before is still read.
+    pub(super) fn stop(&mut self) {
+        if self.life == Life::Running {
+            info!("asked to stop: draining {} clients", self.hub.live());
+            self.notify.stopping();
+            self.life = Life::Stopping;
         }
     }
 
@@ -263,8 +294,17 @@ impl Server {
         }
         match fill {
             Fill::Open => {}
+            // What it sent last waits for its rate; the end is read again when that is handled.
+            Fill::Ended if !self.hub.wants_input(slot) => self.read_again(slot),
+
             Fill::Ended => self.hub.half_close(slot),
             Fill::Lost => self.hub.hang_up(slot),
+        }
+    }
+
+    fn read_again(&mut self, slot: u32) {
+        if let Some(conn) = self.conns.get_mut(slot as usize) {
+            conn.readable = true;
         }
     }
 

@@ -191,6 +191,7 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) -> u32 {
         ),
         Event::Renamed { from, to } => line(out, &["* ", from.as_str(), " is now ", to.as_str()]),
         Event::Private { from, text } => line(out, &["-", from.as_str(), "- ", text]),
+        Event::Operator { text } => line(out, &["* operator: ", text]),
         Event::Welcome { room, who, names } => {
             out.extend_from_slice(
                 format!("* welcome to {}, {} (", room.as_str(), who.as_str()).as_bytes(),
@@ -236,7 +237,7 @@ fn encode_names(names: Names<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(Name::as_str(name).as_bytes());
     }
     if names.more() > 0 {
-        out.extend_from_slice(format!("… and {} more", names.more()).as_bytes());
+        out.extend_from_slice(format!(", … and {} more", names.more()).as_bytes());
     }
 }
 
