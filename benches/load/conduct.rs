@@ -23,8 +23,17 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 struct Sample {
     at: Instant,
     received: u64,
-    server: CpuTime,
+    server: Option<CpuTime>,
     own: CpuTime,
+}
+
+/// What lies between two moments; times in seconds.
+struct Spent {
+    seconds: f64,
+    bytes: f64,
+    server_used: f64,
+    server_waited: f64,
+    own_used: f64,
 }
 
 /// Measures one run while its threads make it.
@@ -45,7 +54,7 @@ pub(crate) fn conduct(
     if !workload.idle.is_zero() && !shared.has_failed() {
         thread::sleep(workload.idle);
     }
-    let after_idle = Sample::take(server, shared);
+    let idle = before_idle.until(&Sample::take(server, shared));
     // Nobody else sets it: the threads read it only behind the next meeting.
     let start = *shared.start.get_or_init(Instant::now);
     shared.meeting.wait();
@@ -60,7 +69,7 @@ pub(crate) fn conduct(
     outcome.joins_per_second = connections / opened_in.as_secs_f64();
     outcome.resident_per_connection = (resident_joined - resident_before) / connections;
     outcome.growth_bytes -= resident_joined;
-    outcome.idle_busy = before_idle.busy_until(&after_idle);
+    outcome.idle_busy = idle.server_used / idle.seconds;
     outcome
 }
 
@@ -84,27 +93,16 @@ fn measure(
         }
         false
     });
-    let last = Sample::take(server, shared);
-    let seconds = last.at.duration_since(first.at).as_secs_f64();
-    let bytes = (last.received - first.received) as f64;
-    let lines = bytes / frames.received_bytes() as f64;
+    let spent = first.until(&Sample::take(server, shared));
+    let lines = spent.bytes / frames.received_bytes() as f64;
     Outcome {
-        deliveries_per_second: lines / seconds,
-        bytes_per_second: bytes / seconds,
-        server_busy: first.busy_until(&last),
-        core_taken: last
-            .server
-            .waited
-            .saturating_sub(first.server.waited)
-            .as_secs_f64()
-            / seconds,
-        cpu_per_delivery: last
-            .server
-            .used
-            .saturating_sub(first.server.used)
-            .as_nanos() as f64
-            / lines,
-        generator_cores: last.own.used.saturating_sub(first.own.used).as_secs_f64() / seconds,
+        deliveries_per_second: lines / spent.seconds,
+        bytes_per_second: spent.bytes / spent.seconds,
+        server_busy: spent.server_used / spent.seconds,
+        core_taken: spent.server_waited / spent.seconds,
+        cpu_per_delivery: spent.server_used * 1e9 / lines,
+        cpu_per_byte: spent.server_used * 1e9 / spent.bytes,
+        generator_cores: spent.own_used / spent.seconds,
         ..nothing()
     }
 }
@@ -172,19 +170,24 @@ impl Sample {
         Sample {
             at: Instant::now(),
             received: shared.received(),
-            server: server.map_or(CpuTime::default(), |process| process.cpu()),
+            server: server.map(|process| process.cpu()),
             own: own.cpu(),
         }
     }
 
-    fn busy_until(&self, later: &Sample) -> f64 {
-        let wall = later.at.duration_since(self.at).as_secs_f64();
-        later
-            .server
-            .used
-            .saturating_sub(self.server.used)
-            .as_secs_f64()
-            / wall
+    fn until(&self, later: &Sample) -> Spent {
+        let seconds = |earlier: Duration, later: Duration| {
+            let passed = later.saturating_sub(earlier);
+            passed.as_secs_f64()
+        };
+        let server = self.server.zip(later.server);
+        Spent {
+            seconds: later.at.duration_since(self.at).as_secs_f64(),
+            bytes: (later.received - self.received) as f64,
+            server_used: server.map_or(f64::NAN, |(a, b)| seconds(a.used, b.used)),
+            server_waited: server.map_or(f64::NAN, |(a, b)| seconds(a.waited, b.waited)),
+            own_used: seconds(self.own.used, later.own.used),
+        }
     }
 }
 
@@ -195,6 +198,7 @@ fn nothing() -> Outcome {
         server_busy: f64::NAN,
         core_taken: f64::NAN,
         cpu_per_delivery: f64::NAN,
+        cpu_per_byte: f64::NAN,
         generator_cores: f64::NAN,
         times: new_times(),
         joins_per_second: f64::NAN,

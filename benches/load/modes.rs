@@ -122,6 +122,10 @@ impl Plan<'_> {
         let lines: fn(&Outcome) -> f64 = |outcome| outcome.deliveries_per_second;
         let mut figures = Vec::new();
         figures.extend(ratio(&entries, "chatd", "raw", "bytes/s", rate, share));
+        // Less noisy where others take the server's core in the middle of a run.
+        let work: fn(&Outcome) -> f64 = |outcome| 1.0 / outcome.cpu_per_byte;
+        let what = "bytes per CPU second";
+        figures.extend(ratio(&entries, "chatd", "raw", what, work, Bound::None));
         figures.extend(ratio(
             &entries,
             "chatd",

@@ -59,6 +59,8 @@ pub(crate) struct Outcome {
     pub(crate) core_taken: f64,
     /// The server's CPU time in nanoseconds by lines received.
     pub(crate) cpu_per_delivery: f64,
+    /// The server's CPU time in nanoseconds by bytes received.
+    pub(crate) cpu_per_byte: f64,
     /// The generator's CPU time by the measured time, in cores.
     pub(crate) generator_cores: f64,
     /// From when a line was due until a receiver had it, in nanoseconds.
