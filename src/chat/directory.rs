@@ -6,7 +6,7 @@ use slab::Slab;
 
 use super::claims::Claims;
 use super::name::Name;
-use super::room::{Churn, History, Names, Room, RoomList, Roster};
+use super::room::{Names, Room, RoomList};
 use super::vocabulary::{Audience, Command, Event, MemberId, Refusal, RoomId};
 
 /// The numbers that the rules of chat depend on.
@@ -16,6 +16,8 @@ pub struct Rules {
     pub history_lines_max: usize,
     /// Bytes of those messages.
     pub history_bytes_max: usize,
+    /// Bytes of the messages of all rooms.
+    pub history_total_bytes_max: usize,
     /// Members up to which each join and leave is told singly.
     pub roster_members_max: usize,
     /// Names in a welcome.
@@ -35,6 +37,12 @@ pub struct Directory {
     pub(super) rooms: Slab<Room>,
     pub(super) room_names: Claims<RoomId>,
     pub(super) lobby: RoomId,
+    /// All rooms, in alphabetical order.
+    pub(super) rooms_by_name: Vec<RoomId>,
+    /// Bytes of all histories.
+    pub(super) history_bytes: usize,
+    /// Messages that were said in any room.
+    pub(super) messages: u64,
     /// Rooms whose churn began since the hub last asked.
     pub(super) churning: Vec<RoomId>,
 }
@@ -61,6 +69,9 @@ impl Directory {
             rooms: Slab::new(),
             room_names: Claims::new(),
             lobby: RoomId(0),
+            rooms_by_name: Vec::new(),
+            history_bytes: 0,
+            messages: 0,
             churning: Vec::new(),
         };
         directory.lobby = directory.make_room(lobby);
@@ -131,16 +142,6 @@ impl Directory {
         self.remove_if_empty(gone.room);
     }
 
-    /// Tells every room that has members what the operator says.
-    pub fn announce(&self, text: &str, tell: &mut Tell<'_>) {
-        for (index, room) in &self.rooms {
-            if room.roster.len() > 0 {
-                let id = RoomId(u32::try_from(index).expect("rooms were numbered in u32"));
-                tell(Audience::Room(id), Event::Operator { text });
-            }
-        }
-    }
-
     /// The members of a room, in the order of their slots; none of a room that is gone.
     pub fn roster(&self, room: RoomId) -> &[MemberId] {
         self.rooms
@@ -164,36 +165,17 @@ impl Directory {
         self.names.owner(&name)
     }
 
-    /// What a room is called.
-    pub fn room_name(&self, room: RoomId) -> Option<&Name> {
-        self.rooms.get(room.slot()).map(|room| &room.name)
-    }
-
-    /// Whether the room is there.
-    pub fn has_room(&self, room: RoomId) -> bool {
-        self.rooms.contains(room.slot())
-    }
-
     /// How many have a name.
     pub fn members(&self) -> usize {
         self.names.len()
     }
 
-    /// Name and number of members of each room that has any, in no order.
-    pub fn occupied_rooms(&self) -> impl Iterator<Item = (&Name, usize)> {
-        let rooms = self
-            .rooms
-            .iter()
-            .map(|(_, room)| (&room.name, room.roster.len()));
-        rooms.filter(|&(_, here)| here > 0)
-    }
-
     fn say(&mut self, member: MemberId, text: &str, tell: &mut Tell<'_>) {
-        let Some(speaker) = self.members[member.slot()].as_ref() else {
+        self.remember(member, text);
+        let Some(speaker) = self.member(member) else {
             return;
         };
         let room = speaker.room;
-        self.rooms[room.slot()].history.push(&speaker.name, text);
         let audience = if speaker.echo {
             Audience::Room(room)
         } else {
@@ -294,31 +276,6 @@ impl Directory {
         }
     }
 
-    fn find_room(&self, asked: &str) -> Option<RoomId> {
-        let name = Name::parse(asked).ok()?;
-        self.room_names.owner(&name)
-    }
-
-    fn make_room(&mut self, name: Name) -> RoomId {
-        let id =
-            RoomId(u32::try_from(self.rooms.vacant_key()).expect("fewer rooms than u32 holds"));
-        self.room_names.claim(&name, id);
-        self.rooms.insert(Room {
-            name,
-            roster: Roster::default(),
-            history: History::new(self.rules.history_lines_max, self.rules.history_bytes_max),
-            churn: Churn::default(),
-        });
-        id
-    }
-
-    fn remove_if_empty(&mut self, room: RoomId) {
-        if room != self.lobby && self.rooms[room.slot()].roster.len() == 0 {
-            let gone = self.rooms.remove(room.slot());
-            self.room_names.release(&gone.name);
-        }
-    }
-
     pub(super) fn names(&self, room: RoomId, shown_max: usize) -> Names<'_> {
         let members = self.rooms[room.slot()].roster.by_name();
         Names {
@@ -328,7 +285,7 @@ impl Directory {
         }
     }
 
-    fn member(&self, member: MemberId) -> Option<&Member> {
+    pub(super) fn member(&self, member: MemberId) -> Option<&Member> {
         self.members.get(member.slot())?.as_ref()
     }
 
@@ -346,6 +303,7 @@ mod tests {
     const RULES: Rules = Rules {
         history_lines_max: 0,
         history_bytes_max: 0,
+        history_total_bytes_max: 1 << 20,
         roster_members_max: 200,
         welcome_names_max: 20,
         who_names_max: 20,

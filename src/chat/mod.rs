@@ -6,6 +6,7 @@ mod directory;
 pub mod name;
 mod presence;
 mod room;
+mod rooms;
 mod vocabulary;
 
 pub use directory::{Directory, Rules};

@@ -14,6 +14,8 @@ pub(super) struct Room {
     pub(super) roster: Roster,
     pub(super) history: History,
     pub(super) churn: Churn,
+    /// Which message of all was the last one here.
+    pub(super) last_message: u64,
 }
 
 /// Joins and leaves of a large room that its members have not heard of yet.
@@ -83,20 +85,13 @@ impl Roster {
 
 /// The order of names in a list: without regard to case.
 pub(super) fn alphabetical(a: &Name, b: &Name) -> Ordering {
-    let folded = |name: &Name| {
-        name.as_str()
-            .chars()
-            .flat_map(char::to_lowercase)
-            .collect::<String>()
-    };
-    match (a.as_str(), b.as_str()) {
-        (a, b) if a.is_ascii() && b.is_ascii() => {
-            let (a, b) = (a.bytes(), b.bytes());
-            a.map(|byte| byte.to_ascii_lowercase())
-                .cmp(b.map(|byte| byte.to_ascii_lowercase()))
-        }
-        _ => folded(a).cmp(&folded(b)),
+    let (a, b) = (a.as_str(), b.as_str());
+    if a.is_ascii() && b.is_ascii() {
+        let small = |byte: u8| byte.to_ascii_lowercase();
+        return a.bytes().map(small).cmp(b.bytes().map(small));
     }
+    let small = char::to_lowercase;
+    a.chars().flat_map(small).cmp(b.chars().flat_map(small))
 }
 
 /// The last messages of a room, oldest first. Never joins and leaves. They lie in one piece of
@@ -179,8 +174,13 @@ impl History {
         })
     }
 
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        *self = History::new(self.lines_max, self.bytes_max);
+    }
+
     /// Bytes of the messages there are.
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.said.len() - self.forgotten
     }
 }
@@ -224,11 +224,9 @@ pub struct RoomList<'a> {
 impl<'a> RoomList<'a> {
     /// Name and number of members of each room shown, and how many rooms are not shown.
     pub fn shown(&self) -> (Vec<(&'a Name, usize)>, usize) {
-        let mut rooms: Vec<_> = self.directory.occupied_rooms().collect();
-        rooms.sort_by(|a, b| alphabetical(a.0, b.0));
-        let more = rooms.len().saturating_sub(self.shown_max);
-        rooms.truncate(self.shown_max);
-        (rooms, more)
+        let mut rooms = self.directory.occupied_rooms();
+        let shown = rooms.by_ref().take(self.shown_max).collect();
+        (shown, rooms.count())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::time::Time;
 use crate::wire::text::{self, ForeignProtocol};
 
 use super::delivery::{into, member};
-use super::session::{Hold, Phase};
+use super::session::{Hold, Input, Phase};
 use super::{Hub, Session};
 
 /// What there is to say about a connection that is gone.
@@ -35,6 +35,13 @@ impl Hub {
     pub fn refuse_connection(&mut self, slot: u32, reason: CloseReason) {
         self.connect(slot);
         self.end(slot, reason, None);
+    }
+
+    /// A connection was turned away before it became one.
+    pub fn count_refused(&mut self, reason: CloseReason) {
+        if let Some(refusal) = reason.refusal() {
+            self.delivery.statistics.count_refusal(&refusal);
+        }
     }
 
     /// The server stops: everybody is told, and drains until `drain_timeout`.
@@ -109,6 +116,21 @@ impl Hub {
         }
     }
 
+    /// The last of what an ended connection has sent, and its leave.
+    pub(super) fn finish_input(&mut self, slot: u32) {
+        let line_bytes_max = self.limits.line_bytes_max;
+        let Some(session) = self.delivery.session(slot) else {
+            return;
+        };
+        let mut lines = std::mem::take(&mut session.lines);
+        if session.is_live()
+            && let Some(piece) = lines.finish(line_bytes_max)
+        {
+            self.handle(slot, &piece);
+        }
+        self.end_of_input(slot);
+    }
+
     /// The other side sends no more.
     pub(super) fn end_of_input(&mut self, slot: u32) {
         let Some(session) = self.delivery.session(slot) else {
@@ -141,7 +163,7 @@ impl Hub {
             return false;
         };
         session.phase = Phase::Lingering { reason, until };
-        if reason == CloseReason::HungUp {
+        if session.input == Input::Ended {
             self.doom(slot);
         } else {
             self.arm(slot);
@@ -170,7 +192,9 @@ impl Hub {
             return;
         };
         session.phase = Phase::Draining { reason, until };
-        session.hold = Hold::No;
+        if std::mem::replace(&mut session.hold, Hold::No) != Hold::No {
+            self.released.push(slot);
+        }
         session.room = None;
         session.lines = Default::default();
         session.armed = Time::NEVER;
@@ -188,6 +212,8 @@ impl Hub {
         if let Some(session) = self.delivery.sessions[slot as usize].as_mut() {
             session.outbox.cut_to_line(store, &mut rest);
         }
+        // Its last lines may stay for long: they shall not hold what others were told.
+        self.delivery.start_new_answers();
         if !rest.is_empty() {
             self.delivery.tell_one(slot, |out| {
                 out.extend_from_slice(&rest);

@@ -7,7 +7,7 @@ use crate::wire::text;
 
 use super::Hub;
 use super::delivery::{into, member};
-use super::session::{Hold, Phase};
+use super::session::{Hold, Input, Phase};
 
 /// Memory kept for unfinished lines to come: those of thousands who are in the middle of a usual
 /// one, little beside what as many sessions take.
@@ -34,19 +34,23 @@ impl Hub {
     }
 
     /// The connection has closed its side: what it sent is handled, an unfinished line at the end
-    /// is a line, and then it leaves. Call this only while [`Hub::wants_input`].
+    /// is a line, and then it leaves. While its lines are held back, so is its end.
     pub fn half_close(&mut self, slot: u32) {
-        let line_bytes_max = self.limits.line_bytes_max;
-        let Some(session) = self.delivery.session(slot) else {
-            return;
-        };
-        let mut lines = std::mem::take(&mut session.lines);
-        if session.is_live()
-            && let Some(piece) = lines.finish(line_bytes_max)
-        {
-            self.handle(slot, &piece);
+        if let Some(session) = self.delivery.session(slot) {
+            session.input = Input::Ended;
         }
-        self.end_of_input(slot);
+        if self.wants_input(slot) {
+            self.finish_input(slot);
+        }
+    }
+
+    /// Whether reading from this connection is better left for the next turn: its room has said
+    /// enough in this one, so that what is read would only have to be kept.
+    pub fn wants_input_later(&self, slot: u32) -> bool {
+        let session = self.delivery.sessions.get(slot as usize);
+        let session = session.and_then(Option::as_ref);
+        session
+            .is_some_and(|session| session.is_live() && self.delivery.has_said_enough(session.room))
     }
 
     /// Whether this connection is to be read from. One that has ended is: what it sends is dropped.
@@ -122,17 +126,15 @@ impl Hub {
         let Some(session) = self.delivery.sessions[slot as usize].as_ref() else {
             return Hold::No;
         };
-        if let Err(until) = session.bucket.check(self.delivery.now, &self.limits) {
+        if let Err(until) = session.bucket.check(self.delivery.now, self.rate) {
             return Hold::Rate(until);
         }
         if session.outbox.bytes() > self.limits.outbox_bytes_max / 2 {
             return Hold::Outbox;
         }
-        match session.room {
-            Some(room) if self.delivery.open_bytes(room) >= self.limits.block_bytes_max => {
-                Hold::Turn
-            }
-            _ => Hold::No,
+        match self.delivery.has_said_enough(session.room) {
+            true => Hold::Turn,
+            false => Hold::No,
         }
     }
 
@@ -162,20 +164,24 @@ impl Hub {
             return;
         }
         session.hold = Hold::No;
+        let input = session.input;
         self.handle_lines(slot, &[]);
         if self.wants_input(slot) {
-            self.released.push(slot);
+            match input {
+                Input::Open => self.released.push(slot),
+                Input::Ended => self.finish_input(slot),
+            }
         }
     }
 
-    fn handle(&mut self, slot: u32, piece: &Piece<'_>) {
+    pub(super) fn handle(&mut self, slot: u32, piece: &Piece<'_>) {
         let now = self.delivery.now;
         self.delivery.statistics.lines_in += 1;
         let Some(session) = self.delivery.session(slot) else {
             return;
         };
         session.lines_in += 1;
-        session.bucket.take(now, &self.limits);
+        session.bucket.take(now, self.rate);
         let phase = session.phase;
         match piece {
             Piece::TooLong => self.refuse(slot, Refusal::LineTooLong),

@@ -20,7 +20,7 @@ use crate::time::Time;
 use deadlines::Deadlines;
 use delivery::{Delivery, into, member};
 use operator::Board;
-use session::{Hold, Phase, Session};
+use session::{Hold, Phase, Rate, Session};
 
 pub use crate::chat::CloseReason;
 pub use ending::Farewell;
@@ -32,6 +32,7 @@ pub use turn::AfterWrite;
 #[derive(Debug)]
 pub struct Hub {
     limits: Limits,
+    rate: Option<Rate>,
     directory: Directory,
     delivery: Delivery,
     deadlines: Deadlines,
@@ -57,7 +58,8 @@ impl Hub {
     pub fn new(limits: Limits) -> Hub {
         Hub {
             directory: Directory::new(rules(&limits)),
-            delivery: Delivery::new(limits.outbox_bytes_max),
+            delivery: Delivery::new(&limits),
+            rate: Rate::of(&limits),
             limits,
             deadlines: Deadlines::default(),
             scratch: String::new(),
@@ -239,6 +241,7 @@ fn rules(limits: &Limits) -> Rules {
     Rules {
         history_lines_max: limits.history_lines_max,
         history_bytes_max: limits.history_bytes_max,
+        history_total_bytes_max: limits.history_total_bytes_max,
         roster_members_max: limits.roster_members_max,
         welcome_names_max: limits.welcome_names_max,
         who_names_max: limits.who_names_max,

@@ -129,13 +129,15 @@ fn is_blank(c: char) -> bool {
     c == ' ' || c == '\t'
 }
 
-/// Whether the first bytes of a connection belong to another protocol.
+/// Whether the first bytes, or the first line, of a connection belong to another protocol. None of
+/// this is a name.
 pub fn foreign_protocol(first: &[u8]) -> Option<ForeignProtocol> {
-    const HTTP_METHODS: [&[u8]; 8] = [
+    const HTTP_METHODS: [&[u8]; 9] = [
         b"GET ",
         b"POST ",
         b"HEAD ",
         b"PUT ",
+        b"PATCH ",
         b"OPTIONS ",
         b"DELETE ",
         b"CONNECT ",
@@ -143,7 +145,7 @@ pub fn foreign_protocol(first: &[u8]) -> Option<ForeignProtocol> {
     ];
     if first.starts_with(&[0x16, 0x03]) {
         Some(ForeignProtocol::Tls)
-    } else if first.starts_with(b"SSH-") {
+    } else if first.starts_with(b"SSH-2.") || first.starts_with(b"SSH-1.") {
         Some(ForeignProtocol::Ssh)
     } else if HTTP_METHODS.iter().any(|method| first.starts_with(method)) {
         Some(ForeignProtocol::Http)
