@@ -99,25 +99,25 @@ pub(super) fn alphabetical(a: &Name, b: &Name) -> Ordering {
     }
 }
 
-/// The last messages of a room, oldest first. Never joins and leaves.
+/// The last messages of a room, oldest first. Never joins and leaves. They lie in one piece of
+/// memory: with one for each, short messages after long ones would either keep the memory of those
+/// or cost allocations.
 #[derive(Debug)]
 pub struct History {
     lines_max: usize,
     bytes_max: usize,
-    bytes: usize,
-    messages: VecDeque<Remembered>,
+    /// Names and texts one after another, behind what is forgotten.
+    said: String,
+    /// Bytes at the start of `said` that are of no message any more.
+    forgotten: usize,
+    messages: VecDeque<Lengths>,
 }
 
-#[derive(Debug, Default)]
-struct Remembered {
-    from: String,
-    text: String,
-}
-
-impl Remembered {
-    fn bytes(&self) -> usize {
-        self.from.len() + self.text.len()
-    }
+/// Where a message ends that starts where the one before it ends.
+#[derive(Debug)]
+struct Lengths {
+    from: usize,
+    text: usize,
 }
 
 impl History {
@@ -126,32 +126,36 @@ impl History {
         History {
             lines_max,
             bytes_max,
-            bytes: 0,
+            said: String::new(),
+            forgotten: 0,
             messages: VecDeque::new(),
         }
     }
 
-    /// Adds a message; the oldest go as the bounds ask. Their memory serves again, so that a
-    /// full history costs no allocation.
+    /// Adds a message; the oldest go as the bounds ask.
     pub(super) fn push(&mut self, from: &Name, text: &str) {
-        let bytes = from.as_str().len() + text.len();
+        let from = from.as_str();
+        let bytes = from.len() + text.len();
         if self.lines_max == 0 || bytes > self.bytes_max {
             return;
         }
-        let mut message = Remembered::default();
-        while self.messages.len() >= self.lines_max || self.bytes + bytes > self.bytes_max {
+        while self.messages.len() >= self.lines_max || self.bytes() + bytes > self.bytes_max {
             let Some(oldest) = self.messages.pop_front() else {
                 break;
             };
-            self.bytes -= oldest.bytes();
-            message = oldest;
+            self.forgotten += oldest.from + oldest.text;
         }
-        message.from.clear();
-        message.from.push_str(from.as_str());
-        message.text.clear();
-        message.text.push_str(text);
-        self.bytes += bytes;
-        self.messages.push_back(message);
+        // Only then, so that on average no byte is moved more than once.
+        if self.forgotten >= self.bytes() {
+            self.said.drain(..self.forgotten);
+            self.forgotten = 0;
+        }
+        self.said.push_str(from);
+        self.said.push_str(text);
+        self.messages.push_back(Lengths {
+            from: from.len(),
+            text: text.len(),
+        });
     }
 
     /// How many messages there are.
@@ -166,9 +170,18 @@ impl History {
 
     /// Who said what, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.messages
-            .iter()
-            .map(|message| (message.from.as_str(), message.text.as_str()))
+        let mut rest = &self.said[self.forgotten..];
+        self.messages.iter().map(move |lengths| {
+            let (from, behind) = rest.split_at(lengths.from);
+            let (text, behind) = behind.split_at(lengths.text);
+            rest = behind;
+            (from, text)
+        })
+    }
+
+    /// Bytes of the messages there are.
+    fn bytes(&self) -> usize {
+        self.said.len() - self.forgotten
     }
 }
 
@@ -216,5 +229,44 @@ impl<'a> RoomList<'a> {
         let more = rooms.len().saturating_sub(self.shown_max);
         rooms.truncate(self.shown_max);
         (rooms, more)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_is_the_last_messages_that_fit() {
+        let ann = Name::parse("ann").unwrap();
+        let texts: Vec<String> = (0..500usize).map(|n| "ü".repeat(n * 7 % 60)).collect();
+        let mut history = History::new(8, 300);
+        for (index, text) in texts.iter().enumerate() {
+            history.push(&ann, text);
+            let mut expected = Vec::new();
+            let mut bytes = 0;
+            for text in texts[..=index].iter().rev().take(8) {
+                bytes += 3 + text.len();
+                if bytes > 300 {
+                    break;
+                }
+                expected.insert(0, ("ann", text.as_str()));
+            }
+            assert!(history.iter().eq(expected), "after message {index}");
+            assert_eq!(history.len(), history.iter().count());
+            assert!(history.said.len() <= 3 * 300, "what is forgotten goes");
+        }
+    }
+
+    #[test]
+    fn a_message_that_never_fits_is_not_kept_and_costs_no_other() {
+        let ann = Name::parse("ann").unwrap();
+        let mut history = History::new(8, 20);
+        history.push(&ann, "short");
+        history.push(&ann, &"long ".repeat(5));
+        assert!(history.iter().eq([("ann", "short")]));
+        let mut none = History::new(0, 20);
+        none.push(&ann, "short");
+        assert!(none.is_empty());
     }
 }

@@ -9,8 +9,9 @@ use super::Hub;
 use super::delivery::{into, member};
 use super::session::{Hold, Phase};
 
-/// Buffers kept for unfinished lines to come.
-const SPARE_LINES_MAX: usize = 64;
+/// Memory kept for unfinished lines to come: those of thousands who are in the middle of a usual
+/// one, little beside what as many sessions take.
+const SPARE_LINES_BYTES_MAX: usize = 1 << 20;
 
 impl Hub {
     /// Bytes came from a connection. Whole lines are handled until the session is held back; what
@@ -71,7 +72,7 @@ impl Hub {
         };
         let mut lines = std::mem::take(&mut session.lines);
         if lines.wants_spare() && !bytes.ends_with(b"\n") {
-            lines.give_spare(self.spare_lines.pop().unwrap_or_default());
+            lines.give_spare(self.take_spare_line());
         }
         loop {
             let Some(session) = self.delivery.session(slot) else {
@@ -92,14 +93,27 @@ impl Hub {
             };
             self.handle(slot, &piece);
         }
-        if let Some(spare) = lines.take_spare()
-            && self.spare_lines.len() < SPARE_LINES_MAX
-            && spare.capacity() <= 2 * line_bytes_max
-        {
-            self.spare_lines.push(spare);
+        if let Some(spare) = lines.take_spare() {
+            self.keep_spare_line(spare);
         }
         if let Some(session) = self.delivery.session(slot) {
             session.lines = lines;
+        }
+    }
+
+    fn take_spare_line(&mut self) -> Vec<u8> {
+        let spare = self.spare_lines.pop().unwrap_or_default();
+        self.spare_lines_bytes -= spare.capacity();
+        spare
+    }
+
+    /// A buffer larger than a line needs is not kept: a few bytes of somebody who then says
+    /// nothing more would hold it.
+    fn keep_spare_line(&mut self, spare: Vec<u8>) {
+        let bytes = self.spare_lines_bytes + spare.capacity();
+        if spare.capacity() <= 2 * self.limits.line_bytes_max && bytes <= SPARE_LINES_BYTES_MAX {
+            self.spare_lines_bytes = bytes;
+            self.spare_lines.push(spare);
         }
     }
 

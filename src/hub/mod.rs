@@ -39,8 +39,11 @@ pub struct Hub {
     scratch: String,
     /// Memory for unfinished lines.
     spare_lines: Vec<Vec<u8>>,
+    spare_lines_bytes: usize,
     /// Sessions held back in the last turn for the sake of their room or of their own outbox.
     held: Vec<u32>,
+    /// Empty between two turns: the memory of the list before, for the next.
+    resuming: Vec<u32>,
     /// Sessions that are read from again.
     released: Vec<u32>,
     joined: Vec<u32>,
@@ -59,7 +62,9 @@ impl Hub {
             deadlines: Deadlines::default(),
             scratch: String::new(),
             spare_lines: Vec::new(),
+            spare_lines_bytes: 0,
             held: Vec::new(),
+            resuming: Vec::new(),
             released: Vec::new(),
             joined: Vec::new(),
             doomed: Vec::new(),
@@ -72,9 +77,12 @@ impl Hub {
     /// before, and every deadline that has passed.
     pub fn begin_turn(&mut self, now: Time) {
         self.delivery.now = now;
-        for slot in std::mem::take(&mut self.held) {
+        let resuming = std::mem::take(&mut self.resuming);
+        let mut resuming = std::mem::replace(&mut self.held, resuming);
+        for slot in resuming.drain(..) {
             self.resume(slot);
         }
+        self.resuming = resuming;
         while let Some(room) = self.deadlines.next_room(now) {
             self.directory
                 .tell_churn(room, &mut into(&mut self.delivery));
