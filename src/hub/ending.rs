@@ -192,6 +192,8 @@ impl Hub {
             return;
         };
         session.phase = Phase::Draining { reason, until };
+        // What lies unread where it was held back must be read and dropped: closing over it would
+        // become a reset.
         if std::mem::replace(&mut session.hold, Hold::No) != Hold::No {
             self.released.push(slot);
         }

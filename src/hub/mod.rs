@@ -116,7 +116,8 @@ impl Hub {
 
     /// When [`Hub::begin_turn`] is to be called again if nothing else happens.
     pub fn next_deadline(&self) -> Option<Time> {
-        if self.held.is_empty() && !self.delivery.is_unfinished() {
+        let goes_on = !self.held.is_empty() || !self.released.is_empty();
+        if !goes_on && !self.delivery.is_unfinished() {
             self.deadlines.earliest()
         } else {
             Some(Time::START)
