@@ -2,3 +2,4 @@
 //! Imports `chat` alone.
 
 pub mod line;
+pub mod reply;
