@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use clap::{Parser, ValueEnum};
 
+const ABOUT: &str = "Chat on a chatd server, from a terminal or a script";
+
 const MORE_HELP: &str = "\
 Leaving: /quit, exit or end alone on a line, Ctrl-D, Ctrl-C.
 /help lists the commands of the server; //text says /text.
@@ -20,7 +22,7 @@ Exit: 0 left, 1 link lost, 2 usage, 69 cannot connect, 76 the server speaks some
 
 /// Chat from a terminal or a script.
 #[derive(Debug, Parser)]
-#[command(name = "chat-client", version, about, after_help = MORE_HELP)]
+#[command(name = "chat-client", version, about = ABOUT, after_help = MORE_HELP)]
 pub struct Flags {
     /// The server; an IPv6 address with a port stands in brackets: [::1]:5001
     #[arg(value_name = "HOST[:PORT]", default_value = "127.0.0.1:5001")]

@@ -22,9 +22,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 /// Between two such questions.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// How long the other side may leave sent bytes or such questions unconfirmed. A server that only
-/// does not read confirms them.
-const UNCONFIRMED_TIMEOUT: Duration = Duration::from_secs(60);
+/// So many of them without an answer, and the link is lost. (TCP_USER_TIMEOUT would be wrong here:
+/// it also ends a link on which the server merely holds us back by not reading.)
+const KEEPALIVE_QUESTIONS_MAX: u32 = 3;
 const CHUNK_BYTES: usize = 16 << 10;
 
 /// What happened to a link.
@@ -132,10 +132,9 @@ fn connect_to(address: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = SockRef::from(&stream);
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE_IDLE)
-        .with_interval(KEEPALIVE_INTERVAL);
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_QUESTIONS_MAX);
     socket.set_tcp_keepalive(&keepalive)?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(UNCONFIRMED_TIMEOUT))?;
     Ok(stream)
 }
 
