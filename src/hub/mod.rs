@@ -48,6 +48,7 @@ pub struct Hub {
     /// Sessions that are read from again.
     released: Vec<u32>,
     joined: Vec<u32>,
+    ended: Vec<u32>,
     doomed: Vec<u32>,
     live: usize,
     board: Board,
@@ -69,6 +70,7 @@ impl Hub {
             resuming: Vec::new(),
             released: Vec::new(),
             joined: Vec::new(),
+            ended: Vec::new(),
             doomed: Vec::new(),
             live: 0,
             board: Board::Off,
