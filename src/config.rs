@@ -105,6 +105,8 @@ pub struct Limits {
     pub history_lines_max: usize,
     /// Bytes of those messages.
     pub history_bytes_max: usize,
+    /// Bytes of the messages of all rooms; past it, rooms where nobody has spoken for longest forget.
+    pub history_total_bytes_max: usize,
     /// Members up to which each join and leave is told singly.
     pub roster_members_max: usize,
     /// How often at most a room above `roster_members_max` hears of joins and leaves.
@@ -143,6 +145,7 @@ impl Default for Limits {
             burst_lines_max: 100,
             history_lines_max: 20,
             history_bytes_max: 256 << 10,
+            history_total_bytes_max: 32 << 20,
             roster_members_max: 200,
             roster_news_interval: Duration::from_secs(1),
             welcome_names_max: 20,

@@ -20,6 +20,7 @@
 //! `block`, `outbox`), [`hub`] (`mod`, `delivery`, `turn`, `ending`), [`net`] (`server`).
 
 pub mod chat;
+pub mod client;
 pub mod config;
 pub mod flags;
 pub mod hub;

@@ -88,6 +88,7 @@ fn serve(flags: &Flags) -> Result<(), Fault> {
     let cannot_poll = |error| Fault::new(Exit::Unavailable, format!("cannot poll: {error}"));
     let mut server = Server::new(&config, listeners, Notify::from_env()).map_err(cannot_poll)?;
     // Only now: whoever waits for this line may at once connect, or send a signal.
+    log::info!("chatd {} starts", env!("CARGO_PKG_VERSION"));
     for address in listening {
         log::info!("listening on {address}");
     }

@@ -42,7 +42,8 @@ fn the_operator_can_look_around_and_stop() {
     let mut chatd = Daemon::start(&["--console"]);
     let [mut ann, _ben] = chatd.join_all(["ann", "ben"]);
     chatd.type_line("/who");
-    chatd.expect_output(&["ann", "ben"]);
+    chatd.expect_output(&["lobby ann 127.0.0.1:"]);
+    chatd.expect_output(&["lobby ben 127.0.0.1:"]);
     chatd.type_line("/quit");
     ann.expect_refusal("shutting-down");
     ann.expect_closed();
@@ -57,7 +58,7 @@ fn the_board_shows_every_message_of_every_room() {
     let line = chatd.expect_output(&["lobby <ann> hello there"]);
     let time: Vec<&str> = line.split(' ').next().unwrap_or("").split(':').collect();
     assert!(
-        time.len() == 2 && time.iter().all(|part| part.parse::<u8>().is_ok()),
+        time.len() == 3 && time.iter().all(|part| part.parse::<u8>().is_ok()),
         "{line}"
     );
     ben.expect_line("<ann> hello there");

@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::time::{Duration, Instant};
+
 use common::{Client, Daemon};
 
 #[test]
@@ -219,4 +221,36 @@ fn who_does_not_read_is_cut_when_its_oldest_byte_is_too_old() {
     ann.expect_line("* slow left (1 here): too slow");
     assert_cut_for_slowness(&mut slow, &said);
     ann.expect_silence_until_pong();
+}
+
+#[test]
+fn after_a_half_close_what_is_owed_is_waited_for_five_seconds() {
+    let chatd = Daemon::start(&[
+        "--rate",
+        "0",
+        "--history",
+        "0",
+        "--outbox-max",
+        "64M",
+        "--stall-timeout",
+        "60",
+    ]);
+    let mut ann = chatd.join("ann");
+    let mut slow = Client::connect_narrow(chatd.address());
+    slow.say("slow");
+    slow.expect_prefix("* welcome to lobby, slow");
+    ann.expect_line("* slow joined (2 here)");
+    flood(&mut ann);
+    ann.expect_silence_until_pong();
+    let start = Instant::now();
+    slow.half_close();
+    // For the others it has left at once.
+    ann.expect_line("* slow left (1 here)");
+    let address = slow.address().to_string();
+    chatd.expect_log(&["end ", &address]);
+    assert!(
+        start.elapsed() >= Duration::from_millis(4900),
+        "closed after {:?} with something owed",
+        start.elapsed()
+    );
 }

@@ -262,7 +262,12 @@ fn to_the_journal_lines_have_a_priority_and_no_time() {
     let mut child = Ended(command.spawn().unwrap());
     let line = until("a line in the log", || {
         let text = std::fs::read_to_string(&log.path).unwrap();
-        text.split_once('\n').map(|(line, _)| line.to_owned())
+        let mut whole = text
+            .split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'));
+        whole
+            .find(|line| line.contains("listening"))
+            .map(str::to_owned)
     });
     assert!(line.starts_with("<6>listening on 127.0.0.1:"), "{line:?}");
     terminate(&child.0);

@@ -6,7 +6,7 @@ use slab::Slab;
 
 use super::claims::Claims;
 use super::name::Name;
-use super::room::{Churn, History, Names, Room, RoomList, Roster};
+use super::room::{Churn, Names, Room, RoomList};
 use super::vocabulary::{Audience, Command, Event, MemberId, Refusal, RoomId};
 
 /// The numbers that the rules of chat depend on.
@@ -16,6 +16,8 @@ pub struct Rules {
     pub history_lines_max: usize,
     /// Bytes of those messages.
     pub history_bytes_max: usize,
+    /// Bytes of the messages of all rooms.
+    pub history_total_bytes_max: usize,
     /// Members up to which each join and leave is told singly.
     pub roster_members_max: usize,
     /// Names in a welcome.
@@ -29,25 +31,33 @@ pub struct Rules {
 /// Everybody who has a name, and every room.
 #[derive(Debug)]
 pub struct Directory {
-    rules: Rules,
-    members: Vec<Option<Member>>,
-    names: Claims<MemberId>,
-    rooms: Slab<Room>,
-    room_names: Claims<RoomId>,
-    lobby: RoomId,
+    pub(super) rules: Rules,
+    pub(super) members: Vec<Option<Member>>,
+    pub(super) names: Claims<MemberId>,
+    pub(super) rooms: Slab<Room>,
+    pub(super) room_names: Claims<RoomId>,
+    pub(super) lobby: RoomId,
+    /// All rooms, in alphabetical order.
+    pub(super) rooms_by_name: Vec<RoomId>,
+    /// Bytes of all histories.
+    pub(super) history_bytes: usize,
+    /// Messages that were said in any room.
+    pub(super) messages: u64,
     /// Rooms whose churn began since the hub last asked.
-    churning: Vec<RoomId>,
+    pub(super) churning: Vec<RoomId>,
 }
 
 #[derive(Debug)]
-struct Member {
-    name: Name,
-    room: RoomId,
-    echo: bool,
+pub(super) struct Member {
+    pub(super) name: Name,
+    pub(super) room: RoomId,
+    pub(super) echo: bool,
+    /// What its room had not been told when it came: its welcome has counted that.
+    pub(super) churn: Churn,
 }
 
 /// Takes what happens, in the order in which it happens.
-pub(super) type Tell<'t> = dyn FnMut(Audience, Event<'_>) + 't;
+pub(super) type Tell<'t> = dyn FnMut(Audience<'_>, Event<'_>) + 't;
 
 impl Directory {
     /// A directory with nobody in it, and the lobby, which is there even when it is empty: its
@@ -61,6 +71,9 @@ impl Directory {
             rooms: Slab::new(),
             room_names: Claims::new(),
             lobby: RoomId(0),
+            rooms_by_name: Vec::new(),
+            history_bytes: 0,
+            messages: 0,
             churning: Vec::new(),
         };
         directory.lobby = directory.make_room(lobby);
@@ -85,6 +98,7 @@ impl Directory {
                     name,
                     room,
                     echo: false,
+                    churn: Churn::default(),
                 });
                 self.arrive(member, room, tell);
                 true
@@ -131,33 +145,6 @@ impl Directory {
         self.remove_if_empty(gone.room);
     }
 
-    /// Tells a room the joins and leaves it has not heard of yet, if there are any.
-    pub fn tell_churn(&mut self, room: RoomId, tell: &mut Tell<'_>) {
-        let Some(room_now) = self.rooms.get_mut(room.slot()) else {
-            return;
-        };
-        let Churn { joined, left } = std::mem::take(&mut room_now.churn);
-        if joined + left > 0 {
-            let here = room_now.roster.len();
-            tell(Audience::Room(room), Event::Churn { joined, left, here });
-        }
-    }
-
-    /// Tells every room that has members what the operator says.
-    pub fn announce(&self, text: &str, tell: &mut Tell<'_>) {
-        for (index, room) in &self.rooms {
-            if room.roster.len() > 0 {
-                let id = RoomId(u32::try_from(index).expect("rooms were numbered in u32"));
-                tell(Audience::Room(id), Event::Operator { text });
-            }
-        }
-    }
-
-    /// A room that has begun to have joins and leaves to tell, each room once.
-    pub fn take_churning(&mut self) -> Option<RoomId> {
-        self.churning.pop()
-    }
-
     /// The members of a room, in the order of their slots; none of a room that is gone.
     pub fn roster(&self, room: RoomId) -> &[MemberId] {
         self.rooms
@@ -181,40 +168,21 @@ impl Directory {
         self.names.owner(&name)
     }
 
-    /// What a room is called.
-    pub fn room_name(&self, room: RoomId) -> Option<&Name> {
-        self.rooms.get(room.slot()).map(|room| &room.name)
-    }
-
-    /// Whether the room is there.
-    pub fn has_room(&self, room: RoomId) -> bool {
-        self.rooms.contains(room.slot())
-    }
-
     /// How many have a name.
     pub fn members(&self) -> usize {
         self.names.len()
     }
 
-    /// Name and number of members of each room that has any, in no order.
-    pub fn occupied_rooms(&self) -> impl Iterator<Item = (&Name, usize)> {
-        let rooms = self
-            .rooms
-            .iter()
-            .map(|(_, room)| (&room.name, room.roster.len()));
-        rooms.filter(|&(_, here)| here > 0)
-    }
-
     fn say(&mut self, member: MemberId, text: &str, tell: &mut Tell<'_>) {
-        let Some(speaker) = self.members[member.slot()].as_ref() else {
+        self.remember(member, text);
+        let Some(speaker) = self.member(member) else {
             return;
         };
         let room = speaker.room;
-        self.rooms[room.slot()].history.push(&speaker.name, text);
         let audience = if speaker.echo {
             Audience::Room(room)
         } else {
-            Audience::Others(room, member)
+            Audience::Others(room, &[member])
         };
         tell(
             audience,
@@ -302,73 +270,6 @@ impl Directory {
         tell(Audience::One(member), Event::Sent { to: to_name });
     }
 
-    /// The member, whose name and room are set, is added to the roster; everybody is told.
-    fn arrive(&mut self, member: MemberId, room: RoomId, tell: &mut Tell<'_>) {
-        self.enroll(member, room);
-        let here = self.rooms[room.slot()].roster.len();
-        if self.is_told_singly(room, here) {
-            let who = &self.members[member.slot()]
-                .as_ref()
-                .expect("who arrives has a name")
-                .name;
-            tell(Audience::Others(room, member), Event::Joined { who, here });
-        } else {
-            self.count_churn(room, |churn| churn.joined += 1);
-        }
-        let (here, who) = (&self.rooms[room.slot()], self.name_of(member));
-        let names = self.names(room, self.rules.welcome_names_max);
-        if let Some(who) = who {
-            tell(
-                Audience::One(member),
-                Event::Welcome {
-                    room: &here.name,
-                    who,
-                    names,
-                },
-            );
-        }
-        if !here.history.is_empty() {
-            tell(Audience::One(member), Event::History(&here.history));
-        }
-    }
-
-    /// The member is taken out of its room's roster; those who stay are told.
-    fn depart(&mut self, member: MemberId, why: Option<&str>, tell: &mut Tell<'_>) {
-        let room = self.member_mut(member).room;
-        let before = self.rooms[room.slot()].roster.len();
-        self.strike(member, room);
-        if self.is_told_singly(room, before) {
-            let who = &self.members[member.slot()]
-                .as_ref()
-                .expect("who departs has a name")
-                .name;
-            tell(
-                Audience::Others(room, member),
-                Event::Left {
-                    who,
-                    here: before - 1,
-                    why,
-                },
-            );
-        } else {
-            self.count_churn(room, |churn| churn.left += 1);
-        }
-    }
-
-    /// Whether a join or leave that involves this many members is told by itself. Not while others
-    /// wait to be told together: they came first.
-    fn is_told_singly(&self, room: RoomId, members: usize) -> bool {
-        members <= self.rules.roster_members_max && self.rooms[room.slot()].churn.is_empty()
-    }
-
-    fn count_churn(&mut self, room: RoomId, count: impl FnOnce(&mut Churn)) {
-        let churn = &mut self.rooms[room.slot()].churn;
-        if churn.is_empty() {
-            self.churning.push(room);
-        }
-        count(churn);
-    }
-
     fn free_name<'a>(&self, member: MemberId, asked: &'a str) -> Result<Name, Refusal<'a>> {
         let name = Name::parse(asked).map_err(Refusal::BadName)?;
         if self.names.is_free_for(member, &name) {
@@ -378,46 +279,7 @@ impl Directory {
         }
     }
 
-    fn find_room(&self, asked: &str) -> Option<RoomId> {
-        let name = Name::parse(asked).ok()?;
-        self.room_names.owner(&name)
-    }
-
-    fn make_room(&mut self, name: Name) -> RoomId {
-        let id =
-            RoomId(u32::try_from(self.rooms.vacant_key()).expect("fewer rooms than u32 holds"));
-        self.room_names.claim(&name, id);
-        self.rooms.insert(Room {
-            name,
-            roster: Roster::default(),
-            history: History::new(self.rules.history_lines_max, self.rules.history_bytes_max),
-            churn: Churn::default(),
-        });
-        id
-    }
-
-    fn remove_if_empty(&mut self, room: RoomId) {
-        if room != self.lobby && self.rooms[room.slot()].roster.len() == 0 {
-            let gone = self.rooms.remove(room.slot());
-            self.room_names.release(&gone.name);
-        }
-    }
-
-    fn enroll(&mut self, member: MemberId, room: RoomId) {
-        let members = &self.members;
-        self.rooms[room.slot()]
-            .roster
-            .insert(member, |id| name_in(members, id));
-    }
-
-    fn strike(&mut self, member: MemberId, room: RoomId) {
-        let members = &self.members;
-        self.rooms[room.slot()]
-            .roster
-            .remove(member, |id| name_in(members, id));
-    }
-
-    fn names(&self, room: RoomId, shown_max: usize) -> Names<'_> {
+    pub(super) fn names(&self, room: RoomId, shown_max: usize) -> Names<'_> {
         let members = self.rooms[room.slot()].roster.by_name();
         Names {
             members,
@@ -426,22 +288,15 @@ impl Directory {
         }
     }
 
-    fn member(&self, member: MemberId) -> Option<&Member> {
+    pub(super) fn member(&self, member: MemberId) -> Option<&Member> {
         self.members.get(member.slot())?.as_ref()
     }
 
-    fn member_mut(&mut self, member: MemberId) -> &mut Member {
+    pub(super) fn member_mut(&mut self, member: MemberId) -> &mut Member {
         self.members[member.slot()]
             .as_mut()
             .expect("commands are only applied for members")
     }
-}
-
-fn name_in(members: &[Option<Member>], member: MemberId) -> &Name {
-    &members[member.slot()]
-        .as_ref()
-        .expect("who is in a roster has a name")
-        .name
 }
 
 #[cfg(test)]
@@ -451,6 +306,7 @@ mod tests {
     const RULES: Rules = Rules {
         history_lines_max: 0,
         history_bytes_max: 0,
+        history_total_bytes_max: 1 << 20,
         roster_members_max: 200,
         welcome_names_max: 20,
         who_names_max: 20,

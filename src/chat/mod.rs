@@ -4,7 +4,9 @@
 mod claims;
 mod directory;
 pub mod name;
+mod presence;
 mod room;
+mod rooms;
 mod vocabulary;
 
 pub use directory::{Directory, Rules};

@@ -14,18 +14,34 @@ pub(super) struct Room {
     pub(super) roster: Roster,
     pub(super) history: History,
     pub(super) churn: Churn,
+    /// Which message of all was the last one here.
+    pub(super) last_message: u64,
 }
 
 /// Joins and leaves of a large room that its members have not heard of yet.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Churn {
-    pub(super) joined: usize,
-    pub(super) left: usize,
+    pub(super) joined: u32,
+    pub(super) left: u32,
+    /// How often the room was told before.
+    pub(super) told: u32,
 }
 
 impl Churn {
     pub(super) fn is_empty(self) -> bool {
         self.joined == 0 && self.left == 0
+    }
+
+    /// What of it came after `earlier`; nothing if the room was told in between.
+    pub(super) fn since(self, earlier: Churn) -> Churn {
+        match self.told == earlier.told {
+            true => Churn {
+                joined: self.joined - earlier.joined,
+                left: self.left - earlier.left,
+                ..self
+            },
+            false => self,
+        }
     }
 }
 
@@ -83,41 +99,34 @@ impl Roster {
 
 /// The order of names in a list: without regard to case.
 pub(super) fn alphabetical(a: &Name, b: &Name) -> Ordering {
-    let folded = |name: &Name| {
-        name.as_str()
-            .chars()
-            .flat_map(char::to_lowercase)
-            .collect::<String>()
-    };
-    match (a.as_str(), b.as_str()) {
-        (a, b) if a.is_ascii() && b.is_ascii() => {
-            let (a, b) = (a.bytes(), b.bytes());
-            a.map(|byte| byte.to_ascii_lowercase())
-                .cmp(b.map(|byte| byte.to_ascii_lowercase()))
-        }
-        _ => folded(a).cmp(&folded(b)),
+    let (a, b) = (a.as_str(), b.as_str());
+    if a.is_ascii() && b.is_ascii() {
+        let small = |byte: u8| byte.to_ascii_lowercase();
+        return a.bytes().map(small).cmp(b.bytes().map(small));
     }
+    let small = char::to_lowercase;
+    a.chars().flat_map(small).cmp(b.chars().flat_map(small))
 }
 
-/// The last messages of a room, oldest first. Never joins and leaves.
+/// The last messages of a room, oldest first. Never joins and leaves. They lie in one piece of
+/// memory: with one for each, short messages after long ones would either keep the memory of those
+/// or cost allocations.
 #[derive(Debug)]
 pub struct History {
     lines_max: usize,
     bytes_max: usize,
-    bytes: usize,
-    messages: VecDeque<Remembered>,
+    /// Names and texts one after another, behind what is forgotten.
+    said: String,
+    /// Bytes at the start of `said` that are of no message any more.
+    forgotten: usize,
+    messages: VecDeque<Lengths>,
 }
 
-#[derive(Debug, Default)]
-struct Remembered {
-    from: String,
-    text: String,
-}
-
-impl Remembered {
-    fn bytes(&self) -> usize {
-        self.from.len() + self.text.len()
-    }
+/// Where a message ends that starts where the one before it ends.
+#[derive(Debug)]
+struct Lengths {
+    from: usize,
+    text: usize,
 }
 
 impl History {
@@ -126,32 +135,36 @@ impl History {
         History {
             lines_max,
             bytes_max,
-            bytes: 0,
+            said: String::new(),
+            forgotten: 0,
             messages: VecDeque::new(),
         }
     }
 
-    /// Adds a message; the oldest go as the bounds ask. Their memory serves again, so that a
-    /// full history costs no allocation.
+    /// Adds a message; the oldest go as the bounds ask.
     pub(super) fn push(&mut self, from: &Name, text: &str) {
-        let bytes = from.as_str().len() + text.len();
+        let from = from.as_str();
+        let bytes = from.len() + text.len();
         if self.lines_max == 0 || bytes > self.bytes_max {
             return;
         }
-        let mut message = Remembered::default();
-        while self.messages.len() >= self.lines_max || self.bytes + bytes > self.bytes_max {
+        while self.messages.len() >= self.lines_max || self.bytes() + bytes > self.bytes_max {
             let Some(oldest) = self.messages.pop_front() else {
                 break;
             };
-            self.bytes -= oldest.bytes();
-            message = oldest;
+            self.forgotten += oldest.from + oldest.text;
         }
-        message.from.clear();
-        message.from.push_str(from.as_str());
-        message.text.clear();
-        message.text.push_str(text);
-        self.bytes += bytes;
-        self.messages.push_back(message);
+        // Only then, so that on average no byte is moved more than once.
+        if self.forgotten >= self.bytes() {
+            self.said.drain(..self.forgotten);
+            self.forgotten = 0;
+        }
+        self.said.push_str(from);
+        self.said.push_str(text);
+        self.messages.push_back(Lengths {
+            from: from.len(),
+            text: text.len(),
+        });
     }
 
     /// How many messages there are.
@@ -166,9 +179,23 @@ impl History {
 
     /// Who said what, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.messages
-            .iter()
-            .map(|message| (message.from.as_str(), message.text.as_str()))
+        let mut rest = &self.said[self.forgotten..];
+        self.messages.iter().map(move |lengths| {
+            let (from, behind) = rest.split_at(lengths.from);
+            let (text, behind) = behind.split_at(lengths.text);
+            rest = behind;
+            (from, text)
+        })
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        *self = History::new(self.lines_max, self.bytes_max);
+    }
+
+    /// Bytes of the messages there are.
+    pub(super) fn bytes(&self) -> usize {
+        self.said.len() - self.forgotten
     }
 }
 
@@ -211,10 +238,47 @@ pub struct RoomList<'a> {
 impl<'a> RoomList<'a> {
     /// Name and number of members of each room shown, and how many rooms are not shown.
     pub fn shown(&self) -> (Vec<(&'a Name, usize)>, usize) {
-        let mut rooms: Vec<_> = self.directory.occupied_rooms().collect();
-        rooms.sort_by(|a, b| alphabetical(a.0, b.0));
-        let more = rooms.len().saturating_sub(self.shown_max);
-        rooms.truncate(self.shown_max);
-        (rooms, more)
+        let mut rooms = self.directory.occupied_rooms();
+        let shown = rooms.by_ref().take(self.shown_max).collect();
+        (shown, rooms.count())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_is_the_last_messages_that_fit() {
+        let ann = Name::parse("ann").unwrap();
+        let texts: Vec<String> = (0..500usize).map(|n| "ü".repeat(n * 7 % 60)).collect();
+        let mut history = History::new(8, 300);
+        for (index, text) in texts.iter().enumerate() {
+            history.push(&ann, text);
+            let mut expected = Vec::new();
+            let mut bytes = 0;
+            for text in texts[..=index].iter().rev().take(8) {
+                bytes += 3 + text.len();
+                if bytes > 300 {
+                    break;
+                }
+                expected.insert(0, ("ann", text.as_str()));
+            }
+            assert!(history.iter().eq(expected), "after message {index}");
+            assert_eq!(history.len(), history.iter().count());
+            assert!(history.said.len() <= 3 * 300, "what is forgotten goes");
+        }
+    }
+
+    #[test]
+    fn a_message_that_never_fits_is_not_kept_and_costs_no_other() {
+        let ann = Name::parse("ann").unwrap();
+        let mut history = History::new(8, 20);
+        history.push(&ann, "short");
+        history.push(&ann, &"long ".repeat(5));
+        assert!(history.iter().eq([("ann", "short")]));
+        let mut none = History::new(0, 20);
+        none.push(&ann, "short");
+        assert!(none.is_empty());
     }
 }

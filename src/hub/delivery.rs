@@ -4,12 +4,16 @@
 //! ends: it only reports whose outbox passed its bound. Owned by the hub.
 
 use crate::chat::{Audience, Directory, Event, MemberId, Refusal, RoomId};
+use crate::config::Limits;
 use crate::time::Time;
 use crate::wire::block::{BlockId, BlockStore, Mark, Slice};
 use crate::wire::text;
 
 use super::session::Session;
 use super::statistics::Statistics;
+
+/// After so much, what is said to single sessions goes into another block.
+const ANSWERS_BYTES_MAX: usize = 16 << 10;
 
 /// The sessions, the blocks, and what is open in this turn.
 #[derive(Debug)]
@@ -22,26 +26,31 @@ pub(super) struct Delivery {
     spoken: Vec<RoomId>,
     /// What was said to single sessions in this turn.
     answers: Option<BlockId>,
+    /// Bytes of that, in this and in blocks sealed before it in the same turn.
+    answered_bytes: usize,
     /// Sessions that have something to write and were not yet handed to net.
     pub(super) dirty: Vec<u32>,
     /// Sessions whose outbox passed its bound.
     pub(super) overflowed: Vec<u32>,
     outbox_bytes_max: usize,
+    block_bytes_max: usize,
     pub(super) now: Time,
     pub(super) statistics: Statistics,
 }
 
 impl Delivery {
-    pub(super) fn new(outbox_bytes_max: usize) -> Delivery {
+    pub(super) fn new(limits: &Limits) -> Delivery {
         Delivery {
             sessions: Vec::new(),
             store: BlockStore::default(),
             open: Vec::new(),
             spoken: Vec::new(),
             answers: None,
+            answered_bytes: 0,
             dirty: Vec::new(),
             overflowed: Vec::new(),
-            outbox_bytes_max,
+            outbox_bytes_max: limits.outbox_bytes_max,
+            block_bytes_max: limits.block_bytes_max,
             now: Time::START,
             statistics: Statistics::default(),
         }
@@ -52,7 +61,7 @@ impl Delivery {
     }
 
     /// Encodes an event for its audience, behind everything each of them was told before.
-    pub(super) fn tell(&mut self, audience: Audience, event: &Event<'_>) {
+    pub(super) fn tell(&mut self, audience: Audience<'_>, event: &Event<'_>) {
         if let Event::Refused(refusal) = event {
             self.statistics.count_refusal(refusal);
         }
@@ -62,15 +71,17 @@ impl Delivery {
                 let block = self.open_block(room);
                 self.store.write(block, |out| text::encode(event, out));
             }
-            Audience::Others(room, member) => {
+            Audience::Others(room, members) => {
                 let block = self.open_block(room);
-                self.catch_up(member.0);
+                members.iter().for_each(|member| self.catch_up(member.0));
                 self.store.write(block, |out| text::encode(event, out));
                 let end = self.store.end(block);
-                if let Some(session) = self.session(member.0)
-                    && session.room == Some(room)
-                {
-                    session.served = end;
+                for member in members {
+                    if let Some(session) = self.session(member.0)
+                        && session.room == Some(room)
+                    {
+                        session.served = end;
+                    }
                 }
             }
         }
@@ -83,6 +94,7 @@ impl Delivery {
         let from = self.store.end(block);
         self.store.write(block, encode);
         let slice = BlockStore::slice(block, from, self.store.end(block));
+        self.answered_bytes += slice.bytes();
         let added = self.lay(slot, slice);
         self.store.retain(block, u32::from(added));
     }
@@ -101,10 +113,12 @@ impl Delivery {
         }
     }
 
-    /// Bytes a room has said in this turn.
-    pub(super) fn open_bytes(&self, room: RoomId) -> usize {
-        self.open_of(room)
-            .map_or(0, |block| self.store.end(block).bytes as usize)
+    /// Whether so much was said in this turn, in this room or to single sessions, that more is to
+    /// wait for the next: a burst must not overflow healthy outboxes, nor take all memory, in one go.
+    pub(super) fn has_said_enough(&self, room: Option<RoomId>) -> bool {
+        let block = room.and_then(|room| self.open_of(room));
+        let said = block.map_or(0, |block| self.store.end(block).bytes as usize);
+        said >= self.block_bytes_max || self.answered_bytes >= self.block_bytes_max
     }
 
     /// Puts a session into a room, or into none: it has heard all that was said before where it
@@ -151,8 +165,15 @@ impl Delivery {
         }
     }
 
-    /// Seals what was said to single sessions.
+    /// Seals what was said to single sessions in this turn.
     pub(super) fn seal_answers(&mut self) {
+        self.start_new_answers();
+        self.answered_bytes = 0;
+    }
+
+    /// What is said to single sessions from now on does not lie in one block with what was said
+    /// before, unless that is little.
+    pub(super) fn start_new_answers(&mut self) {
         if let Some(block) = self.answers.take() {
             self.store.seal(block);
         }
@@ -230,7 +251,14 @@ impl Delivery {
         block
     }
 
+    /// The block for single sessions. Each of them holds the whole block as long as it holds a line
+    /// of it, so it stays small.
     fn answers_block(&mut self) -> BlockId {
+        if let Some(block) = self.answers
+            && self.store.end(block).bytes as usize >= ANSWERS_BYTES_MAX
+        {
+            self.start_new_answers();
+        }
         let Delivery {
             answers,
             store,
@@ -249,7 +277,7 @@ fn mark_dirty(session: &mut Session, slot: u32, dirty: &mut Vec<u32>) {
 }
 
 /// The tell function that the rules of chat speak into.
-pub(super) fn into(delivery: &mut Delivery) -> impl FnMut(Audience, Event<'_>) {
+pub(super) fn into(delivery: &mut Delivery) -> impl FnMut(Audience<'_>, Event<'_>) {
     |audience, event| delivery.tell(audience, &event)
 }
 

@@ -8,7 +8,7 @@ use crate::time::Time;
 use crate::wire::text::{self, ForeignProtocol};
 
 use super::delivery::{into, member};
-use super::session::{Hold, Phase};
+use super::session::{Hold, Input, Phase};
 use super::{Hub, Session};
 
 /// What there is to say about a connection that is gone.
@@ -37,6 +37,13 @@ impl Hub {
         self.end(slot, reason, None);
     }
 
+    /// A connection was turned away before it became one.
+    pub fn count_refused(&mut self, reason: CloseReason) {
+        if let Some(refusal) = reason.refusal() {
+            self.delivery.statistics.count_refusal(&refusal);
+        }
+    }
+
     /// The server stops: everybody is told, and drains until `drain_timeout`.
     pub fn shut_down(&mut self) {
         let sessions = self.delivery.sessions.iter().enumerate();
@@ -51,6 +58,11 @@ impl Hub {
         }
         self.delivery.close_rooms();
         self.directory = Directory::new(super::rules(&self.limits));
+    }
+
+    /// The next of those that have ended, though what they are owed may still be written.
+    pub fn take_ended(&mut self) -> Option<u32> {
+        self.ended.pop()
     }
 
     /// The next of those that net is to close, as far as the hub is concerned.
@@ -156,7 +168,7 @@ impl Hub {
             return false;
         };
         session.phase = Phase::Lingering { reason, until };
-        if reason == CloseReason::HungUp {
+        if session.input == Input::Ended {
             self.doom(slot);
         } else {
             self.arm(slot);
@@ -195,6 +207,7 @@ impl Hub {
         session.armed = Time::NEVER;
         session.outbox.seal();
         self.live -= 1;
+        self.ended.push(slot);
         self.delivery.mark_dirty(slot);
         self.arm(slot);
     }
@@ -207,6 +220,8 @@ impl Hub {
         if let Some(session) = self.delivery.sessions[slot as usize].as_mut() {
             session.outbox.cut_to_line(store, &mut rest);
         }
+        // Its last lines may stay for long: they shall not hold what others were told.
+        self.delivery.start_new_answers();
         if !rest.is_empty() {
             self.delivery.tell_one(slot, |out| {
                 out.extend_from_slice(&rest);

@@ -7,21 +7,20 @@
 mod deadlines;
 mod delivery;
 mod ending;
+mod input;
 mod operator;
 mod session;
 mod statistics;
 mod turn;
 
-use crate::chat::{Audience, Command, Directory, Event, Refusal, Rules};
+use crate::chat::{Audience, Directory, Event, Name, Refusal, Rules};
 use crate::config::Limits;
 use crate::time::Time;
-use crate::wire::line::{LineBuffer, Piece};
-use crate::wire::text;
 
 use deadlines::Deadlines;
 use delivery::{Delivery, into, member};
 use operator::Board;
-use session::{Hold, Input, Phase, Session};
+use session::{Hold, Phase, Rate, Session};
 
 pub use crate::chat::CloseReason;
 pub use ending::Farewell;
@@ -33,6 +32,7 @@ pub use turn::AfterWrite;
 #[derive(Debug)]
 pub struct Hub {
     limits: Limits,
+    rate: Option<Rate>,
     directory: Directory,
     delivery: Delivery,
     deadlines: Deadlines,
@@ -40,32 +40,37 @@ pub struct Hub {
     scratch: String,
     /// Memory for unfinished lines.
     spare_lines: Vec<Vec<u8>>,
+    spare_lines_bytes: usize,
     /// Sessions held back in the last turn for the sake of their room or of their own outbox.
     held: Vec<u32>,
+    /// Empty between two turns: the memory of the list before, for the next.
+    resuming: Vec<u32>,
     /// Sessions that are read from again.
     released: Vec<u32>,
     joined: Vec<u32>,
+    ended: Vec<u32>,
     doomed: Vec<u32>,
     live: usize,
     board: Board,
 }
-
-/// Buffers kept for unfinished lines to come.
-const SPARE_LINES_MAX: usize = 64;
 
 impl Hub {
     /// A hub without connections.
     pub fn new(limits: Limits) -> Hub {
         Hub {
             directory: Directory::new(rules(&limits)),
-            delivery: Delivery::new(limits.outbox_bytes_max),
+            delivery: Delivery::new(&limits),
+            rate: Rate::of(&limits),
             limits,
             deadlines: Deadlines::default(),
             scratch: String::new(),
             spare_lines: Vec::new(),
+            spare_lines_bytes: 0,
             held: Vec::new(),
+            resuming: Vec::new(),
             released: Vec::new(),
             joined: Vec::new(),
+            ended: Vec::new(),
             doomed: Vec::new(),
             live: 0,
             board: Board::Off,
@@ -76,9 +81,12 @@ impl Hub {
     /// before, and every deadline that has passed.
     pub fn begin_turn(&mut self, now: Time) {
         self.delivery.now = now;
-        for slot in std::mem::take(&mut self.held) {
+        let resuming = std::mem::take(&mut self.resuming);
+        let mut resuming = std::mem::replace(&mut self.held, resuming);
+        for slot in resuming.drain(..) {
             self.resume(slot);
         }
+        self.resuming = resuming;
         while let Some(room) = self.deadlines.next_room(now) {
             self.directory
                 .tell_churn(room, &mut into(&mut self.delivery));
@@ -103,49 +111,9 @@ impl Hub {
         self.arm(slot);
     }
 
-    /// Bytes came from a connection. Whole lines are handled until the session is held back; what
-    /// lies beyond is kept, so call this only while [`Hub::wants_input`].
-    pub fn receive(&mut self, slot: u32, bytes: &[u8]) {
-        let now = self.delivery.now;
-        let Some(session) = self.delivery.session(slot) else {
-            return;
-        };
-        let first = session.bytes_in == 0;
-        session.bytes_in += bytes.len() as u64;
-        session.active_at = now;
-        if first
-            && session.is_live()
-            && let Some(protocol) = text::foreign_protocol(bytes)
-        {
-            return self.end_foreign(slot, protocol);
-        }
-        self.handle_lines(slot, bytes);
-    }
-
-    /// The connection has closed its side: what it sent is handled, an unfinished line at the end
-    /// is a line, and then it leaves. While its lines are held back, so is its end.
-    pub fn half_close(&mut self, slot: u32) {
-        if let Some(session) = self.delivery.session(slot) {
-            session.input = Input::Ended;
-        }
-        if self.wants_input(slot) {
-            self.finish_input(slot);
-        }
-    }
-
     /// The connection is gone; nothing can be written to it any more.
     pub fn hang_up(&mut self, slot: u32) {
         self.end(slot, CloseReason::ConnectionLost, None);
-    }
-
-    /// Whether this connection is to be read from. One that has ended is: what it sends is dropped.
-    pub fn wants_input(&self, slot: u32) -> bool {
-        let session = self
-            .delivery
-            .sessions
-            .get(slot as usize)
-            .and_then(Option::as_ref);
-        session.is_some_and(|session| !session.is_live() || session.hold == Hold::No)
     }
 
     /// When [`Hub::begin_turn`] is to be called again if nothing else happens.
@@ -158,21 +126,16 @@ impl Hub {
         }
     }
 
-    /// The next of those that may be read from again.
-    pub fn take_released(&mut self) -> Option<u32> {
-        self.released.pop()
-    }
-
     /// The next of those that have got a name since the last call.
     pub fn take_joined(&mut self) -> Option<u32> {
         self.joined.pop()
     }
 
-    /// What a session is called, if it has a name.
+    /// What a session is called, or was when it left.
     pub fn name_of(&self, slot: u32) -> Option<&str> {
-        self.directory
-            .name_of(member(slot))
-            .map(|name| name.as_str())
+        let name = self.directory.name_of(member(slot)).map(Name::as_str);
+        let session = self.delivery.sessions.get(slot as usize)?.as_ref()?;
+        name.or(session.left_as.as_deref())
     }
 
     /// Sessions that have not ended.
@@ -189,165 +152,6 @@ impl Hub {
             unique_bytes: self.delivery.store.unique_bytes(),
             queued_bytes: sessions.map(|session| session.outbox.bytes()).sum(),
             ..self.delivery.statistics.clone()
-        }
-    }
-
-    /// Handles whole lines of what is kept and of `bytes`, until the session is held back.
-    fn handle_lines(&mut self, slot: u32, mut bytes: &[u8]) {
-        let line_bytes_max = self.limits.line_bytes_max;
-        let Some(session) = self.delivery.session(slot) else {
-            return;
-        };
-        let mut lines = std::mem::take(&mut session.lines);
-        if lines.wants_spare() && !bytes.ends_with(b"\n") {
-            lines.give_spare(self.spare_lines.pop().unwrap_or_default());
-        }
-        loop {
-            let Some(session) = self.delivery.session(slot) else {
-                return;
-            };
-            if !session.is_live() {
-                lines = LineBuffer::default();
-                break;
-            }
-            let hold = self.hold_of(slot);
-            if hold != Hold::No && lines.has_line(bytes, line_bytes_max) {
-                lines.keep(bytes);
-                self.hold(slot, hold);
-                break;
-            }
-            let Some(piece) = lines.next(&mut bytes, line_bytes_max) else {
-                break;
-            };
-            self.handle(slot, &piece);
-        }
-        if let Some(spare) = lines.take_spare()
-            && self.spare_lines.len() < SPARE_LINES_MAX
-            && spare.capacity() <= 2 * line_bytes_max
-        {
-            self.spare_lines.push(spare);
-        }
-        if let Some(session) = self.delivery.session(slot) {
-            session.lines = lines;
-        }
-    }
-
-    /// Why the next line of this session may not be handled now.
-    fn hold_of(&self, slot: u32) -> Hold {
-        let Some(session) = self.delivery.sessions[slot as usize].as_ref() else {
-            return Hold::No;
-        };
-        if let Err(until) = session.bucket.check(self.delivery.now, &self.limits) {
-            return Hold::Rate(until);
-        }
-        if session.outbox.bytes() > self.limits.outbox_bytes_max / 2 {
-            return Hold::Outbox;
-        }
-        match session.room {
-            Some(room) if self.delivery.open_bytes(room) >= self.limits.block_bytes_max => {
-                Hold::Turn
-            }
-            _ => Hold::No,
-        }
-    }
-
-    fn hold(&mut self, slot: u32, hold: Hold) {
-        let Some(session) = self.delivery.session(slot) else {
-            return;
-        };
-        session.hold = hold;
-        match hold {
-            Hold::Turn => self.held.push(slot),
-            Hold::Rate(_) => {
-                if !std::mem::replace(&mut session.bucket.warned, true) {
-                    self.refuse(slot, Refusal::SlowDown);
-                }
-                self.arm(slot);
-            }
-            Hold::No | Hold::Outbox => {}
-        }
-    }
-
-    /// Goes on with a session that was held back.
-    fn resume(&mut self, slot: u32) {
-        let Some(session) = self.delivery.session(slot) else {
-            return;
-        };
-        if !session.is_live() || session.hold == Hold::No {
-            return;
-        }
-        session.hold = Hold::No;
-        let input = session.input;
-        self.handle_lines(slot, &[]);
-        if self.wants_input(slot) {
-            match input {
-                Input::Open => self.released.push(slot),
-                Input::Ended => self.finish_input(slot),
-            }
-        }
-    }
-
-    fn handle(&mut self, slot: u32, piece: &Piece<'_>) {
-        let now = self.delivery.now;
-        self.delivery.statistics.lines_in += 1;
-        let Some(session) = self.delivery.session(slot) else {
-            return;
-        };
-        session.lines_in += 1;
-        session.bucket.take(now, &self.limits);
-        let phase = session.phase;
-        match piece {
-            Piece::TooLong => self.refuse(slot, Refusal::LineTooLong),
-            Piece::Line(b"") => {}
-            Piece::Line(line) => {
-                let mut scratch = std::mem::take(&mut self.scratch);
-                let line = text::clean(line, &mut scratch);
-                match phase {
-                    Phase::Naming { .. } => self.handle_name(slot, line),
-                    _ => self.handle_chat(slot, line),
-                }
-                self.scratch = scratch;
-            }
-        }
-    }
-
-    /// A line of somebody who has no name yet.
-    fn handle_name(&mut self, slot: u32, line: &str) {
-        match text::parse(line) {
-            Ok(Command::Help) => self
-                .delivery
-                .tell_one(slot, |out| text::encode(&Event::Help, out)),
-            Ok(Command::Quit(_)) => self.end(slot, CloseReason::Quit, None),
-            _ => {
-                if self
-                    .directory
-                    .enter(member(slot), line.trim(), &mut into(&mut self.delivery))
-                {
-                    self.follow_room(slot);
-                    if let Some(session) = self.delivery.session(slot) {
-                        session.phase = Phase::Chatting;
-                    }
-                    self.joined.push(slot);
-                }
-            }
-        }
-    }
-
-    /// A line of a member.
-    fn handle_chat(&mut self, slot: u32, line: &str) {
-        match text::parse(line) {
-            Ok(Command::Quit(why)) => self.end(slot, CloseReason::Quit, why),
-            Ok(command) => {
-                if let Command::Say(text) = command {
-                    self.write_on_board(slot, text);
-                }
-                self.directory
-                    .apply(member(slot), command, &mut into(&mut self.delivery));
-                if matches!(command, Command::Join(_)) {
-                    self.follow_room(slot);
-                }
-            }
-            Err(refusal) => self.refuse(slot, refusal),
         }
     }
 
@@ -441,6 +245,7 @@ fn rules(limits: &Limits) -> Rules {
     Rules {
         history_lines_max: limits.history_lines_max,
         history_bytes_max: limits.history_bytes_max,
+        history_total_bytes_max: limits.history_total_bytes_max,
         roster_members_max: limits.roster_members_max,
         welcome_names_max: limits.welcome_names_max,
         who_names_max: limits.who_names_max,

@@ -132,6 +132,24 @@ impl Session {
     }
 }
 
+/// What `--rate` and `--burst` allow, as times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rate {
+    /// What one line takes out of the bucket.
+    interval: Duration,
+    /// What the bucket holds, less one line.
+    burst: Duration,
+}
+
+impl Rate {
+    /// `None` when it is off.
+    pub(super) fn of(limits: &Limits) -> Option<Rate> {
+        let interval = Duration::from_secs(1).checked_div(limits.rate_lines_per_second)?;
+        let burst = interval.saturating_mul(limits.burst_lines_max.saturating_sub(1));
+        Some(Rate { interval, burst })
+    }
+}
+
 /// The rate of one connection as a token bucket, kept as one number: the time at which it will be
 /// full again (the generic cell rate algorithm of ATM Forum TM 4.0, virtual scheduling form).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -143,30 +161,22 @@ pub(super) struct Bucket {
 
 impl Bucket {
     /// Whether a line may be handled now; else the time from which it may be.
-    pub(super) fn check(&self, now: Time, limits: &Limits) -> Result<(), Time> {
-        if limits.rate_lines_per_second == 0 {
-            return Ok(());
+    pub(super) fn check(&self, now: Time, rate: Option<Rate>) -> Result<(), Time> {
+        match rate.map(|rate| self.full_at - rate.burst) {
+            Some(free_at) if free_at > now => Err(free_at),
+            _ => Ok(()),
         }
-        let interval = interval(limits);
-        let free_at = (self.full_at + interval) - interval * limits.burst_lines_max;
-        if free_at <= now { Ok(()) } else { Err(free_at) }
     }
 
     /// A line was handled.
-    pub(super) fn take(&mut self, now: Time, limits: &Limits) {
-        if limits.rate_lines_per_second == 0 {
-            return;
-        }
+    pub(super) fn take(&mut self, now: Time, rate: Option<Rate>) {
+        let Some(rate) = rate else { return };
         if self.full_at <= now {
             self.full_at = now;
             self.warned = false;
         }
-        self.full_at = self.full_at + interval(limits);
+        self.full_at = self.full_at + rate.interval;
     }
-}
-
-fn interval(limits: &Limits) -> Duration {
-    Duration::from_secs(1) / limits.rate_lines_per_second
 }
 
 #[cfg(test)]
@@ -180,20 +190,21 @@ mod tests {
             burst_lines_max: 5,
             ..Limits::default()
         };
+        let rate = Rate::of(&limits);
         let mut bucket = Bucket::default();
         let start = Time::after_start(Duration::from_secs(1));
         let mut handled = Vec::new();
         for tick in 0..1000u64 {
             let now = start + Duration::from_millis(tick);
-            while bucket.check(now, &limits).is_ok() {
-                bucket.take(now, &limits);
+            while bucket.check(now, rate).is_ok() {
+                bucket.take(now, rate);
                 handled.push(tick);
             }
         }
         assert_eq!(handled[..6], [0, 0, 0, 0, 0, 100]);
         assert_eq!(handled.len(), 5 + 9);
         assert_eq!(
-            bucket.check(start + Duration::from_millis(999), &limits),
+            bucket.check(start + Duration::from_millis(999), rate),
             Err(start + Duration::from_secs(1))
         );
     }

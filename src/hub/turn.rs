@@ -29,7 +29,14 @@ impl Hub {
                 break;
             }
             for slot in std::mem::take(&mut self.delivery.overflowed) {
-                self.end(slot, CloseReason::TooSlow, None);
+                // The slot may have a new owner since.
+                if self
+                    .delivery
+                    .session(slot)
+                    .is_some_and(|session| session.overflowed)
+                {
+                    self.end(slot, CloseReason::TooSlow, None);
+                }
             }
         }
         self.delivery.seal_answers();
@@ -109,18 +116,18 @@ impl Hub {
     }
 
     /// While all outboxes together hold too much memory, whoever is furthest behind goes: it is
-    /// the oldest blocks that are to become free. What was laid in this turn does not count yet,
-    /// since most of it will be taken at once.
+    /// the oldest blocks that are to become free, and one that only drains must not keep them. What
+    /// was laid in this turn does not count yet, since most of it will be taken at once.
     fn cut_furthest_behind(&mut self) {
         let bound = self.limits.outbox_total_bytes_max;
-        if self.delivery.store.unique_bytes() <= bound {
+        if self.delivery.store.memory_bytes() <= bound {
             return;
         }
         let (store, now) = (&self.delivery.store, self.delivery.now);
         let sessions = self.delivery.sessions.iter().enumerate();
         let mut behind: Vec<_> = sessions
             .filter_map(|(slot, session)| {
-                let session = session.as_ref().filter(|session| session.is_live())?;
+                let session = session.as_ref()?;
                 let oldest = session
                     .outbox
                     .oldest(store)
@@ -134,10 +141,17 @@ impl Hub {
             .collect();
         behind.sort_unstable();
         for (_, _, slot) in behind {
-            if self.delivery.store.unique_bytes() <= bound {
+            if self.delivery.store.memory_bytes() <= bound {
                 break;
             }
-            self.end(slot, CloseReason::TooSlow, None);
+            match self
+                .delivery
+                .session(slot)
+                .is_some_and(|session| session.is_live())
+            {
+                true => self.end(slot, CloseReason::TooSlow, None),
+                false => self.doom(slot),
+            }
         }
     }
 

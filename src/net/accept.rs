@@ -107,9 +107,15 @@ impl Acceptor {
         }
     }
 
-    /// A connection from there was closed: its descriptor is free.
-    pub(super) fn forget(&mut self, peer: SocketAddr) {
-        self.census.remove(peer);
+    /// A connection has ended: there is a place for another from its address, even while it drains.
+    pub(super) fn forget_address(&mut self, conn: &mut Conn) {
+        if std::mem::take(&mut conn.counted) {
+            self.census.remove(conn.peer);
+        }
+    }
+
+    /// A connection was closed.
+    pub(super) fn descriptor_is_free(&mut self) {
         self.rest = Rest::No;
     }
 
@@ -164,16 +170,24 @@ impl Server {
             Rest::Until(at) if at > now => return,
             _ => self.acceptor.rest = Rest::No,
         }
+        let mut accepted = 0;
         for _ in 0..self.limits.accepts_per_turn_max {
             match self.acceptor.next() {
                 None => return,
-                Some(Ok((stream, peer))) => self.admit(stream, peer),
+                Some(Ok((stream, peer))) => {
+                    accepted += 1;
+                    self.admit(stream, peer);
+                }
                 Some(Err(error)) => {
                     if !self.acceptor.goes_on_after(&error, now) {
                         return;
                     }
                 }
             }
+        }
+        if accepted == 0 {
+            // Nothing but errors: they will not be others a moment later.
+            self.acceptor.rest = Rest::Until(now + RETRY_INTERVAL);
         }
     }
 
@@ -188,19 +202,22 @@ impl Server {
         if let Some(reason) = refusal
             && self.conns.len() >= self.limits.clients_max + REFUSED_MAX
         {
+            self.hub.count_refused(reason);
             return turn_away(stream, reason);
         }
         self.acceptor.generation = self.acceptor.generation.wrapping_add(1) & (u32::MAX >> 1);
-        let conn = Conn::new(stream, peer, self.acceptor.generation);
-        match self.add_conn(conn) {
-            Err(error) => warn!("cannot register a connection: {error}"),
-            Ok(slot) => {
+        let mut conn = Conn::new(stream, peer, self.acceptor.generation);
+        conn.counted = refusal.is_none();
+        match (self.add_conn(conn), refusal) {
+            (Err(error), _) => self.log.warn(
+                self.now,
+                format_args!("cannot register a connection: {error}"),
+            ),
+            (Ok(slot), None) => {
                 self.acceptor.census.add(peer);
-                match refusal {
-                    None => self.hub.connect(slot),
-                    Some(reason) => self.hub.refuse_connection(slot, reason),
-                }
+                self.hub.connect(slot);
             }
+            (Ok(slot), Some(reason)) => self.hub.refuse_connection(slot, reason),
         }
     }
 }

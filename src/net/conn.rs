@@ -19,10 +19,10 @@ pub(super) struct Conn {
     pub(super) readable: bool,
     /// Writing may take something. Cleared only by WouldBlock, or by an error.
     pub(super) writable: bool,
-    /// The other side sends no more.
-    pub(super) read_ended: bool,
     /// The kernel has reported an error.
     pub(super) failed: bool,
+    /// It has a place among those of its address; one that was refused has none.
+    pub(super) counted: bool,
     /// In the list of those to be read from.
     pub(super) listed: bool,
 }
@@ -61,8 +61,8 @@ impl Conn {
             readable: false,
             // A new socket takes something; if not, it will say so.
             writable: true,
-            read_ended: false,
             failed: false,
+            counted: false,
             listed: false,
         }
     }
@@ -75,7 +75,6 @@ impl Conn {
             match self.stream.read(&mut buffer[length..]) {
                 Ok(0) => {
                     self.readable = false;
-                    self.read_ended = true;
                     return (length, Fill::Ended);
                 }
                 Ok(count) => length += count,

@@ -86,7 +86,7 @@ impl Server {
             .collect();
         let line = format!(
             "statistics: clients {}, rooms {}, lines in {} ({:.0}/s), deliveries out {} ({:.0}/s), \
-             bytes queued {} unique {} summed, longest turn {:.1} ms, slow consumers cut {}, \
+             queued unique bytes {}, queued bytes summed {}, longest turn {:.1} ms, slow consumers cut {}, \
              refusals [{}], accept errors {}, board lines lost {}",
             now.clients,
             now.rooms,

@@ -28,6 +28,7 @@ pub struct Server {
     pub(super) poll: Poll,
     events: Events,
     signals: Signals,
+    signalled: bool,
     pub(super) acceptor: Acceptor,
     pub(super) conns: Slab<Conn>,
     pub(super) hub: Hub,
@@ -96,6 +97,7 @@ impl Server {
             poll,
             events: Events::with_capacity(EVENTS_MAX),
             signals,
+            signalled: false,
             acceptor,
             conns: Slab::new(),
             hub,
@@ -192,13 +194,8 @@ impl Server {
         .into_iter()
         .flatten()
         .min()?;
-        let wait = first.saturating_duration_since(Instant::now());
-        // The kernel counts in milliseconds: rounded up, or the loop would spin through the last one.
-        Some(if wait.is_zero() {
-            wait
-        } else {
-            wait + Duration::from_micros(999)
-        })
+        // Poll rounds it up to the milliseconds that the kernel counts in.
+        Some(first.saturating_duration_since(Instant::now()))
     }
 
     /// Events only set bits: what the kernel said and nobody has exhausted.
@@ -209,7 +206,11 @@ impl Server {
                 self.console.iter_mut().for_each(Console::note);
                 continue;
             }
-            if token == SIGNALS || self.acceptor.note(token) {
+            if token == SIGNALS {
+                self.signalled = true;
+                continue;
+            }
+            if self.acceptor.note(token) {
                 continue;
             }
             let (slot, generation) = slot_of(token);
@@ -232,6 +233,9 @@ impl Server {
     }
 
     fn handle_signals(&mut self) {
+        if !std::mem::take(&mut self.signalled) {
+            return;
+        }
         let requests: Vec<_> = self.signals.pending().collect();
         for request in requests {
             match (request, self.life) {
@@ -284,6 +288,9 @@ impl Server {
                 self.hub.hang_up(slot);
             }
             return;
+        }
+        if self.hub.wants_input_later(slot) {
+            return list(conn, slot, &mut self.to_read);
         }
         let (length, fill) = conn.fill(&mut self.scratch);
         if conn.readable {
@@ -338,19 +345,21 @@ impl Server {
         }
         if self.hub.after_write(slot) == AfterWrite::Shut {
             conn.shut();
-            if conn.read_ended {
-                self.hub.half_close(slot);
-            }
         }
     }
 
     /// Closes what is doomed: here, and nowhere else, is a slot freed.
     fn reap(&mut self) {
+        while let Some(slot) = self.hub.take_ended() {
+            if let Some(conn) = self.conns.get_mut(slot as usize) {
+                self.acceptor.forget_address(conn);
+            }
+        }
         while let Some(slot) = self.hub.take_doomed() {
             let Some(conn) = self.conns.try_remove(slot as usize) else {
                 continue;
             };
-            self.acceptor.forget(conn.peer);
+            self.acceptor.descriptor_is_free();
             if let Some(farewell) = self.hub.remove(slot) {
                 self.report_end(conn.peer, &farewell);
             }

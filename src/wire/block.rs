@@ -60,6 +60,8 @@ pub struct BlockStore {
     /// Memory of blocks that are gone; last out, first in, since it is still in the caches.
     spare: Vec<Vec<u8>>,
     spare_bytes: usize,
+    /// Slices of all blocks that lie in outboxes.
+    references: usize,
     /// Blocks sealed since the last [`BlockStore::settle`].
     sealed: Vec<BlockId>,
 }
@@ -67,6 +69,10 @@ pub struct BlockStore {
 /// Memory kept for blocks to come. Enough for the blocks of a busy turn, little beside what
 /// outboxes may hold.
 const SPARE_BYTES_MAX: usize = 4 << 20;
+/// What a block costs beside its bytes, and what a slice of it costs in a queue that has grown by
+/// doubling. Thousands of slow readers of short lines cost more by these than by the lines.
+const BLOCK_OVERHEAD: usize = size_of::<Block>() + 16;
+const SLICE_OVERHEAD: usize = 2 * size_of::<Slice>();
 
 impl BlockStore {
     /// A block to write to.
@@ -145,12 +151,14 @@ impl BlockStore {
     /// `count` more slices of this block lie in outboxes.
     pub fn retain(&mut self, id: BlockId, count: u32) {
         self.blocks[id.0 as usize].references += count;
+        self.references += count as usize;
     }
 
     /// One slice fewer; the last one frees the block.
     pub fn release(&mut self, id: BlockId) {
         let block = &mut self.blocks[id.0 as usize];
         block.references -= 1;
+        self.references -= 1;
         if block.references == 0 && !block.open {
             self.free(id);
         }
@@ -169,6 +177,11 @@ impl BlockStore {
     /// Memory that outboxes keep from being used again, each block counted once.
     pub fn unique_bytes(&self) -> usize {
         self.unique_bytes
+    }
+
+    /// Memory of all that is queued: the blocks, and what refers to them.
+    pub fn memory_bytes(&self) -> usize {
+        self.unique_bytes + self.blocks.len() * BLOCK_OVERHEAD + self.references * SLICE_OVERHEAD
     }
 
     /// Blocks that exist.

@@ -87,6 +87,9 @@ pub fn parse(line: &str) -> Result<Command<'_>, Refusal<'_>> {
         return Ok(Command::Say(command));
     }
     let (word, rest) = split_word(command);
+    if word.len() < command.len() && command.starts_with(is_blank) {
+        return Err(Refusal::UnknownCommand(""));
+    }
     let argument = Some(rest).filter(|rest| !rest.is_empty());
     let usage = |usage| Refusal::BadUsage(usage);
     let one = |text| one_word(argument).ok_or(usage(text));
@@ -129,13 +132,15 @@ fn is_blank(c: char) -> bool {
     c == ' ' || c == '\t'
 }
 
-/// Whether the first bytes of a connection belong to another protocol.
+/// Whether the first bytes, or the first line, of a connection belong to another protocol. None of
+/// this is a name.
 pub fn foreign_protocol(first: &[u8]) -> Option<ForeignProtocol> {
-    const HTTP_METHODS: [&[u8]; 8] = [
+    const HTTP_METHODS: [&[u8]; 9] = [
         b"GET ",
         b"POST ",
         b"HEAD ",
         b"PUT ",
+        b"PATCH ",
         b"OPTIONS ",
         b"DELETE ",
         b"CONNECT ",
@@ -143,7 +148,7 @@ pub fn foreign_protocol(first: &[u8]) -> Option<ForeignProtocol> {
     ];
     if first.starts_with(&[0x16, 0x03]) {
         Some(ForeignProtocol::Tls)
-    } else if first.starts_with(b"SSH-") {
+    } else if first.starts_with(b"SSH-2.") || first.starts_with(b"SSH-1.") {
         Some(ForeignProtocol::Ssh)
     } else if HTTP_METHODS.iter().any(|method| first.starts_with(method)) {
         Some(ForeignProtocol::Http)
@@ -229,7 +234,8 @@ fn line(out: &mut Vec<u8>, parts: &[&str]) -> u32 {
 }
 
 fn encode_names(names: Names<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(format!("{} here: ", names.here()).as_bytes());
+    let colon = if names.here() > 0 { ": " } else { "" };
+    out.extend_from_slice(format!("{} here{colon}", names.here()).as_bytes());
     for (index, name) in names.shown().enumerate() {
         if index > 0 {
             out.extend_from_slice(b", ");
@@ -237,7 +243,7 @@ fn encode_names(names: Names<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(Name::as_str(name).as_bytes());
     }
     if names.more() > 0 {
-        out.extend_from_slice(format!("… and {} more", names.more()).as_bytes());
+        out.extend_from_slice(format!(", … and {} more", names.more()).as_bytes());
     }
 }
 
@@ -366,6 +372,7 @@ mod tests {
             ("/quit so long", Ok(Command::Quit(Some("so long")))),
             ("/whoami", Err(Refusal::UnknownCommand("whoami"))),
             ("/", Err(Refusal::UnknownCommand(""))),
+            ("/ who", Err(Refusal::UnknownCommand(""))),
             ("/WHO", Err(Refusal::UnknownCommand("WHO"))),
         ];
         for (line, expected) in cases {

@@ -182,10 +182,14 @@ impl Daemon {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Waits for its end, at most so long, and gives its status.
+    /// Waits for its end, at most so long, and gives its status. After that the log and the output
+    /// are complete.
     #[track_caller]
     pub fn expect_exit(&mut self, patience: Duration) -> ExitStatus {
-        wait_for_exit(&mut self.child, patience)
+        let status = wait_for_exit(&mut self.child, patience);
+        self.log.all_until_end();
+        self.output.all_until_end();
+        status
     }
 }
 

@@ -161,15 +161,16 @@ impl Simulation {
         self.read();
         self.accept();
         self.operate();
-        let unique_bytes = self.hub.statistics().unique_bytes;
+        let memory_bytes_max = self.memory_bytes_max();
         self.hub.end_turn();
         let mut dirty = Vec::new();
         self.hub.swap_dirty(&mut dirty);
         let mut circumstances = Circumstances {
             cut: Vec::new(),
+            emptied: Vec::new(),
             oldest,
             owed_bytes,
-            unique_bytes,
+            memory_bytes_max,
         };
         let (observed, rests) = self.observe(&dirty, &mut circumstances)?;
         let operations = std::mem::take(&mut self.operations);
@@ -192,7 +193,7 @@ impl Simulation {
                 return Err(format!("slot {slot} joined, but has no name"));
             }
         }
-        self.reap()?;
+        self.reap(memory_bytes_max > self.limits.outbox_total_bytes_max)?;
         self.hub.finish_turn();
         self.memory_is_bounded()?;
         self.nobody_is_forgotten()
@@ -243,6 +244,9 @@ impl Simulation {
                 self.hang_up(slot);
             }
             return;
+        }
+        if self.hub.wants_input_later(slot as u32) {
+            return list(socket, slot, &mut self.to_read);
         }
         let (bytes, fill) = socket.fill(self.limits.read_bytes_max);
         if socket.readable {
@@ -362,6 +366,9 @@ impl Simulation {
             if queued == 0 {
                 // Of one whose time is over everything is forgotten; it is closed in this turn, or
                 // the bytes will be missed at its end.
+                if !socket.owed.is_empty() {
+                    circumstances.emptied.push(slot);
+                }
                 continue;
             }
             if !dirty.contains(&(slot as u32)) {
@@ -505,14 +512,16 @@ impl Simulation {
         socket.shut = true;
         self.crowd
             .sees_the_end(socket.serial, self.now, &mut self.rng);
-        if socket.read_ended {
-            self.spoke_late = true;
-            self.half_close(slot);
-        }
         Ok(())
     }
 
-    fn reap(&mut self) -> Outcome {
+    fn reap(&mut self, pressed: bool) -> Outcome {
+        while let Some(slot) = self.hub.take_ended() {
+            let socket = self.sockets[slot as usize].as_mut();
+            if socket.is_none_or(|socket| std::mem::replace(&mut socket.ended, true)) {
+                return Err(format!("slot {slot} has ended twice"));
+            }
+        }
         while let Some(slot) = self.hub.take_doomed() {
             let farewell = self.hub.remove(slot);
             let slot = slot as usize;
@@ -525,7 +534,11 @@ impl Simulation {
                 bytes_out: socket.bytes_out,
                 owed_bytes: socket.owed_bytes(),
                 lost: socket.lost,
+                pressed,
             };
+            if !socket.ended {
+                return Err(format!("slot {slot} is closed, but has not ended"));
+            }
             self.crowd.is_out(socket.serial, self.now, &mut self.rng);
             self.free.push(slot);
             self.operations
@@ -588,6 +601,19 @@ impl Simulation {
         Ok(())
     }
 
+    /// The memory of all outboxes as the hub counts it, which adds something for each block and
+    /// each slice: here for each line, since there are not more of those.
+    fn memory_bytes_max(&self) -> usize {
+        const LINE_OVERHEAD: usize = 100;
+        let owed = self
+            .sockets
+            .iter()
+            .flatten()
+            .map(|socket| socket.owed.len() + 2);
+        let blocks = owed.sum::<usize>() + self.world.rooms.len() + 10;
+        self.hub.statistics().unique_bytes + blocks * LINE_OVERHEAD
+    }
+
     /// The memory of all outboxes: what the turns said of which somebody is still owed something,
     /// each counted once; and not over the bound by more than what came in this turn.
     fn memory_is_bounded(&mut self) -> Outcome {
@@ -595,19 +621,13 @@ impl Simulation {
         for (_, lines) in self.pinned.values_mut() {
             *lines = 0;
         }
-        let (mut queued, mut live_owe_old) = (0, false);
-        for (slot, socket) in self.sockets.iter().enumerate() {
-            let Some(socket) = socket else { continue };
+        let (mut queued, mut owe_old) = (0, false);
+        for socket in self.sockets.iter().flatten() {
             queued += socket.owed_bytes();
             for line in &socket.owed {
                 self.pinned.entry(line.turn).or_default().1 += 1;
             }
-            let is_live = self.world.peers[slot].as_ref().is_some_and(Peer::is_live);
-            live_owe_old |= is_live
-                && socket
-                    .owed
-                    .front()
-                    .is_some_and(|line| line.turn < self.report.turns);
+            owe_old |= (socket.owed.front()).is_some_and(|line| line.turn < self.report.turns);
         }
         let latest = self
             .pinned
@@ -632,7 +652,7 @@ impl Simulation {
             ));
         }
         let bound = self.limits.outbox_total_bytes_max + latest + latest / 4 + 16;
-        if statistics.unique_bytes > bound && live_owe_old {
+        if statistics.unique_bytes > bound && owe_old {
             return Err(format!(
                 "outboxes hold {} bytes of memory, more than {bound}",
                 statistics.unique_bytes

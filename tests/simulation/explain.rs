@@ -37,6 +37,8 @@ pub(crate) struct Removal {
     pub(crate) bytes_out: u64,
     pub(crate) owed_bytes: usize,
     pub(crate) lost: bool,
+    /// All outboxes together may have been over their bound: then one that drains goes too.
+    pub(crate) pressed: bool,
 }
 
 /// What is known of this turn besides what was done and told.
@@ -44,12 +46,14 @@ pub(crate) struct Removal {
 pub(crate) struct Circumstances {
     /// Who was cut as too slow in this turn.
     pub(crate) cut: Vec<usize>,
+    /// Of whom nothing is left to write.
+    pub(crate) emptied: Vec<usize>,
     /// Since when each was owed its oldest byte when the turn began, at the earliest and at the
     /// latest, and how much.
     pub(crate) oldest: Vec<Option<(Time, Time)>>,
     pub(crate) owed_bytes: Vec<usize>,
-    /// Memory of all outboxes before the turn was ended.
-    pub(crate) unique_bytes: usize,
+    /// Memory of all outboxes before the turn was ended, at most.
+    pub(crate) memory_bytes_max: usize,
 }
 
 /// Something that happens at no known place.
@@ -84,7 +88,7 @@ pub(crate) fn explain(
         Operation::HangUp(slot, _) | Operation::Remove(slot, ..) => Some(slot),
         _ => None,
     });
-    for &slot in gone.chain(&circumstances.cut) {
+    for &slot in gone.chain(&circumstances.cut).chain(&circumstances.emptied) {
         if let Some(peer) = world.peers.get_mut(slot).and_then(Option::as_mut) {
             peer.blind = true;
         }
@@ -142,10 +146,7 @@ fn apply(world: &mut World, operation: Operation) -> Outcome {
             match rules::foreign_head(&bytes).filter(|_| first) {
                 Some(head) => {
                     peer.bytes_in += bytes.len() as u64;
-                    for line in head {
-                        world.tell(slot, Expected::Foreign(line))?;
-                    }
-                    world.end(slot, CloseReason::WrongProtocol, None)
+                    world.end_foreign(slot, head)
                 }
                 None => {
                     peer.feed(&bytes, line_bytes_max);
@@ -335,7 +336,7 @@ fn remove(
         CloseReason::ShuttingDown => limits.drain_timeout,
         _ => limits.flush_timeout,
     };
-    if removal.owed_bytes > 0 && !removal.lost && now < at + patience {
+    if removal.owed_bytes > 0 && !removal.lost && !removal.pressed && now < at + patience {
         return Err(format!(
             "slot {slot}: closed ({reason}) with {} bytes owed",
             removal.owed_bytes
@@ -409,11 +410,11 @@ fn cut_with_cause(
         return Ok(());
     }
     let has_old = circumstances.oldest.get(slot).copied().flatten().is_some();
-    if has_old && circumstances.unique_bytes > limits.outbox_total_bytes_max {
+    if has_old && circumstances.memory_bytes_max > limits.outbox_total_bytes_max {
         return Ok(());
     }
     Err(format!(
         "slot {slot} was cut as too slow: it was owed {owed} of {} bytes, all together {} of {}",
-        limits.outbox_bytes_max, circumstances.unique_bytes, limits.outbox_total_bytes_max
+        limits.outbox_bytes_max, circumstances.memory_bytes_max, limits.outbox_total_bytes_max
     ))
 }

@@ -24,6 +24,8 @@ pub(crate) struct Seat {
     /// The key of its room.
     pub(crate) room: Rc<str>,
     pub(crate) echo: bool,
+    /// Joins and leaves that its room had not been told when it came.
+    pub(crate) known_churn: (usize, usize),
 }
 
 /// Something a client has sent that costs it its rate.

@@ -52,7 +52,7 @@ pub(crate) fn limits(rng: &mut Rng) -> Limits {
         flush_timeout: milliseconds(rng, 1, 200),
         linger_timeout: milliseconds(rng, 0, 50),
         outbox_bytes_max,
-        outbox_total_bytes_max: pick(rng, &[600, 3000, 10_000, 1_000_000, 1_000_000]),
+        outbox_total_bytes_max: pick(rng, &[2000, 6000, 20_000, 1_000_000, 1_000_000]),
         line_bytes_max: pick(rng, &[30, 60, 120, 400]),
         rate_lines_per_second: pick(rng, &[0, 0, 10, 50, 200, 1000]),
         burst_lines_max: pick(rng, &[1, 3, 10, 50]),
@@ -78,7 +78,8 @@ pub(crate) fn first_bytes(rng: &mut Rng) -> Vec<u8> {
         3 => b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(),
         4..=7 => b"/help\nann\n".to_vec(),
         8..=9 => b"/quit\n".to_vec(),
-        10..=13 => format!("{}\n{}\n", pick(rng, &BAD_NAMES), name(rng)).into_bytes(),
+        10 => b"\nPOST /x HTTP/1.1\r\n".to_vec(),
+        11..=13 => format!("{}\n{}\n", pick(rng, &BAD_NAMES), name(rng)).into_bytes(),
         _ => format!("{}\n", name(rng)).into_bytes(),
     }
 }

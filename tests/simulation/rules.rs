@@ -36,6 +36,9 @@ pub(crate) fn parse(line: &str) -> Asked<'_> {
     if line.starts_with("//") {
         return Asked::Say(&line[1..]);
     }
+    if line[1..].starts_with([' ', '\t']) {
+        return Asked::Unknown;
+    }
     let (word, rest) = first_word(&line[1..]);
     let single = !rest.is_empty() && !rest.contains([' ', '\t']);
     match word {
@@ -100,7 +103,7 @@ pub(crate) fn foreign_head(first: &[u8]) -> Option<&'static [&'static str]> {
             "Connection: close\r",
             "\r",
         ])
-    } else if first.starts_with(b"SSH-") || first.starts_with(&[0x16, 3]) {
+    } else if first.starts_with(b"SSH-2.") || first.starts_with(&[0x16, 3]) {
         Some(&[])
     } else {
         None

@@ -40,10 +40,10 @@ pub(crate) struct Socket {
     // As net knows it.
     pub(crate) readable: bool,
     pub(crate) writable: bool,
-    pub(crate) read_ended: bool,
     pub(crate) failed: bool,
     pub(crate) listed: bool,
     pub(crate) lost: bool,
+    pub(crate) ended: bool,
     // To the client.
     in_flight: usize,
     capacity: usize,
@@ -90,10 +90,10 @@ impl Socket {
             sending: true,
             readable: false,
             writable: true,
-            read_ended: false,
             failed: false,
             listed: false,
             lost: false,
+            ended: false,
             in_flight: 0,
             capacity: capacities[rng.usize(..capacities.len())],
             short_writes: [0, 0, 3, 10][rng.usize(..4)],
@@ -120,7 +120,6 @@ impl Socket {
         }
         self.readable = false;
         if self.fin {
-            self.read_ended = true;
             return (bytes, Fill::Ended);
         }
         (bytes, Fill::Open)

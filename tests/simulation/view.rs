@@ -54,11 +54,12 @@ impl View {
                 ),
                 None => Ok(()),
             },
-            [_, "joined,", ..] => {
-                let (_, here) = line.rsplit_once('(').unwrap_or_default();
-                self.here = here.split(' ').next().and_then(|here| here.parse().ok());
+            [joined, "joined,", left, here] => {
+                let joined: isize = joined.parse().map_err(|_| "no count")?;
+                let left: isize = left.parse().map_err(|_| "no count")?;
+                let here = here.strip_prefix("left ").ok_or("no count")?;
                 self.names = None;
-                check(self.here.is_some(), line, "has no count")
+                self.count(joined - left, here, line)
             }
             _ => Err(format!("news of no known kind: {line:?}")),
         }
@@ -85,7 +86,8 @@ impl View {
 
     fn count(&mut self, change: isize, here: &str, line: &str) -> Result<(), String> {
         let before = self.here.ok_or("news of a room before a welcome")?;
-        self.here = here[1..].parse().ok();
+        let here = here.trim_start_matches('(').split(' ').next();
+        self.here = here.and_then(|here| here.parse().ok());
         check(
             self.here == before.checked_add_signed(change),
             line,

@@ -152,6 +152,10 @@ impl World {
         if line.is_empty() {
             return Ok(());
         }
+        let is_naming = matches!(self.peer(slot).state, State::Naming { .. });
+        if is_naming && let Some(head) = rules::foreign_head(line.as_bytes()) {
+            return self.end_foreign(slot, head);
+        }
         let asked = rules::parse(line);
         let Some(seat) = self.peer(slot).seat().cloned() else {
             return match asked {
@@ -186,6 +190,14 @@ impl World {
         }
     }
 
+    /// It speaks another protocol, and is told so for its own eyes.
+    pub(crate) fn end_foreign(&mut self, slot: usize, head: &[&str]) -> Outcome {
+        for line in head {
+            self.tell(slot, Expected::Foreign(line))?;
+        }
+        self.end(slot, CloseReason::WrongProtocol, None)
+    }
+
     fn help(&mut self, slot: usize) -> Outcome {
         for _ in 0..rules::COMMANDS {
             self.tell(slot, Expected::Help)?;
@@ -204,6 +216,7 @@ impl World {
             name: asked.into(),
             room: LOBBY.into(),
             echo: false,
+            known_churn: (0, 0),
         });
         self.arrive(slot)
     }
@@ -366,15 +379,24 @@ impl World {
         let Some(found) = self.rooms.get_mut(room) else {
             return Ok(());
         };
-        let here = found.members.len();
-        match found.churn.take() {
-            None => Ok(()),
-            Some(Churn { joined, left, .. }) => self.tell_room(
-                room,
-                None,
-                &format!("* {joined} joined, {left} left ({here} here)"),
-            ),
+        let Some(Churn { joined, left, .. }) = found.churn.take() else {
+            return Ok(());
+        };
+        let members = found.members.clone();
+        for &slot in &members {
+            let seat = self.peer(slot).seat_mut().expect("a member has a seat");
+            // What came before it did, itself included, was in its welcome.
+            let known = std::mem::take(&mut seat.known_churn);
+            let (joined, left) = (joined - known.0, left - known.1);
+            if joined + left > 0 {
+                let here = members.len();
+                self.answer(
+                    slot,
+                    &format!("* {joined} joined, {left} left ({here} here)"),
+                )?;
+            }
         }
+        Ok(())
     }
 
     fn arrive(&mut self, slot: usize) -> Outcome {
@@ -390,6 +412,10 @@ impl World {
             self.tell_room(&seat.room, Some(slot), &line)?;
         } else {
             room.churn(now).joined += 1;
+        }
+        let known = self.rooms[&seat.room].churn;
+        if let Some(seat) = self.peer(slot).seat_mut() {
+            seat.known_churn = known.map_or((0, 0), |churn| (churn.joined, churn.left));
         }
         let names = self.names(&seat.room, self.limits.welcome_names_max);
         let room = &self.rooms[&seat.room];
@@ -446,11 +472,13 @@ impl World {
         let more = names.len().saturating_sub(shown_max);
         names.truncate(shown_max);
         let more = if more > 0 {
-            format!("… and {more} more")
+            format!(", … and {more} more")
         } else {
             String::new()
         };
-        format!("{} here: {}{more}", members.len(), names.join(", "))
+        let colon = if names.is_empty() { "" } else { ": " };
+        let names = names.join(", ");
+        format!("{} here{colon}{names}{more}", members.len())
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<usize> {

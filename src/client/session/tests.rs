@@ -1,0 +1,545 @@
+//! Unit tests of the session: scripts of both sides, and the effects they must have.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// A session with a clock of its own, and all it wanted done so far, one line each.
+struct Script {
+    session: Session,
+    now: Instant,
+}
+
+impl Script {
+    fn new(manner: Manner, when_lost: WhenLost, room: Option<&str>) -> Self {
+        let settings = Settings {
+            server: "host:5001".to_owned(),
+            name: "ann".to_owned(),
+            room: room.map(str::to_owned),
+            manner,
+            when_lost,
+        };
+        let mut session = Session::new(settings, fastrand::Rng::with_seed(1));
+        session.start();
+        let now = Instant::now();
+        Script { session, now }
+    }
+
+    /// Up to the end of the greeting, with nothing left to do.
+    fn talking(manner: Manner) -> Self {
+        let mut script = Script::new(manner, WhenLost::ComeBack, None);
+        script.links();
+        script.hears("* welcome to lobby, ann (1 here: ann)\n= echo on\n");
+        script.effects();
+        script
+    }
+
+    fn hears(&mut self, text: &str) -> &mut Self {
+        self.session.receive(text.as_bytes(), self.now);
+        self
+    }
+
+    fn says(&mut self, line: &str) -> &mut Self {
+        self.session.say(line, self.now);
+        self
+    }
+
+    fn says_no_more(&mut self) {
+        self.session.end_of_input(self.now);
+    }
+
+    fn links(&mut self) {
+        self.session.link_up(self.now);
+    }
+
+    fn loses(&mut self) -> &mut Self {
+        self.session.link_down(LinkEnd::Closed, self.now);
+        self
+    }
+
+    /// Lets the time pass up to the next deadline, and a moment more.
+    fn waits(&mut self) -> &mut Self {
+        let deadline = self.session.next_deadline().expect("a deadline");
+        self.now = deadline + Duration::from_millis(1);
+        self.session.tick(self.now);
+        self
+    }
+
+    fn effects(&mut self) -> Vec<String> {
+        let mut all = Vec::new();
+        while let Some(effect) = self.session.next_effect() {
+            all.push(match effect {
+                Effect::Connect => "connect".to_owned(),
+                Effect::HangUp => "hang up".to_owned(),
+                Effect::Send(bytes) => {
+                    format!("> {}", String::from_utf8(bytes).unwrap().trim_end())
+                }
+                Effect::Show(shown) => show(shown),
+            });
+        }
+        all
+    }
+
+    fn end(&self) -> Option<(u8, String)> {
+        let end = self.session.end()?;
+        Some((
+            end.code(),
+            end.words().map_or(String::new(), Clean::to_string),
+        ))
+    }
+}
+
+fn show(shown: Shown) -> String {
+    match shown {
+        Shown::Message { from, text } => format!("<{from}> {text}"),
+        Shown::Private { from, text } => format!("-{from}- {text}"),
+        Shown::News(text) => format!("* {text}"),
+        Shown::Answer(text) => format!("= {text}"),
+        Shown::Refusal { code, words } => format!("! {code} {words}"),
+        Shown::Delivered { round_trip } => format!("delivered {}", round_trip.as_millis()),
+        Shown::Status(words) => format!("-- {words}"),
+    }
+}
+
+#[test]
+fn a_greeting_shows_the_room_and_nothing_of_the_machinery() {
+    let mut script = Script::new(Manner::Pipe, WhenLost::GiveUp, None);
+    script.links();
+    assert_eq!(script.effects(), ["connect", "> ann\n/echo on"]);
+    script.hears("* chatd: type your name and press Enter\n");
+    script.hears("* welcome to lobby, ann (2 here: ann, ben)\n* last 1 messages:\n<ann> old\n");
+    script.hears("* end of history\n= echo on\n<ben> hi\n");
+    assert_eq!(
+        script.effects(),
+        [
+            "* welcome to lobby, ann (2 here: ann, ben)",
+            "* last 1 messages:",
+            "<ann> old",
+            "* end of history",
+            "<ben> hi"
+        ]
+    );
+}
+
+#[test]
+fn nothing_is_sent_before_the_greeting_is_over() {
+    let mut script = Script::new(Manner::Terminal, WhenLost::GiveUp, None);
+    script.says("early");
+    script.links();
+    script.hears("* welcome to lobby, ann (1 here: ann)\n");
+    assert!(!script.effects().contains(&"> early".to_owned()));
+    script.hears("= echo on\n");
+    assert!(script.effects().contains(&"> early".to_owned()));
+}
+
+#[test]
+fn the_way_to_the_wanted_room_is_not_shown() {
+    let mut script = Script::new(Manner::Pipe, WhenLost::GiveUp, Some("garden"));
+    script.links();
+    assert_eq!(
+        script.effects(),
+        ["connect", "> ann\n/join garden\n/echo on"]
+    );
+    script.hears("* welcome to lobby, ann (2 here: ann, ben)\n<ben> in the lobby\n");
+    script.hears("* welcome to garden, ann (1 here: ann)\n= echo on\n");
+    assert_eq!(script.effects(), ["* welcome to garden, ann (1 here: ann)"]);
+}
+
+#[test]
+fn to_want_the_room_one_is_in_is_no_fault() {
+    let mut script = Script::new(Manner::Pipe, WhenLost::GiveUp, Some("Lobby"));
+    script.links();
+    script.hears("* welcome to lobby, ann (1 here: ann)\n! already-there you are\n= echo on\n");
+    script.effects();
+    script.says("hi");
+    assert_eq!(script.effects(), ["> hi"]);
+}
+
+#[test]
+fn own_lines_are_acknowledgements() {
+    let mut script = Script::talking(Manner::Pipe);
+    script.says("one").says("/who").says("//two");
+    assert_eq!(script.effects(), ["> one", "> /who", "> //two"]);
+    script.now += Duration::from_millis(7);
+    script.hears("<ben> hi\n<ann> one\n= 2 here: ann, ben\n<ann> /two\n");
+    assert_eq!(
+        script.effects(),
+        [
+            "<ben> hi",
+            "delivered 7",
+            "= 2 here: ann, ben",
+            "delivered 7"
+        ]
+    );
+}
+
+#[test]
+fn own_lines_are_known_after_a_change_of_name() {
+    let mut script = Script::talking(Manner::Pipe);
+    script.says("/nick anna").says("hi");
+    script.hears("* ann is now anna\n<anna> hi\n");
+    assert!(script.effects().ends_with(&["delivered 0".to_owned()]));
+    script.loses();
+    script.waits().links();
+    assert!(script.effects().contains(&"> anna\n/echo on".to_owned()));
+}
+
+#[test]
+fn echo_is_the_clients_own() {
+    let mut script = Script::talking(Manner::Pipe);
+    script.says("/echo on").says("hi").hears("<ann> hi\n");
+    let effects = script.effects();
+    assert_eq!(effects[1..], ["> hi", "<ann> hi", "delivered 0"]);
+    script.says("/echo off").says("ho").hears("<ann> ho\n");
+    assert_eq!(script.effects()[1..], ["> ho", "delivered 0"]);
+}
+
+#[test]
+fn empty_lines_are_not_sent() {
+    let mut script = Script::talking(Manner::Pipe);
+    script.says("").says("  ").says("\t");
+    assert!(script.effects().is_empty());
+}
+
+#[test]
+fn a_program_leaves_when_all_has_come_back() {
+    let mut script = Script::talking(Manner::Pipe);
+    script.says("one").says("two");
+    script.says_no_more();
+    assert_eq!(script.effects(), ["> one", "> two"]);
+    script.hears("<ann> one\n! slow-down wait\n");
+    assert_eq!(script.end(), None);
+    script.hears("<ann> two\n");
+    assert_eq!(script.effects()[2..], ["delivered 0", "> /quit"]);
+    script.loses();
+    assert_eq!(script.end(), Some((0, String::new())));
+}
+
+#[test]
+fn a_program_waits_for_answers_to_commands() {
+    let mut script = Script::talking(Manner::Pipe);
+    script.says("/who").says_no_more();
+    assert_eq!(script.effects(), ["> /who", "> /ping chat-client-end"]);
+    script.hears("= 1 here: ann\n= pong chat-client-end\n");
+    assert_eq!(script.effects(), ["= 1 here: ann", "> /quit"]);
+}
+
+#[test]
+fn words_that_leave() {
+    for line in ["exit", "end", "/quit", "end "] {
+        let mut script = Script::talking(Manner::Terminal);
+        script.says("last words").says(line);
+        assert_eq!(script.effects(), ["> last words", "> /quit"], "{line:?}");
+    }
+    let mut script = Script::talking(Manner::Terminal);
+    script.says("/quit tea is ready");
+    assert_eq!(script.effects(), ["> /quit tea is ready"]);
+    let mut script = Script::talking(Manner::Terminal);
+    script.says("the end").says("/quitter").says(" /quit");
+    assert_eq!(script.effects(), ["> the end", "> /quitter", ">  /quit"]);
+    let mut script = Script::talking(Manner::Poster);
+    script.says("exit");
+    assert_eq!(script.effects(), ["> exit"]);
+}
+
+#[test]
+fn a_server_that_does_not_close_after_quit_is_left_anyway() {
+    let mut script = Script::talking(Manner::Terminal);
+    script.session.interrupt(script.now);
+    assert_eq!(script.effects(), ["> /quit"]);
+    script.hears("<ben> still here\n").waits();
+    assert_eq!(script.effects(), ["hang up"]);
+    assert_eq!(script.end(), Some((0, String::new())));
+}
+
+#[test]
+fn too_long_a_line_is_settled_by_its_refusal() {
+    let mut script = Script::talking(Manner::Pipe);
+    script.says("short").says(&"x".repeat(5000));
+    script.says_no_more();
+    script.effects();
+    script.hears("<ann> short\n! line-too-long at most 4096 bytes\n");
+    let effects = script.effects();
+    let wanted = [
+        "delivered 0",
+        "! line-too-long at most 4096 bytes",
+        "> /quit",
+    ];
+    assert_eq!(effects, wanted);
+}
+
+#[test]
+fn a_refused_poster_has_failed() {
+    let mut script = Script::talking(Manner::Poster);
+    script.says("/msg ben hi").says("/msg cyd hi");
+    script.says_no_more();
+    script.hears("! no-such-name ben is not here\n! no-such-name nor is cyd\n");
+    script.hears("= pong chat-client-end\n").loses();
+    let words = "refused: ben is not here (no-such-name), and 1 more".to_owned();
+    assert_eq!(script.end(), Some((77, words)));
+}
+
+#[test]
+fn refusals_of_the_name_or_the_room_are_final() {
+    for (room, said) in [
+        (None, "! bad-name no spaces\n"),
+        (None, "! name-in-use taken\n"),
+        (None, "! server-full come later\n"),
+        (None, "! shutting-down now\n"),
+        (
+            Some("x"),
+            "* welcome to lobby, ann (1 here)\n! bad-name no such room\n",
+        ),
+    ] {
+        let mut script = Script::new(Manner::Pipe, WhenLost::ComeBack, room);
+        script.links();
+        script.hears(said);
+        assert_eq!(script.end().map(|end| end.0), Some(77), "{said}");
+    }
+}
+
+#[test]
+fn what_is_not_chat_ends_it_at_once() {
+    for said in [
+        "SSH-2.0-OpenSSH_9.6\r\n",
+        "HTTP/1.1 400 Bad Request\r\n",
+        "-ERR unknown command 'ann'\r\n",
+        "<html> <body>\n",
+        "* OK IMAP4rev1 ready\r\nann BAD\r\n",
+        "\n",
+        "* welcome to lobby, ann (1 here)\n! unknown-command /echo\n",
+        "* welcome to lobby, ann (1 here)\n= echo on\ngarbage\n",
+    ] {
+        let mut script = Script::new(Manner::Pipe, WhenLost::ComeBack, None);
+        script.links();
+        script.hears(said);
+        assert_eq!(script.end().map(|end| end.0), Some(76), "{said:?}");
+    }
+}
+
+#[test]
+fn an_alert_without_a_line_is_not_chat_either() {
+    let mut script = Script::new(Manner::Pipe, WhenLost::ComeBack, None);
+    script.links();
+    script
+        .session
+        .receive(b"\x15\x03\x03\x00\x02\x02\x46", script.now);
+    script.loses();
+    assert_eq!(script.end().map(|end| end.0), Some(76));
+}
+
+#[test]
+fn a_line_without_end_costs_no_memory() {
+    let mut script = Script::new(Manner::Pipe, WhenLost::ComeBack, None);
+    script.links();
+    let mut received = 0;
+    while script.end().is_none() {
+        script.session.receive(&[b'x'; 4096], script.now);
+        received += 4096;
+        assert!(received <= SERVER_LINE_BYTES_MAX + 4096);
+    }
+    assert_eq!(script.end().map(|end| end.0), Some(76));
+}
+
+#[test]
+fn silence_is_not_chat() {
+    let mut script = Script::new(Manner::Pipe, WhenLost::ComeBack, None);
+    script.links();
+    script.hears("* any\n").waits();
+    assert_eq!(script.end().map(|end| end.0), Some(76));
+}
+
+#[test]
+fn the_first_connection_is_tried_once() {
+    let mut script = Script::new(Manner::Terminal, WhenLost::ComeBack, None);
+    let why = Clean::of("nothing listens there");
+    script
+        .session
+        .link_down(LinkEnd::Unreachable(why), script.now);
+    let words = "nothing listens there".to_owned();
+    assert_eq!(script.end(), Some((69, words)));
+    let mut script = Script::new(Manner::Terminal, WhenLost::ComeBack, None);
+    script.links();
+    script.loses();
+    assert_eq!(script.end().map(|end| end.0), Some(69));
+}
+
+#[test]
+fn a_lost_link_ends_it_where_that_was_wanted() {
+    let mut script = Script::new(Manner::Pipe, WhenLost::GiveUp, None);
+    script.links();
+    script
+        .hears("* welcome to lobby, ann (1 here)\n= echo on\n")
+        .loses();
+    let words = "host:5001 closed the connection".to_owned();
+    assert_eq!(script.end(), Some((1, words)));
+}
+
+#[test]
+fn unsent_and_unconfirmed_lines_are_sent_after_the_return() {
+    let mut script = Script::talking(Manner::Pipe);
+    script
+        .says("one")
+        .says("two")
+        .says("/who")
+        .hears("<ann> one\n");
+    script.effects();
+    script
+        .hears("! shutting-down the server stops\n")
+        .loses()
+        .says("three");
+    let effects = script.effects();
+    assert_eq!(effects[0], "hang up");
+    assert!(effects[1].starts_with("-- the server stops (shutting-down); trying again in "));
+    script.waits().links();
+    script.hears("* welcome to lobby, ann (1 here)\n= echo on\n");
+    assert_eq!(
+        script.effects(),
+        [
+            "connect",
+            "> ann\n/echo on",
+            "* welcome to lobby, ann (1 here)",
+            "-- back in lobby as ann; sending 2 lines that waited",
+            "> two",
+            "> three"
+        ]
+    );
+}
+
+#[test]
+fn what_the_history_shows_is_not_sent_again() {
+    let mut script = Script::talking(Manner::Pipe);
+    script
+        .says("one")
+        .says("two")
+        .says("three")
+        .hears("<ann> one\n")
+        .loses();
+    script.waits().links();
+    script.effects();
+    script.hears("* welcome to lobby, ann (1 here)\n* last 2 messages:\n<ann> one\n<ann> two\n");
+    script.hears("* end of history\n= echo on\n");
+    let effects = script.effects();
+    assert_eq!(effects[effects.len() - 1], "> three");
+    assert!(!effects.contains(&"> two".to_owned()));
+}
+
+#[test]
+fn it_comes_back_to_the_room_it_was_in() {
+    let mut script = Script::talking(Manner::Pipe);
+    script
+        .says("/join garden")
+        .hears("* welcome to garden, ann (1 here)\n")
+        .loses();
+    script.waits().links();
+    let wanted = "> ann\n/join garden\n/echo on".to_owned();
+    assert_eq!(script.effects().last(), Some(&wanted));
+    script
+        .hears("* welcome to lobby, ann (1 here)\n* welcome to garden, ann (1 here)\n= echo on\n");
+    script
+        .says("/join lobby")
+        .hears("* welcome to lobby, ann (1 here)\n")
+        .loses();
+    script.waits().links();
+    assert_eq!(script.effects().last(), Some(&"> ann\n/echo on".to_owned()));
+}
+
+#[test]
+fn our_own_ghost_is_waited_for_but_not_for_ever() {
+    let mut script = Script::talking(Manner::Pipe);
+    script.loses();
+    let start = script.now;
+    while script.end().is_none() {
+        script.waits().links();
+        script.hears("! name-in-use ann is taken\n");
+        assert!(script.now < start + 2 * GHOST_TIMEOUT);
+    }
+    assert!(script.now >= start + GHOST_TIMEOUT);
+    assert_eq!(script.end().map(|end| end.0), Some(77));
+}
+
+#[test]
+fn who_is_thrown_out_does_not_come_back() {
+    let mut script = Script::talking(Manner::Pipe);
+    script.hears("! kicked be nice\n");
+    let words = "refused: be nice (kicked)".to_owned();
+    assert_eq!(script.end(), Some((77, words)));
+}
+
+#[test]
+fn a_server_that_returns_nothing_is_a_lost_link() {
+    let mut script = Script::talking(Manner::Pipe);
+    script.says("hello").hears("<ben> I still talk\n").waits();
+    let effects = script.effects();
+    let lost = "-- host:5001 has not answered for 30 s; trying again in ";
+    assert!(
+        effects.iter().any(|effect| effect.starts_with(lost)),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn the_user_is_not_asked_for_more_than_can_be_settled() {
+    let mut script = Script::talking(Manner::Pipe);
+    let mut said = 0;
+    while script.session.wants_line() {
+        script.says("x");
+        said += 1;
+        assert!(said < 1000);
+    }
+    script.hears("<ann> x\n");
+    assert!(script.session.wants_line());
+}
+
+#[test]
+fn leaving_without_a_link_says_what_was_not_sent() {
+    let mut script = Script::talking(Manner::Terminal);
+    script.loses().says("unsaid");
+    script.effects();
+    script.says("/quit");
+    assert_eq!(script.effects(), ["hang up", "-- 1 line not sent"]);
+    assert_eq!(script.end(), Some((0, String::new())));
+}
+
+#[test]
+fn all_that_is_shown_is_clean() {
+    let mut script = Script::talking(Manner::Terminal);
+    let dirt = "\u{1b}[2J\u{202e}\r\u{9b}";
+    for line in [
+        format!("<b{dirt}n> hi{dirt}\n"),
+        format!("-b{dirt}n- hi{dirt}\n"),
+        format!("* news{dirt}\n= answer{dirt}\n"),
+        format!("! code words{dirt}\n"),
+        format!("! shutting-down bye{dirt}\n"),
+    ] {
+        script.hears(&line);
+    }
+    script.loses();
+    let effects = script.effects();
+    assert_eq!(effects.len(), 7, "{effects:?}");
+    for effect in effects {
+        assert!(
+            !effect.contains(|c: char| c.is_control() || c == '\u{202e}'),
+            "{effect:?}"
+        );
+    }
+}
+
+#[test]
+fn any_split_of_what_the_server_says_has_the_same_effects() {
+    let said = "* welcome to lobby, änn (1 here)\r\n* last 1 messages:\n<ben> ö\n* end of history\n= echo on\n<ben> ü\n";
+    let effects = |parts: &[&[u8]]| {
+        let mut script = Script::new(Manner::Pipe, WhenLost::GiveUp, None);
+        script.links();
+        for part in parts {
+            script.session.receive(part, script.now);
+        }
+        script.effects()
+    };
+    let whole = effects(&[said.as_bytes()]);
+    assert_eq!(whole.len(), 7);
+    for middle in 0..said.len() {
+        let (one, two) = said.as_bytes().split_at(middle);
+        assert_eq!(effects(&[one, two]), whole, "split at {middle}");
+    }
+}
