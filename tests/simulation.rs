@@ -38,7 +38,7 @@ use std::time::Instant;
 use driver::{Report, Simulation, Trace};
 
 /// Seeds of a plain `cargo test`.
-const SEEDS: u64 = 3000;
+const SEEDS: u64 = 2000;
 const THREADS: usize = 2;
 
 #[test]
