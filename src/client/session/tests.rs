@@ -226,17 +226,21 @@ fn a_program_waits_for_answers_to_commands() {
 
 #[test]
 fn words_that_leave() {
-    for line in ["exit", "end", "/quit", "end "] {
+    for line in ["exit", "end", "/quit", "/quit ", "end "] {
         let mut script = Script::talking(Manner::Terminal);
         script.says("last words").says(line);
         assert_eq!(script.effects(), ["> last words", "> /quit"], "{line:?}");
     }
     let mut script = Script::talking(Manner::Terminal);
-    script.says("/quit tea is ready");
-    assert_eq!(script.effects(), ["> /quit tea is ready"]);
+    script.says("/ quit tea is ready");
+    assert_eq!(script.effects(), ["> / quit tea is ready"]);
+    script.waits();
+    assert_eq!(script.end(), Some((0, String::new())));
     let mut script = Script::talking(Manner::Terminal);
-    script.says("the end").says("/quitter").says(" /quit");
-    assert_eq!(script.effects(), ["> the end", "> /quitter", ">  /quit"]);
+    for line in ["the end", "/quitter", " /quit", "//quit", "/QUIT"] {
+        script.says(line);
+        assert_eq!(script.effects(), [format!("> {line}")]);
+    }
     let mut script = Script::talking(Manner::Poster);
     script.says("exit");
     assert_eq!(script.effects(), ["> exit"]);
