@@ -1,6 +1,29 @@
 //! chatd, a group-chat server on one event loop.
+//!
+//! Read it as the way of a message, from socket to socket:
+//!
+//! ```text
+//!             bytes          lines            Command           Event, Audience
+//!  socket ─► net::conn ─► wire::line ─► wire::text::parse ─► chat::Directory ─┐
+//!            (fill)                                          the rules        │
+//!                                                                             ▼
+//!  socket ◄─ net::conn ◄─ wire::outbox ◄── wire::block ◄── wire::text::encode
+//!            (flush)      slices of        all a room        in hub::delivery
+//!                         shared blocks    said in a turn
+//! ```
+//!
+//! Layers are folders, and imports point one way: `chat ← wire ← hub ← net ← main`. `config` and
+//! `time` are plain values that every layer above `chat` may use. Below `net` nothing knows a
+//! clock, a socket, a file or the log; `tests/tidy.rs` fails if it does.
+//!
+//! A reading order: [`chat`] (`vocabulary`, `room`, `directory`), [`wire`] (`line`, `text`,
+//! `block`, `outbox`), [`hub`] (`mod`, `delivery`, `turn`, `ending`), [`net`] (`server`).
 
 pub mod chat;
 pub mod client;
 pub mod config;
+pub mod flags;
+pub mod hub;
+pub mod net;
+pub mod time;
 pub mod wire;

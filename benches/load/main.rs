@@ -1,0 +1,97 @@
+//! load: measures a chat server from outside, and in the same run what it is compared with.
+//! It is not a test: it asserts no speed, but a run that lost, repeated or changed a line fails.
+//!
+//! The way of a run: `modes` says what is done, `experiment` does it in turns, `servers` starts a server on its core, `run` deals
+//! the connections to threads (`worker`), each of which opens them (`connect`) and then receives,
+//! checks and sends in a loop (`driver`, over `member`); what the threads tell each other is
+//! `progress`; `conduct` measures; `report` writes the table. `raw` is the ceiling, in a process
+//! of its own. The words of each protocol are all in `frame`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::frame::TEXT_BYTES_MIN;
+use crate::machine::Cores;
+use crate::modes::Rivals;
+use crate::options::{Options, Rival};
+use crate::report::Table;
+
+mod conduct;
+mod connect;
+mod driver;
+mod experiment;
+mod fault;
+mod frame;
+mod machine;
+mod member;
+mod modes;
+mod options;
+mod progress;
+mod raw;
+mod report;
+mod run;
+mod servers;
+mod worker;
+
+fn main() -> ExitCode {
+    // `cargo test --benches` starts this without --bench: then nothing heavy may happen.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        println!("load measures only when started by: cargo bench --bench load -- --help");
+        return ExitCode::SUCCESS;
+    }
+    let options = Options::parse();
+    machine::raise_file_limit();
+    if let Some(role) = options.raw_server {
+        let connections = options.connections_or(&[0])[0];
+        return match raw::serve(role, connections, options.raw_send_bytes) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&format!("the raw ceiling failed: {error}")),
+        };
+    }
+    if options
+        .text_bytes
+        .is_some_and(|bytes| bytes < TEXT_BYTES_MIN)
+    {
+        return fail(&format!("--text-bytes must be at least {TEXT_BYTES_MIN}"));
+    }
+    let cores = Cores::split(options.server_cpu);
+    cores.keep_to_own();
+    let threads = options.threads.unwrap_or(cores.own_count()).max(1);
+    let experiments = modes::experiments(&options, rivals(&options), threads);
+    let mut tables = Vec::new();
+    let mut code = ExitCode::SUCCESS;
+    for experiment in &experiments {
+        match experiment::perform(experiment, &options, &cores) {
+            Ok(table) => {
+                if !options.json {
+                    println!("{}", table.to_text());
+                }
+                tables.push(table);
+            }
+            Err(words) => code = fail(&format!("{}\n  failed: {words}", experiment.title)),
+        }
+    }
+    if options.json {
+        let tables: Vec<String> = tables.iter().map(Table::to_json).collect();
+        println!("[{}]", tables.join(","));
+    }
+    code
+}
+
+fn fail(words: &str) -> ExitCode {
+    eprintln!("load: {words}");
+    ExitCode::FAILURE
+}
+
+fn rivals(options: &Options) -> Rivals {
+    let redis = options.has(Rival::Redis);
+    let is_installed = redis && servers::has_redis();
+    if redis && !is_installed {
+        eprintln!("load: redis-server is not installed, so there is no comparison with it");
+    }
+    Rivals {
+        raw: options.has(Rival::Raw),
+        redis: is_installed,
+    }
+}

@@ -1,0 +1,57 @@
+//! `Deadlines`: which session is to be looked at when. An entry is a promise to look, not a fact:
+//! what is really due is asked of the session then, so nothing is ever taken out of the middle.
+//! Owned by the hub.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::Duration;
+
+use crate::chat::RoomId;
+use crate::time::Time;
+
+/// All points at which the hub wants to be woken.
+#[derive(Debug, Default)]
+pub(super) struct Deadlines {
+    sessions: BinaryHeap<Reverse<(Time, u32)>>,
+    /// Rooms that have joins and leaves to tell; the interval is one for all, so they stay in order.
+    rooms: VecDeque<(Time, RoomId)>,
+}
+
+impl Deadlines {
+    /// Looks at a session at this point.
+    pub(super) fn add_session(&mut self, at: Time, slot: u32) {
+        self.sessions.push(Reverse((at, slot)));
+    }
+
+    /// Looks at a room after its interval.
+    pub(super) fn add_room(&mut self, now: Time, interval: Duration, room: RoomId) {
+        self.rooms.push_back((now + interval, room));
+    }
+
+    /// A session to look at, and the point for which that was promised.
+    pub(super) fn next_session(&mut self, now: Time) -> Option<(Time, u32)> {
+        let &Reverse((at, slot)) = self.sessions.peek()?;
+        if at > now {
+            return None;
+        }
+        self.sessions.pop();
+        Some((at, slot))
+    }
+
+    /// A room to look at.
+    pub(super) fn next_room(&mut self, now: Time) -> Option<RoomId> {
+        let &(at, room) = self.rooms.front()?;
+        if at > now {
+            return None;
+        }
+        self.rooms.pop_front();
+        Some(room)
+    }
+
+    /// The earliest point.
+    pub(super) fn earliest(&self) -> Option<Time> {
+        let session = self.sessions.peek().map(|&Reverse((at, _))| at);
+        let room = self.rooms.front().map(|&(at, _)| at);
+        session.into_iter().chain(room).min()
+    }
+}

@@ -1,0 +1,15 @@
+//! The only system calls: sockets, signals, the log, the service manager.
+//! What is said over a socket is decided in `hub`; `main` owns what is made here.
+
+mod accept;
+pub mod address;
+mod conn;
+mod console;
+pub mod file_limit;
+pub mod listener;
+pub mod log;
+mod printer;
+mod report;
+pub mod server;
+mod signals;
+pub mod systemd;

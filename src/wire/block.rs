@@ -1,0 +1,295 @@
+//! Blocks: all that a room said in one turn, encoded once and shared by every member. A
+//! [`BlockStore`] owns them all and counts who still refers to each; outboxes hold [`Slice`]s,
+//! which are indices and ranges, so a block can grow while slices of it are given out, and its
+//! memory can be moved or used again when nobody refers to it. Owned by the hub.
+
+use slab::Slab;
+
+use crate::time::Time;
+
+/// Which block. Used again once the block is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockId(u32);
+
+/// A range of a block: whole lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slice {
+    /// The block.
+    pub block: BlockId,
+    /// The first byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+    /// How many lines that is.
+    pub lines: u32,
+}
+
+impl Slice {
+    /// Its length in bytes.
+    pub fn bytes(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+}
+
+/// How far into a block somebody has been served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mark {
+    /// Bytes.
+    pub bytes: u32,
+    /// Lines.
+    pub lines: u32,
+}
+
+#[derive(Debug)]
+struct Block {
+    bytes: Vec<u8>,
+    lines: u32,
+    /// Slices of it that lie in outboxes.
+    references: u32,
+    /// Still written to.
+    open: bool,
+    opened_at: Time,
+}
+
+/// All blocks, and memory for new ones.
+#[derive(Debug, Default)]
+pub struct BlockStore {
+    blocks: Slab<Block>,
+    /// What was sealed and is still referred to, in bytes of memory, each block counted once.
+    unique_bytes: usize,
+    /// Memory of blocks that are gone; last out, first in, since it is still in the caches.
+    spare: Vec<Vec<u8>>,
+    spare_bytes: usize,
+    /// Slices of all blocks that lie in outboxes.
+    references: usize,
+    /// Blocks sealed since the last [`BlockStore::settle`].
+    sealed: Vec<BlockId>,
+}
+
+/// Memory kept for blocks to come. Enough for the blocks of a busy turn, little beside what
+/// outboxes may hold.
+const SPARE_BYTES_MAX: usize = 4 << 20;
+/// What a block costs beside its bytes, and what a slice of it costs in a queue that has grown by
+/// doubling. Thousands of slow readers of short lines cost more by these than by the lines.
+const BLOCK_OVERHEAD: usize = size_of::<Block>() + 16;
+const SLICE_OVERHEAD: usize = 2 * size_of::<Slice>();
+
+impl BlockStore {
+    /// A block to write to.
+    pub fn open(&mut self, now: Time) -> BlockId {
+        let bytes = self.spare.pop().unwrap_or_default();
+        self.spare_bytes -= bytes.capacity();
+        let block = Block {
+            bytes,
+            lines: 0,
+            references: 0,
+            open: true,
+            opened_at: now,
+        };
+        BlockId(u32::try_from(self.blocks.insert(block)).expect("fewer blocks than u32 holds"))
+    }
+
+    /// Adds lines to an open block: `write` appends whole lines and says how many.
+    pub fn write(&mut self, id: BlockId, write: impl FnOnce(&mut Vec<u8>) -> u32) {
+        let block = &mut self.blocks[id.0 as usize];
+        debug_assert!(block.open, "a sealed block was written to");
+        block.lines += write(&mut block.bytes);
+        debug_assert!(
+            block.bytes.ends_with(b"\n") || block.bytes.is_empty(),
+            "blocks hold whole lines"
+        );
+    }
+
+    /// How much is in a block.
+    pub fn end(&self, id: BlockId) -> Mark {
+        let block = &self.blocks[id.0 as usize];
+        let bytes = u32::try_from(block.bytes.len()).expect("a block stays far below 4 GiB");
+        Mark {
+            bytes,
+            lines: block.lines,
+        }
+    }
+
+    /// What lies between `from` and `to` of a block.
+    pub fn slice(id: BlockId, from: Mark, to: Mark) -> Slice {
+        Slice {
+            block: id,
+            start: from.bytes,
+            end: to.bytes,
+            lines: to.lines - from.lines,
+        }
+    }
+
+    /// Nothing is added to this block any more. It lives on as long as somebody refers to it.
+    pub fn seal(&mut self, id: BlockId) {
+        let block = &mut self.blocks[id.0 as usize];
+        debug_assert!(block.open, "a block is sealed once");
+        block.open = false;
+        self.unique_bytes += block.bytes.capacity();
+        if block.references == 0 {
+            self.free(id)
+        } else {
+            self.sealed.push(id)
+        }
+    }
+
+    /// Gives back what the blocks of this turn reserved and did not use, for those that somebody
+    /// has still not taken. Called after the flush: what everybody took at once is free already.
+    pub fn settle(&mut self) {
+        for id in self.sealed.drain(..) {
+            let Some(block) = self.blocks.get_mut(id.0 as usize) else {
+                continue;
+            };
+            let before = block.bytes.capacity();
+            if !block.open && before > block.bytes.len() + block.bytes.len() / 4 {
+                block.bytes.shrink_to_fit();
+                self.unique_bytes -= before - block.bytes.capacity();
+            }
+        }
+    }
+
+    /// `count` more slices of this block lie in outboxes.
+    pub fn retain(&mut self, id: BlockId, count: u32) {
+        self.blocks[id.0 as usize].references += count;
+        self.references += count as usize;
+    }
+
+    /// One slice fewer; the last one frees the block.
+    pub fn release(&mut self, id: BlockId) {
+        let block = &mut self.blocks[id.0 as usize];
+        block.references -= 1;
+        self.references -= 1;
+        if block.references == 0 && !block.open {
+            self.free(id);
+        }
+    }
+
+    /// The bytes of a slice.
+    pub fn bytes(&self, slice: &Slice) -> &[u8] {
+        &self.blocks[slice.block.0 as usize].bytes[slice.start as usize..slice.end as usize]
+    }
+
+    /// When the first byte of this block was written.
+    pub fn opened_at(&self, id: BlockId) -> Time {
+        self.blocks[id.0 as usize].opened_at
+    }
+
+    /// Memory that outboxes keep from being used again, each block counted once.
+    pub fn unique_bytes(&self) -> usize {
+        self.unique_bytes
+    }
+
+    /// Memory of all that is queued: the blocks, and what refers to them.
+    pub fn memory_bytes(&self) -> usize {
+        self.unique_bytes + self.blocks.len() * BLOCK_OVERHEAD + self.references * SLICE_OVERHEAD
+    }
+
+    /// Blocks that exist.
+    pub fn len(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Whether nobody is owed anything, and nothing is being written.
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    /// All references to all blocks, for checking that none is lost.
+    pub fn references(&self) -> usize {
+        self.blocks
+            .iter()
+            .map(|(_, block)| block.references as usize)
+            .sum()
+    }
+
+    fn free(&mut self, id: BlockId) {
+        let mut bytes = self.blocks.remove(id.0 as usize).bytes;
+        self.unique_bytes -= bytes.capacity();
+        if self.spare_bytes + bytes.capacity() <= SPARE_BYTES_MAX {
+            bytes.clear();
+            self.spare_bytes += bytes.capacity();
+            self.spare.push(bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(store: &mut BlockStore, id: BlockId, text: &str) -> Slice {
+        let from = store.end(id);
+        store.write(id, |bytes| {
+            bytes.extend_from_slice(text.as_bytes());
+            1
+        });
+        BlockStore::slice(id, from, store.end(id))
+    }
+
+    #[test]
+    fn slices_stay_true_while_the_block_grows() {
+        let mut store = BlockStore::default();
+        let id = store.open(Time::START);
+        let first = line(&mut store, id, "one\n");
+        store.retain(id, 1);
+        for _ in 0..1000 {
+            line(&mut store, id, "more and more\n");
+        }
+        assert_eq!(store.bytes(&first), b"one\n");
+        store.seal(id);
+        assert_eq!(store.bytes(&first), b"one\n");
+    }
+
+    #[test]
+    fn unique_bytes_count_a_shared_block_once_and_fall_to_nothing() {
+        let mut store = BlockStore::default();
+        let id = store.open(Time::START);
+        line(&mut store, id, "hello\n");
+        store.retain(id, 1000);
+        store.seal(id);
+        store.settle();
+        assert_eq!(store.unique_bytes(), 6, "settled memory is what it holds");
+        for left in (0..1000).rev() {
+            store.release(id);
+            assert_eq!(store.is_empty(), left == 0);
+        }
+        assert_eq!(store.unique_bytes(), 0);
+    }
+
+    #[test]
+    fn a_block_nobody_wants_is_gone_when_sealed_and_its_memory_serves_again() {
+        let mut store = BlockStore::default();
+        let id = store.open(Time::START);
+        line(&mut store, id, "hello\n");
+        store.seal(id);
+        assert!(store.is_empty());
+        assert_eq!(store.spare.len(), 1);
+        store.open(Time::START);
+        assert_eq!((store.spare.len(), store.spare_bytes), (0, 0));
+    }
+
+    #[test]
+    fn an_open_block_outlives_its_last_reference() {
+        let mut store = BlockStore::default();
+        let id = store.open(Time::START);
+        line(&mut store, id, "hello\n");
+        store.retain(id, 1);
+        store.release(id);
+        assert_eq!(store.end(id), Mark { bytes: 6, lines: 1 });
+    }
+
+    #[test]
+    fn spare_memory_has_a_bound() {
+        let mut store = BlockStore::default();
+        let ids: Vec<_> = (0..20).map(|_| store.open(Time::START)).collect();
+        for id in ids {
+            store.write(id, |bytes| {
+                bytes.resize(1 << 20, b'\n');
+                1 << 20
+            });
+            store.seal(id);
+        }
+        assert!(store.spare_bytes <= SPARE_BYTES_MAX);
+        assert_eq!(store.unique_bytes(), 0);
+    }
+}

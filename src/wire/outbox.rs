@@ -1,0 +1,285 @@
+//! `Outbox`: what one connection is still owed, as slices of shared blocks, in order. It holds
+//! no bytes itself and writes nothing: net asks it for chunks and says how much was taken.
+//! Owned by a session.
+
+use std::collections::VecDeque;
+
+use memchr::memchr;
+
+use super::block::{BlockStore, Slice};
+use crate::time::Time;
+
+/// The queue of one connection (operators may read *sendq*).
+#[derive(Debug, Default)]
+pub struct Outbox {
+    slices: VecDeque<Slice>,
+    /// Bytes of the first slice that were taken already.
+    head_offset: u32,
+    sealed: bool,
+    /// Sum of the slices less the head offset.
+    bytes: usize,
+    lines_taken: u64,
+    bytes_taken: u64,
+}
+
+/// Slices that an empty outbox keeps room for. What a burst needed beyond that is given back, so
+/// that an idle connection stays small.
+const IDLE_SLICES_MAX: usize = 64;
+
+impl Outbox {
+    /// Adds a slice behind the others and says whether that is one more reference to its block
+    /// (it is none when it goes on where the last one ends). The caller tells the store.
+    #[must_use]
+    pub fn push(&mut self, slice: Slice) -> bool {
+        debug_assert!(!self.sealed, "a sealed outbox takes nothing more");
+        self.bytes += slice.bytes();
+        if let Some(last) = self.slices.back_mut()
+            && last.block == slice.block
+            && last.end == slice.start
+        {
+            last.end = slice.end;
+            last.lines += slice.lines;
+            return false;
+        }
+        self.slices.push_back(slice);
+        true
+    }
+
+    /// Nothing may be added any more.
+    pub fn seal(&mut self) {
+        self.sealed = true;
+    }
+
+    /// Bytes owed.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether nothing is owed.
+    pub fn is_empty(&self) -> bool {
+        self.slices.is_empty()
+    }
+
+    /// Slices held: references to blocks.
+    pub fn references(&self) -> usize {
+        self.slices.len()
+    }
+
+    /// Lines that were taken as a whole.
+    pub fn lines_taken(&self) -> u64 {
+        self.lines_taken
+    }
+
+    /// Bytes that were taken.
+    pub fn bytes_taken(&self) -> u64 {
+        self.bytes_taken
+    }
+
+    /// When the oldest byte was queued: the age of the block it lies in.
+    pub fn oldest(&self, store: &BlockStore) -> Option<Time> {
+        self.slices
+            .front()
+            .map(|slice| store.opened_at(slice.block))
+    }
+
+    /// What is owed, in order, as contiguous chunks.
+    pub fn chunks<'a>(&'a self, store: &'a BlockStore) -> impl Iterator<Item = &'a [u8]> {
+        let mut offset = self.head_offset as usize;
+        self.slices
+            .iter()
+            .map(move |slice| &store.bytes(slice)[std::mem::take(&mut offset)..])
+    }
+
+    /// How many chunks there are.
+    pub fn chunk_count(&self) -> usize {
+        self.slices.len()
+    }
+
+    /// The first `count` bytes were taken.
+    pub fn consume(&mut self, store: &mut BlockStore, count: usize) {
+        debug_assert!(count <= self.bytes, "more was taken than is owed");
+        self.bytes -= count;
+        self.bytes_taken += count as u64;
+        let mut rest = count + self.head_offset as usize;
+        while let Some(slice) = self.slices.front() {
+            if rest < slice.bytes() {
+                break;
+            }
+            rest -= slice.bytes();
+            self.lines_taken += u64::from(slice.lines);
+            store.release(slice.block);
+            self.slices.pop_front();
+        }
+        self.head_offset = u32::try_from(rest).expect("it is less than a slice holds");
+        if self.slices.is_empty() && self.slices.capacity() > IDLE_SLICES_MAX {
+            self.slices = VecDeque::new();
+        }
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self, store: &mut BlockStore) {
+        for slice in self.slices.drain(..) {
+            store.release(slice.block);
+        }
+        self.slices = VecDeque::new();
+        self.head_offset = 0;
+        self.bytes = 0;
+    }
+
+    /// Forgets everything, and appends to `rest` what is missing of a line of which a part was
+    /// taken already, so that what comes next can start a line of its own. It is copied: a slice
+    /// of it would keep its whole block in memory.
+    pub fn cut_to_line(&mut self, store: &mut BlockStore, rest: &mut Vec<u8>) {
+        if let Some(slice) = self.slices.front() {
+            rest.extend_from_slice(rest_of_line(store.bytes(slice), self.head_offset as usize));
+        }
+        self.clear(store);
+    }
+
+    /// Whether the byte count is what the slices say.
+    pub fn is_sound(&self) -> bool {
+        let sum: usize = self.slices.iter().map(Slice::bytes).sum();
+        sum == self.bytes + self.head_offset as usize
+    }
+}
+
+/// From `offset` to the end of the line that was begun before it.
+fn rest_of_line(bytes: &[u8], offset: usize) -> &[u8] {
+    if offset == 0 || bytes[offset - 1] == b'\n' {
+        return &[];
+    }
+    let rest = &bytes[offset..];
+    memchr(b'\n', rest).map_or(rest, |end| &rest[..=end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::block::Mark;
+    use super::*;
+
+    fn store_with(lines: &[&str]) -> (BlockStore, Vec<Slice>) {
+        let mut store = BlockStore::default();
+        let id = store.open(Time::START);
+        let slices = lines
+            .iter()
+            .map(|line| {
+                let from = store.end(id);
+                store.write(id, |bytes| {
+                    bytes.extend_from_slice(line.as_bytes());
+                    1
+                });
+                BlockStore::slice(id, from, store.end(id))
+            })
+            .collect();
+        store.seal_later(id);
+        (store, slices)
+    }
+
+    impl BlockStore {
+        /// The test's own reference keeps the block while outboxes come and go.
+        fn seal_later(&mut self, id: super::super::block::BlockId) {
+            self.retain(id, 1);
+            self.seal(id);
+        }
+    }
+
+    fn add(outbox: &mut Outbox, store: &mut BlockStore, slice: Slice) {
+        if outbox.push(slice) {
+            store.retain(slice.block, 1);
+        }
+    }
+
+    fn all(outbox: &Outbox, store: &BlockStore) -> Vec<u8> {
+        outbox.chunks(store).flatten().copied().collect()
+    }
+
+    #[test]
+    fn any_sequence_of_partial_writes_takes_the_exact_bytes() {
+        let (mut store, slices) = store_with(&["a\n", "bcd\n", "own\n", "efghij\n", "k\n"]);
+        let expected = b"a\nbcd\nefghij\nk\n".to_vec();
+        for step in 1..=expected.len() {
+            for first in 0..=expected.len() {
+                let mut outbox = Outbox::default();
+                for slice in [0, 1, 3, 4].map(|index| slices[index]) {
+                    add(&mut outbox, &mut store, slice);
+                }
+                assert_eq!(outbox.chunk_count(), 2, "what is contiguous is one slice");
+                let mut taken = Vec::new();
+                let mut want = first;
+                while !outbox.is_empty() {
+                    let count = want.min(outbox.bytes());
+                    taken.extend_from_slice(&all(&outbox, &store)[..count]);
+                    outbox.consume(&mut store, count);
+                    assert!(outbox.is_sound());
+                    want = step;
+                }
+                assert_eq!(taken, expected, "first {first}, then by {step}");
+                assert_eq!(outbox.lines_taken(), 4);
+                assert_eq!(store.references(), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_keeps_the_rest_of_a_begun_line_alone() {
+        for taken in 0..=10 {
+            let (mut store, slices) = store_with(&["abc\n", "own\n", "defgh\n"]);
+            let mut outbox = Outbox::default();
+            add(&mut outbox, &mut store, slices[0]);
+            add(&mut outbox, &mut store, slices[2]);
+            outbox.consume(&mut store, taken);
+            let mut rest = Vec::new();
+            outbox.cut_to_line(&mut store, &mut rest);
+            assert!(outbox.is_sound() && outbox.is_empty());
+            let sent = &b"abc\ndefgh\n"[..taken];
+            let seen = [sent, &rest].concat();
+            assert!(
+                seen.is_empty() || seen.ends_with(b"\n"),
+                "{taken}: {seen:?}"
+            );
+            assert!(rest.len() < 6, "{taken}: only a rest is kept");
+            assert_eq!(store.references(), 1);
+        }
+    }
+
+    #[test]
+    fn what_is_forgotten_is_released() {
+        let (mut store, slices) = store_with(&["abc\n", "own\n", "defgh\n"]);
+        let mut outbox = Outbox::default();
+        add(&mut outbox, &mut store, slices[0]);
+        add(&mut outbox, &mut store, slices[2]);
+        outbox.consume(&mut store, 2);
+        outbox.clear(&mut store);
+        assert_eq!((outbox.bytes(), store.references()), (0, 1));
+        assert!(outbox.is_sound());
+    }
+
+    #[test]
+    fn a_burst_leaves_no_memory_behind() {
+        let mut store = BlockStore::default();
+        let mut outbox = Outbox::default();
+        let id = store.open(Time::START);
+        let mut slices = Vec::new();
+        for _ in 0..1000 {
+            let from = store.end(id);
+            store.write(id, |bytes| {
+                bytes.extend_from_slice(b"x\ny\n");
+                2
+            });
+            let own = Mark {
+                bytes: from.bytes + 2,
+                lines: from.lines + 1,
+            };
+            slices.push(BlockStore::slice(id, own, store.end(id)));
+        }
+        for slice in slices {
+            add(&mut outbox, &mut store, slice);
+        }
+        store.seal(id);
+        assert_eq!(outbox.chunk_count(), 1000);
+        let bytes = outbox.bytes();
+        outbox.consume(&mut store, bytes);
+        assert!(outbox.slices.capacity() <= IDLE_SLICES_MAX);
+        assert!(store.is_empty());
+    }
+}

@@ -1,0 +1,336 @@
+//! [`Client`]: one connection, in the words of the protocol, with a deadline on every wait.
+//! It is not `chat-client`, and it trusts nothing: each line of the server is held against what
+//! the protocol promises of all of them. Owned by the test that connected it.
+
+use std::cell::Cell;
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, SockRef, Socket, Type};
+
+use super::PATIENCE;
+
+/// One connection to the server.
+pub struct Client {
+    stream: TcpStream,
+    address: SocketAddr,
+    /// Every byte the server ever sent here.
+    received: Vec<u8>,
+    /// How far into `received` the test has looked.
+    looked_at: usize,
+    pings: u32,
+    /// What was sent, and at which length of `received`, for the transcript.
+    sent: Vec<(usize, Vec<u8>)>,
+}
+
+/// What a wait for a line can end in.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// A whole line, without its LF.
+    Line(String),
+    /// The server closed its side in good order, after its last whole line.
+    Closed,
+    /// The connection was reset.
+    Reset,
+    /// Nothing, until the deadline.
+    Nothing,
+}
+
+impl Client {
+    /// Connects from any local address.
+    pub fn connect(server: SocketAddr) -> Client {
+        Client::over(TcpStream::connect_timeout(&server, PATIENCE).expect("connecting"))
+    }
+
+    /// Connects from a local address of one's choice (all of 127.0.0.0/8 is there).
+    pub fn connect_from(local: IpAddr, server: SocketAddr) -> Client {
+        let socket = new_socket(server);
+        socket
+            .bind(&SocketAddr::new(local, 0).into())
+            .expect("binding the local address");
+        Client::over_socket(socket, server)
+    }
+
+    /// Connects with so small a receive buffer that a pause in reading soon stops the server.
+    pub fn connect_narrow(server: SocketAddr) -> Client {
+        let socket = new_socket(server);
+        socket
+            .set_recv_buffer_size(4096)
+            .expect("narrowing the buffer");
+        Client::over_socket(socket, server)
+    }
+
+    fn over_socket(socket: Socket, server: SocketAddr) -> Client {
+        socket
+            .connect_timeout(&server.into(), PATIENCE)
+            .expect("connecting");
+        Client::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> Client {
+        stream
+            .set_nodelay(true)
+            .expect("sending each write at once");
+        stream
+            .set_write_timeout(Some(PATIENCE))
+            .expect("a deadline for writes");
+        Client {
+            address: stream.local_addr().expect("a connected socket"),
+            stream,
+            received: Vec::new(),
+            looked_at: 0,
+            pings: 0,
+            sent: Vec::new(),
+        }
+    }
+
+    /// The address of this end, which the operator sees and nobody else.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Every byte the server sent here that was read so far.
+    pub fn received(&self) -> &[u8] {
+        &self.received
+    }
+
+    // Sending.
+
+    /// Sends one line and its LF.
+    pub fn say(&mut self, line: &str) {
+        self.send(format!("{line}\n").as_bytes());
+    }
+
+    /// Sends these bytes in one write.
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.sent.push((self.received.len(), bytes.to_vec()));
+        self.stream
+            .write_all(bytes)
+            .expect("the server takes what is sent to it");
+    }
+
+    /// Ends the sending side; what the server says can still be read.
+    pub fn half_close(&mut self) {
+        self.sent.push((self.received.len(), b"(FIN)".to_vec()));
+        self.stream
+            .shutdown(Shutdown::Write)
+            .expect("closing the sending side");
+    }
+
+    /// Ends the connection as a crash or a pulled plug does: with a reset.
+    pub fn reset(self) {
+        SockRef::from(&self.stream)
+            .set_linger(Some(Duration::ZERO))
+            .expect("asking for a reset");
+    }
+
+    // Reading lines.
+
+    /// The next line, whatever it is.
+    pub fn next_line(&mut self) -> String {
+        match self.hear_for(PATIENCE) {
+            Heard::Line(line) => line,
+            other => panic!("wanted a line, but: {other:?}"),
+        }
+    }
+
+    /// The next `count` lines.
+    pub fn next_lines(&mut self, count: usize) -> Vec<String> {
+        (0..count).map(|_| self.next_line()).collect()
+    }
+
+    /// The next line must be exactly this one.
+    #[track_caller]
+    pub fn expect_line(&mut self, wanted: &str) {
+        match self.hear_for(PATIENCE) {
+            Heard::Line(line) => assert_eq!(line, wanted),
+            other => panic!("wanted `{wanted}`, but: {other:?}"),
+        }
+    }
+
+    /// The next lines must be exactly these.
+    #[track_caller]
+    pub fn expect_lines(&mut self, wanted: &[&str]) {
+        for line in wanted {
+            self.expect_line(line);
+        }
+    }
+
+    /// The next line must start like this; gives all of it.
+    #[track_caller]
+    pub fn expect_prefix(&mut self, wanted: &str) -> String {
+        match self.hear_for(PATIENCE) {
+            Heard::Line(line) if line.starts_with(wanted) => line,
+            other => panic!("wanted a line that starts with `{wanted}`, but: {other:?}"),
+        }
+    }
+
+    /// The next line must be `! code`, alone or with words behind it; gives all of it.
+    #[track_caller]
+    pub fn expect_refusal(&mut self, code: &str) -> String {
+        let line = self.expect_prefix("! ");
+        let said = line[2..].split(' ').next();
+        assert_eq!(said, Some(code), "the code of `{line}`");
+        line
+    }
+
+    /// Asks `/ping` and gives all lines that came before its answer: whatever the server had
+    /// handled for this connection before it handled the ping.
+    #[track_caller]
+    pub fn lines_until_pong(&mut self) -> Vec<String> {
+        self.pings += 1;
+        let token = format!("barrier-{}", self.pings);
+        self.say(&format!("/ping {token}"));
+        let pong = format!("= pong {token}");
+        let mut lines = Vec::new();
+        loop {
+            match self.hear_for(PATIENCE) {
+                Heard::Line(line) if line == pong => return lines,
+                Heard::Line(line) => lines.push(line),
+                other => panic!("wanted `{pong}`, but: {other:?}"),
+            }
+        }
+    }
+
+    /// Nothing is on its way here. What another client did before counts only when the server is
+    /// known to have handled it: let that client pass such a barrier first.
+    #[track_caller]
+    pub fn expect_silence_until_pong(&mut self) {
+        let lines = self.lines_until_pong();
+        assert!(lines.is_empty(), "wanted nothing, but: {lines:?}");
+    }
+
+    /// The server must close now, in good order, with nothing more to read.
+    #[track_caller]
+    pub fn expect_closed(&mut self) {
+        let lines = self.lines_until_closed();
+        assert!(
+            lines.is_empty(),
+            "wanted the connection closed, but: {lines:?}"
+        );
+    }
+
+    /// All lines up to the close of the connection.
+    #[track_caller]
+    pub fn lines_until_closed(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            match self.hear_for(PATIENCE) {
+                Heard::Line(line) => lines.push(line),
+                Heard::Closed => return lines,
+                other => panic!("wanted the connection closed, but: {other:?}"),
+            }
+        }
+    }
+
+    /// Waits for the next line, at most so long.
+    pub fn hear_for(&mut self, patience: Duration) -> Heard {
+        let deadline = Instant::now() + patience;
+        let mut searched = self.looked_at;
+        loop {
+            if let Some(length) = self.received[searched..].iter().position(|&b| b == b'\n') {
+                let line = self.received[self.looked_at..searched + length].to_vec();
+                self.looked_at = searched + length + 1;
+                return Heard::Line(promised(line));
+            }
+            searched = self.received.len();
+            if let Some(end) = self.fill(deadline) {
+                return end;
+            }
+        }
+    }
+
+    /// Reads once. `None` when there is more to look at.
+    fn fill(&mut self, deadline: Instant) -> Option<Heard> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Some(Heard::Nothing);
+        }
+        self.stream
+            .set_read_timeout(Some(left))
+            .expect("a deadline for reads");
+        let mut scratch = [0; 16 << 10];
+        match self.stream.read(&mut scratch) {
+            Ok(0) => {
+                let rest = self.received.len() - self.looked_at;
+                assert_eq!(rest, 0, "the server's last line has no end");
+                Some(Heard::Closed)
+            }
+            Ok(length) => {
+                self.received.extend_from_slice(&scratch[..length]);
+                None
+            }
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => None,
+                ErrorKind::ConnectionReset => Some(Heard::Reset),
+                _ => panic!("reading: {error}"),
+            },
+        }
+    }
+
+    /// Both directions, in the order this end saw them.
+    fn transcript(&self) -> String {
+        /// Bytes of it that help; a flood does not.
+        const SHOWN_BYTES: usize = 4000;
+        let mut text = String::new();
+        let mut shown = 0;
+        let ends = self.sent.iter().map(|(at, bytes)| (*at, Some(bytes)));
+        for (at, sent) in ends.chain([(self.received.len(), None)]) {
+            let lines = String::from_utf8_lossy(&self.received[shown..at]);
+            for line in lines.split_inclusive('\n') {
+                let _ = writeln!(text, "  <- {}", line.escape_debug());
+            }
+            shown = at;
+            if let Some(bytes) = sent {
+                let _ = writeln!(
+                    text,
+                    "  -> {}",
+                    String::from_utf8_lossy(bytes).escape_debug()
+                );
+            }
+        }
+        let mut start = text.len().saturating_sub(SHOWN_BYTES);
+        while !text.is_char_boundary(start) {
+            start += 1;
+        }
+        let cut = if start > 0 { "  …" } else { "" };
+        format!("{cut}{}", &text[start..])
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        /// Of a crowd, the first few tell enough.
+        const TRANSCRIPTS_MAX: u32 = 8;
+        thread_local!(static PRINTED: Cell<u32> = const { Cell::new(0) });
+        if std::thread::panicking() && PRINTED.get() < TRANSCRIPTS_MAX {
+            PRINTED.set(PRINTED.get() + 1);
+            eprintln!("transcript of {}:\n{}", self.address, self.transcript());
+        }
+    }
+}
+
+fn new_socket(server: SocketAddr) -> Socket {
+    Socket::new(Domain::for_address(server), Type::STREAM, None).expect("a socket")
+}
+
+/// Holds a line of the server against what is promised of every one of them.
+fn promised(line: Vec<u8>) -> String {
+    let line = String::from_utf8(line).expect("every line of the server is UTF-8");
+    assert!(
+        line.starts_with(['<', '*', '-', '=', '!']),
+        "the first byte says what a line is: {line:?}"
+    );
+    let control = |c: char| (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}');
+    assert!(
+        !line.contains(control),
+        "a control character came through: {line:?}"
+    );
+    assert!(
+        !line.contains("127.0.0."),
+        "an address was told to a client: {line:?}"
+    );
+    line
+}

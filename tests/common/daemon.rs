@@ -1,0 +1,334 @@
+//! [`Daemon`]: a running `chatd` of this build, its log, its signals and its end. Not the way to
+//! talk to it (that is `Client`). Owned by the test that started it, killed when that ends.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+
+use super::{Client, PATIENCE, PROMPT};
+
+/// A running server on a port of its own.
+pub struct Daemon {
+    child: Child,
+    log: Lines,
+    output: Lines,
+    addresses: Vec<SocketAddr>,
+}
+
+/// The command `chatd FLAGS`, all three streams piped, nothing of our environment in its settings.
+pub fn chatd_command(flags: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chatd"));
+    command.args(flags);
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_string_lossy().starts_with("CHATD_") {
+            command.env_remove(variable);
+        }
+    }
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+impl Daemon {
+    /// Starts `chatd` with these flags and waits until it listens: on `127.0.0.1:0` unless the
+    /// flags say otherwise.
+    pub fn start(flags: &[&str]) -> Daemon {
+        let mut all = flags.to_vec();
+        if !flags.contains(&"--listen") {
+            all.extend(["--listen", "127.0.0.1:0"]);
+        }
+        let listeners = all.iter().filter(|flag| **flag == "--listen").count();
+        Daemon::spawn(chatd_command(&all), listeners)
+    }
+
+    /// Starts this command (made by [`chatd_command`]) and waits until its log told of so many
+    /// `listening on ADDR:PORT`.
+    pub fn spawn(mut command: Command, listeners: usize) -> Daemon {
+        let mut child = command.spawn().expect("starting chatd");
+        let log = Lines::of(child.stderr.take().expect("standard error is piped"));
+        let output = Lines::of(child.stdout.take().expect("standard output is piped"));
+        let mut daemon = Daemon {
+            child,
+            log,
+            output,
+            addresses: Vec::new(),
+        };
+        daemon.addresses = daemon
+            .log
+            .wait("chatd to listen", |lines| {
+                let found: Vec<_> = lines.iter().filter_map(|line| listening(line)).collect();
+                (found.len() >= listeners).then_some(found)
+            })
+            .to_vec();
+        daemon
+    }
+
+    /// Where it listens (the first place, if there are several).
+    pub fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    /// Everywhere it listens.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    // Clients.
+
+    /// A connection that has said nothing yet.
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    /// A connection that gave this name and has read its welcome (its line itself, not the
+    /// history that may follow).
+    #[track_caller]
+    pub fn join(&self, name: &str) -> Client {
+        let mut client = self.connect();
+        client.say(name);
+        client.expect_prefix(&format!("* welcome to lobby, {name} ("));
+        client
+    }
+
+    /// These names join one after the other, as the first in the lobby of an empty server; each
+    /// has read the `joined` of those that came later, so nothing is on its way to anybody.
+    #[track_caller]
+    pub fn join_all<const N: usize>(&self, names: [&str; N]) -> [Client; N] {
+        let mut clients: Vec<Client> = Vec::with_capacity(N);
+        for name in names {
+            let newcomer = self.join(name);
+            let here = clients.len() + 1;
+            for client in &mut clients {
+                client.expect_line(&format!("* {name} joined ({here} here)"));
+            }
+            clients.push(newcomer);
+        }
+        let Ok(clients) = clients.try_into() else {
+            unreachable!("one client for each name")
+        };
+        clients
+    }
+
+    /// Lets the server's clock go on by the 300 ms after which it prompts a silent connection.
+    pub fn pass_prompt_time(&self) {
+        self.connect().expect_line(PROMPT);
+    }
+
+    // Log, output, input.
+
+    /// The log so far: one entry for each line on standard error.
+    pub fn log_lines(&self) -> Vec<String> {
+        self.log.all()
+    }
+
+    /// Waits for the first line of the log that holds all of these parts, and gives it.
+    #[track_caller]
+    pub fn expect_log(&self, parts: &[&str]) -> String {
+        self.log.wait_for(parts)
+    }
+
+    /// Waits for the first line on standard output that holds all of these parts, and gives it.
+    #[track_caller]
+    pub fn expect_output(&self, parts: &[&str]) -> String {
+        self.output.wait_for(parts)
+    }
+
+    /// Closes a connection that the server has ended, and waits until the server has forgotten it:
+    /// its socket is closed on both sides, and the log has said so.
+    #[track_caller]
+    pub fn expect_log_of_end(&self, client: Client) -> String {
+        let address = client.address().to_string();
+        drop(client);
+        self.expect_log(&["end ", &address])
+    }
+
+    /// Its standard output so far.
+    pub fn output_lines(&self) -> Vec<String> {
+        self.output.all()
+    }
+
+    /// Ends its standard input.
+    pub fn close_input(&mut self) {
+        self.child.stdin = None;
+    }
+
+    /// Types one line on its standard input (for `--console`).
+    pub fn type_line(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut().expect("standard input is piped");
+        writeln!(input, "{line}").expect("the daemon reads its standard input");
+    }
+
+    // Signals and the end.
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("the daemon can be signalled");
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits for its end, at most so long, and gives its status. After that the log and the output
+    /// are complete.
+    #[track_caller]
+    pub fn expect_exit(&mut self, patience: Duration) -> ExitStatus {
+        let status = wait_for_exit(&mut self.child, patience);
+        self.log.all_until_end();
+        self.output.all_until_end();
+        status
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let log = self.log.all_until_end();
+        if std::thread::panicking() {
+            /// Lines of the log's end that help.
+            const SHOWN_LINES: usize = 60;
+            let shown = &log[log.len().saturating_sub(SHOWN_LINES)..];
+            eprintln!("log of chatd:\n  {}", shown.join("\n  "));
+        } else {
+            let panicked = log.iter().any(|line| line.contains("panicked at"));
+            assert!(!panicked, "chatd panicked: {log:#?}");
+        }
+    }
+}
+
+/// What a `chatd` left behind that ended by itself.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// All of its standard output.
+    pub output: String,
+    /// All of its standard error.
+    pub errors: String,
+    /// From the start of the process to its end.
+    pub took: Duration,
+}
+
+/// Runs a command that is expected to end by itself (made by [`chatd_command`]).
+#[track_caller]
+pub fn run_to_end(mut command: Command) -> Finished {
+    let start = Instant::now();
+    let mut child = command.spawn().expect("starting chatd");
+    let errors = Lines::of(child.stderr.take().expect("standard error is piped"));
+    let output = Lines::of(child.stdout.take().expect("standard output is piped"));
+    let status = wait_for_exit(&mut child, PATIENCE);
+    Finished {
+        code: status.code(),
+        took: start.elapsed(),
+        output: output.all_until_end().join("\n"),
+        errors: errors.all_until_end().join("\n"),
+    }
+}
+
+/// Waits with a deadline, which std cannot. Kills a child that does not end, and panics.
+#[track_caller]
+fn wait_for_exit(child: &mut Child, patience: Duration) -> ExitStatus {
+    let process = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).expect("a handle");
+    let mut events = [PollFd::new(&process, PollFlags::IN)];
+    let timeout = patience.try_into().expect("a timeout of some seconds");
+    let ended = poll(&mut events, Some(&timeout)).expect("waiting for the process");
+    if ended == 0 {
+        let _ = child.kill();
+        let _ = child.wait();
+        panic!("chatd did not end within {patience:?}");
+    }
+    child.wait().expect("the status of an ended process")
+}
+
+/// `ADDR:PORT` of a log line that says `listening on ADDR:PORT`.
+fn listening(line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once("listening on ")?;
+    rest.split_whitespace().next()?.parse().ok()
+}
+
+/// The lines of one stream of the process, collected by a thread of its own.
+struct Lines(Arc<(Mutex<Collected>, Condvar)>);
+
+#[derive(Default)]
+struct Collected {
+    lines: Vec<String>,
+    ended: bool,
+}
+
+impl Lines {
+    fn of(stream: impl Read + Send + 'static) -> Lines {
+        let lines = Lines(Arc::default());
+        let shared = Arc::clone(&lines.0);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stream).split(b'\n') {
+                let Ok(line) = line else { break };
+                let line = String::from_utf8_lossy(&line).into_owned();
+                shared.0.lock().expect("no poison").lines.push(line);
+                shared.1.notify_all();
+            }
+            shared.0.lock().expect("no poison").ended = true;
+            shared.1.notify_all();
+        });
+        lines
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Collected> {
+        self.0.0.lock().expect("no poison")
+    }
+
+    fn all(&self) -> Vec<String> {
+        self.lock().lines.clone()
+    }
+
+    /// All there will ever be: the process has ended.
+    fn all_until_end(&self) -> Vec<String> {
+        let (lines, _) = self
+            .0
+            .1
+            .wait_timeout_while(self.lock(), PATIENCE, |collected| !collected.ended)
+            .expect("no poison");
+        lines.lines.clone()
+    }
+
+    #[track_caller]
+    fn wait_for(&self, parts: &[&str]) -> String {
+        let holds = |line: &&String| parts.iter().all(|part| line.contains(part));
+        self.wait(&format!("a line with {parts:?}"), |lines| {
+            lines.iter().find(holds).cloned()
+        })
+    }
+
+    /// Waits until `find` finds something; it sees all lines each time.
+    #[track_caller]
+    fn wait<T>(&self, wanted: &str, find: impl Fn(&[String]) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        let mut collected = self.lock();
+        loop {
+            if let Some(found) = find(&collected.lines) {
+                return found;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let (ended, lines) = (collected.ended, &collected.lines);
+            if ended || left.is_zero() {
+                let lines = lines.join("\n  ");
+                drop(collected);
+                panic!("waited for {wanted}, ended: {ended}, but there was only:\n  {lines}");
+            }
+            (collected, _) = self.0.1.wait_timeout(collected, left).expect("no poison");
+        }
+    }
+}

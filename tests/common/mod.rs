@@ -1,0 +1,38 @@
+//! What every black-box test starts from: a real `chatd` ([`Daemon`]) and real connections to it
+//! ([`Client`]). It knows the outside of the server only: flags, log, signals, bytes. It holds no
+//! expectation of a single test. Owned by all test files, each of which says `mod common;`.
+//!
+//! ```no_run
+//! let chatd = Daemon::start(&["--history", "0"]);
+//! let [mut ann, mut ben] = chatd.join_all(["ann", "ben"]);
+//! ann.say("hello");
+//! ben.expect_line("<ann> hello");
+//! ann.expect_silence_until_pong();
+//! ```
+//!
+//! Nothing sleeps. Whatever is waited for has [`PATIENCE`], and a wait that fails panics with what
+//! was wanted; then each client prints its transcript and the daemon its log.
+//! To show that something did *not* come, use the barrier of the protocol
+//! ([`Client::expect_silence_until_pong`]); to let time pass, wait for something the server does
+//! after a known time ([`Daemon::pass_prompt_time`]).
+
+// Each test file uses its own part of these helpers.
+#![allow(dead_code, unreachable_pub, unused_imports)]
+
+mod client;
+mod daemon;
+mod seed;
+
+use std::time::Duration;
+
+pub use client::Client;
+pub use daemon::{Daemon, Finished, chatd_command, run_to_end};
+pub use rustix::process::Signal;
+pub use seed::Seed;
+
+/// How long anything may take before a test gives up on it. It is no statement on speed: it only
+/// has to be longer than a busy machine needs.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the server says to a connection that is silent for 300 ms.
+pub const PROMPT: &str = "* chatd: type your name and press Enter";

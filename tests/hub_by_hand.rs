@@ -1,0 +1,87 @@
+//! Single stories of the pure hub, told by hand: what the simulation once found, each kept as a
+//! small test. Not the crowd, and no sockets.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::time::Duration;
+
+use chatd::config::Limits;
+use chatd::hub::Hub;
+use chatd::time::Time;
+
+/// A hub whose sockets take everything at once.
+struct Stage {
+    hub: Hub,
+    now: Time,
+    heard: Vec<String>,
+}
+
+impl Stage {
+    fn new(limits: Limits) -> Stage {
+        Stage {
+            hub: Hub::new(limits),
+            now: Time::START,
+            heard: Vec::new(),
+        }
+    }
+
+    /// One turn at the next deadline, or now; `read` is what comes in.
+    fn turn(&mut self, read: impl FnOnce(&mut Hub)) {
+        let at = self.hub.next_deadline().unwrap_or(self.now);
+        self.turn_at(at.max(self.now), read);
+    }
+
+    fn turn_at(&mut self, now: Time, read: impl FnOnce(&mut Hub)) {
+        self.now = now;
+        self.hub.begin_turn(now);
+        read(&mut self.hub);
+        self.hub.end_turn();
+        let mut dirty = Vec::new();
+        self.hub.swap_dirty(&mut dirty);
+        for slot in dirty {
+            self.heard
+                .resize_with(self.heard.len().max(slot as usize + 1), String::new);
+            let bytes = self.hub.chunks(slot).collect::<Vec<_>>().concat();
+            self.heard[slot as usize].push_str(std::str::from_utf8(&bytes).unwrap());
+            self.hub.consume(slot, bytes.len());
+            self.hub.after_write(slot);
+        }
+        while let Some(slot) = self.hub.take_doomed() {
+            self.hub.remove(slot);
+        }
+        self.hub.finish_turn();
+    }
+
+    fn heard_by(&self, slot: usize) -> &str {
+        &self.heard[slot]
+    }
+}
+
+/// `printf 'ann\n1\n2\n...' | nc -N` beyond the burst: lines and end are read in one go, the lines
+/// are held back, and the end must wait for them.
+#[test]
+fn the_end_of_a_connection_waits_for_its_lines_that_are_held_back() {
+    let mut stage = Stage::new(Limits {
+        rate_lines_per_second: 10,
+        burst_lines_max: 3,
+        ..Limits::default()
+    });
+    stage.turn(|hub| {
+        hub.connect(0);
+        hub.connect(1);
+        hub.receive(0, b"ben\n");
+    });
+    stage.turn(|hub| {
+        hub.receive(1, b"ann\n1\n2\n3\n4\n/quit");
+        hub.half_close(1);
+    });
+    while stage.hub.live() > 1 && stage.now < Time::after_start(Duration::from_secs(5)) {
+        stage.turn(|_| {});
+    }
+    assert!(
+        stage.heard_by(0).ends_with(
+            "* ann joined (2 here)\n<ann> 1\n<ann> 2\n<ann> 3\n<ann> 4\n* ann left (1 here)\n"
+        ),
+        "{}",
+        stage.heard_by(0)
+    );
+}
