@@ -134,6 +134,7 @@ class Member(asyncio.Protocol):
         self.lost = None  # the error it ended with, if one
         self.name = None
         self._on_line = on_line
+        self._fault = None  # what `on_line` did not like
         self._partial = b""
         self._news = asyncio.Event()
 
@@ -147,11 +148,17 @@ class Member(asyncio.Protocol):
         *whole, self._partial = (self._partial + data).split(b"\n")
         for line in whole:
             text = line.decode()
-            if self._on_line:
-                self._on_line(self, text)
-            else:
-                self.lines.append(text)
+            self._take(text)
         self._news.set()
+
+    def _take(self, line):
+        if not self._on_line:
+            self.lines.append(line)
+        elif not self._fault:
+            try:
+                self._on_line(self, line)
+            except Fault as fault:
+                self._fault = fault
 
     def eof_received(self):
         self.closed = True
@@ -161,6 +168,17 @@ class Member(asyncio.Protocol):
         self.closed = True
         self.lost = error
         self._news.set()
+
+    def listen(self, on_line):
+        """From now on each line goes there, those that have come already too."""
+        self._on_line = on_line
+        while self.lines:
+            self._take(self.lines.popleft())
+
+    def raise_fault(self):
+        """Raises what `on_line` has raised: asyncio would only have logged it."""
+        if self._fault:
+            raise self._fault
 
     # Sending.
 

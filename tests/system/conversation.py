@@ -6,10 +6,13 @@ starting line on, their views must be the same, byte for byte; the numbers of ea
 no hole; and the count in each join and leave must follow from the one before. A sender's lines are
 `EPOCH.NUMBER anything`; it starts a new epoch, at number 0, each time it joins."""
 
+import asyncio
 import collections
+import random
 import re
+import time
 
-from chat import check
+from chat import check, join, until
 
 BEHIND_LINES_MAX = 200_000  # how far one witness may be ahead of the slowest
 SPOKEN = re.compile(r"<([^>]+)> (\d+)\.(\d+)(?: |$)")
@@ -77,3 +80,63 @@ class Conversation:
 
     def started(self):
         return all(view is not None for view in self._views.values())
+
+
+async def talk(address, lines, members=5, longest=200, patience=120.0, pause=0.0):
+    """So many members say so many lines each, all at once, every one hearing all of it; the
+    texts are known, so each line is held against what was sent. Gives the lines heard in all."""
+    conversation = Conversation("<ann> it begins")
+    names = ["ann", *(f"member{number}" for number in range(1, members))]
+    heard_all = asyncio.Event()
+    heard = collections.Counter()
+
+    def hear(member, line):
+        conversation.heard(member.name, line)
+        check(not line.startswith("!"), f"{member.name} was told {line!r}")
+        if spoken := SPOKEN.match(line):
+            wanted = text_of(spoken[1], int(spoken[3]), longest)
+            check(line == f"<{spoken[1]}> {wanted}", f"{line!r} instead of {wanted!r}")
+            heard[member.name] += 1
+            if sum(heard.values()) == lines * members**2:
+                heard_all.set()
+
+    group = []
+    for name in names:
+        conversation.witness(name)
+        member = await join(address, name)
+        member.say("/echo on")
+        await member.pong()
+        group.append(member)
+    for member in group:
+        member.listen(hear)
+    group[0].say("it begins")
+    await until("all to hear the beginning", conversation.started)
+
+    async def speak(member):
+        for number in range(lines):
+            member.say(text_of(member.name, number, longest))
+            if pause or number % 50 == 49:
+                await asyncio.sleep(pause)
+
+    speaking = asyncio.gather(*(speak(member) for member in group))
+    deadline = time.monotonic() + patience
+    while not heard_all.is_set():
+        for member in group:
+            member.raise_fault()
+        check(not any(member.closed for member in group), "a member was cut")
+        check(time.monotonic() < deadline,
+              f"heard {sum(heard.values())} of {lines * members**2} lines in {patience:.0f} s")
+        await asyncio.sleep(0.02)
+    await speaking
+    check(conversation.behind() == 0 and conversation.lines == lines * members,
+          f"{conversation.lines} common lines, one view ahead by {conversation.behind()}")
+    for member in group:
+        member.close()
+    return sum(heard.values())
+
+
+def text_of(name, number, longest):
+    """What this sender says as its line of this number: always the same, of any length."""
+    chance = random.Random(f"{name} {number}")
+    letters = "".join(chance.choices("abcäß語🦀 .", k=chance.randrange(longest)))
+    return f"0.{number} {letters}|"
