@@ -4,6 +4,7 @@ bytes, and what /proc says of the process. It holds no expectation of a single r
 
 import asyncio
 import collections
+import contextlib
 import os
 import pathlib
 import signal
@@ -12,6 +13,8 @@ import struct
 import subprocess
 import tempfile
 import time
+
+from namespace import inside
 
 PATIENCE = 20.0  # seconds any single wait may take; no statement on speed
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
@@ -267,10 +270,11 @@ def linger_zero(sock):
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-async def connect(address, source=None, receive_bytes=None, on_line=None):
-    """A connection that has said nothing yet."""
+async def connect(address, source=None, receive_bytes=None, on_line=None, network=None):
+    """A connection that has said nothing yet; from the network of that process, if one is given."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    with inside(network) if network else contextlib.nullcontext():
+        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if receive_bytes:
