@@ -24,11 +24,15 @@ Exit: 0 left, 1 link lost, 2 usage, 69 cannot connect, 76 the server speaks some
 #[derive(Debug, Parser)]
 #[command(name = "chat-client", version, about = ABOUT, after_help = MORE_HELP)]
 pub struct Flags {
-    /// The server; an IPv6 address with a port stands in brackets: [::1]:5001
-    #[arg(value_name = "HOST[:PORT]", default_value = "127.0.0.1:5001")]
+    /// The server.
+    #[arg(
+        value_name = "HOST[:PORT]",
+        default_value = "127.0.0.1:5001",
+        help = "The server; an IPv6 address with a port stands in brackets: [::1]:5001"
+    )]
     pub server: Address,
 
-    /// Your name in the chat [default: asked for at a terminal, else $USER]
+    /// Your name in the chat; without it you are asked at a terminal, else it is $USER
     #[arg(value_parser = parse_name)]
     pub name: Option<String>,
 

@@ -331,7 +331,8 @@ impl Simulation {
             match event {
                 Event::Kick(name, why) => {
                     let done = self.hub.kick(&name, why.as_deref());
-                    self.operations.push(Operation::Kick(name, why, done));
+                    self.operations
+                        .push(Operation::Kick(name, why, done.is_some()));
                 }
                 Event::Announce(text) => {
                     self.hub.announce(text.as_bytes());

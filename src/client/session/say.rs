@@ -114,20 +114,29 @@ fn farewell(line: &str, manner: Manner) -> Option<String> {
     if manner != Manner::Poster && (line == "exit" || line == "end") {
         return Some("/quit".to_owned());
     }
-    let command = line.split_whitespace().next()?;
-    (command.eq_ignore_ascii_case("/quit") && line.starts_with('/')).then(|| line.to_owned())
+    let (word, _) = command(line)?;
+    (word == "quit").then(|| line.to_owned())
 }
 
 /// `/echo` is the client's own means of acknowledgement, so it is never passed on: to the user it
 /// decides only whether own lines are shown.
 fn echo(line: &str) -> Option<OwnLines> {
-    let mut words = line.split_whitespace();
-    if !line.starts_with('/') || !words.next()?.eq_ignore_ascii_case("/echo") {
-        return None;
-    }
-    match (words.next(), words.next()) {
-        (Some("on"), None) => Some(OwnLines::Shown),
-        (Some("off"), None) => Some(OwnLines::Hidden),
+    match command(line)? {
+        ("echo", "on") => Some(OwnLines::Shown),
+        ("echo", "off") => Some(OwnLines::Hidden),
         _ => None,
     }
+}
+
+/// The word and the rest of a command, split as the server splits it: a `/ quit` that we took for
+/// something else would look like a lost link.
+fn command(line: &str) -> Option<(&str, &str)> {
+    let command = line
+        .strip_prefix('/')
+        .filter(|rest| !rest.starts_with('/'))?;
+    let command = command.trim();
+    Some(match command.split_once([' ', '\t']) {
+        Some((word, rest)) => (word, rest.trim_start()),
+        None => (command, ""),
+    })
 }
