@@ -8,38 +8,26 @@
 //! story of one.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-#[path = "simulation/crowd.rs"]
-mod crowd;
-#[path = "simulation/driver.rs"]
-mod driver;
-#[path = "simulation/explain.rs"]
-mod explain;
-#[path = "simulation/peer.rs"]
-mod peer;
-#[path = "simulation/plan.rs"]
-mod plan;
-#[path = "simulation/rules.rs"]
-mod rules;
-#[path = "simulation/socket.rs"]
-mod socket;
-#[path = "simulation/view.rs"]
-mod view;
-#[path = "simulation/world.rs"]
-mod world;
+#[path = "simulation/mod.rs"]
+mod parts;
 
 use std::collections::VecDeque;
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use driver::{Report, Simulation, Trace};
+use parts::driver::Simulation;
+use parts::trace::{Report, Trace};
 
 /// Seeds of a plain `cargo test`.
 const SEEDS: u64 = 2000;
 const THREADS: usize = 2;
+/// Far more than any seed takes, on any machine.
+const SEED_TIMEOUT: Duration = Duration::from_secs(100);
 
 #[test]
 fn whatever_happens_everybody_sees_what_they_must() {
@@ -50,17 +38,35 @@ fn whatever_happens_everybody_sees_what_they_must() {
     }
     let seeds = number("CHATD_SIMULATION_SEEDS").unwrap_or(SEEDS);
     let began = Instant::now();
+    let (total, failed) = run_all(seeds);
+    if let Some((seed, fault)) = failed {
+        let (_, trace) = one(seed, Trace::Tail(VecDeque::new()));
+        panic!(
+            "seed {seed}: {fault}\n\nThe end of the story:\n{trace}\n\n\
+             The whole story:\n{}",
+            replay(seed)
+        );
+    }
+    println!("{seeds} seeds in {:?}: {total:?}", began.elapsed());
+    assert!(total.cuts > 0 || seeds < 100, "nobody was ever cut");
+    assert!(total.held > 0 || seeds < 100, "nobody was ever held back");
+}
+
+/// Runs the seeds below this one, until one fails.
+fn run_all(seeds: u64) -> (Report, Option<(u64, String)>) {
     let next = AtomicU64::new(0);
     let failed = Mutex::new(None);
     let total = Mutex::new(Report::default());
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
-                loop {
+                let watch = Watch::new();
+                while failed.lock().unwrap().is_none() {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds || failed.lock().unwrap().is_some() {
+                    if seed >= seeds {
                         break;
                     }
+                    watch.at(seed);
                     match one(seed, Trace::Off).0 {
                         Ok(report) => total.lock().unwrap().add(report),
                         Err(fault) => *failed.lock().unwrap() = Some((seed, fault)),
@@ -69,17 +75,41 @@ fn whatever_happens_everybody_sees_what_they_must() {
             });
         }
     });
-    if let Some((seed, fault)) = failed.into_inner().unwrap() {
-        let (_, trace) = one(seed, Trace::Tail(VecDeque::new()));
-        panic!(
-            "seed {seed}: {fault}\n\nThe end of the story:\n{trace}\n\n\
-             The whole story:\nCHATD_SIMULATION_SEED={seed} cargo test --test simulation -- --nocapture"
-        );
+    (total.into_inner().unwrap(), failed.into_inner().unwrap())
+}
+
+/// Looks after a thread: a hub that never comes back from a call would hang the tests without a
+/// word. Ends with its thread.
+struct Watch(mpsc::Sender<u64>);
+
+impl Watch {
+    fn new() -> Watch {
+        let (sender, seeds) = mpsc::channel::<u64>();
+        thread::spawn(move || {
+            let mut seed = None;
+            loop {
+                match seeds.recv_timeout(SEED_TIMEOUT) {
+                    Ok(next) => seed = Some(next),
+                    Err(RecvTimeoutError::Disconnected) => break,
+                    Err(RecvTimeoutError::Timeout) => {
+                        if let Some(seed) = seed {
+                            eprintln!("seed {seed}: it hangs\n{}", replay(seed));
+                            std::process::exit(101);
+                        }
+                    }
+                }
+            }
+        });
+        Watch(sender)
     }
-    let total = total.into_inner().unwrap();
-    println!("{seeds} seeds in {:?}: {total:?}", began.elapsed());
-    assert!(total.cuts > 0 || seeds < 100, "nobody was ever cut");
-    assert!(total.held > 0 || seeds < 100, "nobody was ever held back");
+
+    fn at(&self, seed: u64) {
+        self.0.send(seed).unwrap();
+    }
+}
+
+fn replay(seed: u64) -> String {
+    format!("CHATD_SIMULATION_SEED={seed} cargo test --test simulation -- --nocapture")
 }
 
 /// Runs one seed; what went wrong, be it a panic of the hub, and the end of the story.
@@ -107,17 +137,6 @@ impl Simulation {
             panic!("{fault}");
         }
         self.report
-    }
-}
-
-impl Report {
-    fn add(&mut self, other: Report) {
-        self.turns += other.turns;
-        self.connections += other.connections;
-        self.lines_in += other.lines_in;
-        self.lines_out += other.lines_out;
-        self.cuts += other.cuts;
-        self.held += other.held;
     }
 }
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 use chatd::time::Time;
 use fastrand::Rng;
 
-use super::driver::{Simulation, list, story};
+use super::driver::{Simulation, list};
 use super::plan;
 use super::socket::{Reading, Socket};
+use super::trace::story;
 
 /// Something that happens, to the client with this serial.
 #[derive(Debug, Clone)]
