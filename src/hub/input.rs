@@ -7,7 +7,7 @@ use crate::wire::text;
 
 use super::Hub;
 use super::delivery::{into, member};
-use super::session::{Hold, Phase};
+use super::session::{Hold, Phase, Session};
 
 /// Buffers kept for unfinished lines to come.
 const SPARE_LINES_MAX: usize = 64;
@@ -56,6 +56,16 @@ impl Hub {
             .get(slot as usize)
             .and_then(Option::as_ref);
         session.is_some_and(|session| !session.is_live() || session.hold == Hold::No)
+    }
+
+    /// Whether a session has not ended.
+    pub(super) fn is_live(&self, slot: u32) -> bool {
+        let session = self
+            .delivery
+            .sessions
+            .get(slot as usize)
+            .and_then(Option::as_ref);
+        session.is_some_and(Session::is_live)
     }
 
     /// The next of those that may be read from again.

@@ -120,7 +120,7 @@ impl Hub {
         let sessions = self.delivery.sessions.iter().enumerate();
         let mut behind: Vec<_> = sessions
             .filter_map(|(slot, session)| {
-                let session = session.as_ref().filter(|session| session.is_live())?;
+                let session = session.as_ref()?;
                 let oldest = session.outbox.oldest(store)?;
                 Some((
                     oldest,
@@ -134,7 +134,12 @@ impl Hub {
             if self.delivery.store.unique_bytes() <= bound {
                 break;
             }
-            self.end(slot, CloseReason::TooSlow, None);
+            if self.is_live(slot) {
+                self.end(slot, CloseReason::TooSlow, None);
+            } else {
+                // It has left and was told why; what it is still owed is not worth the bound.
+                self.doom(slot);
+            }
         }
     }
 
