@@ -170,7 +170,10 @@ impl Hub {
             return;
         };
         session.phase = Phase::Draining { reason, until };
-        session.hold = Hold::No;
+        if std::mem::replace(&mut session.hold, Hold::No) != Hold::No {
+            // What waits in its socket would become a reset when that is closed.
+            self.released.push(slot);
+        }
         session.room = None;
         session.lines = Default::default();
         session.armed = Time::NEVER;

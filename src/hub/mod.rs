@@ -106,7 +106,8 @@ impl Hub {
 
     /// When [`Hub::begin_turn`] is to be called again if nothing else happens.
     pub fn next_deadline(&self) -> Option<Time> {
-        if self.held.is_empty() && !self.delivery.is_unfinished() {
+        let is_idle = self.held.is_empty() && self.released.is_empty();
+        if is_idle && !self.delivery.is_unfinished() {
             self.deadlines.earliest()
         } else {
             Some(Time::START)
