@@ -193,7 +193,10 @@ impl Server {
         self.acceptor.generation = self.acceptor.generation.wrapping_add(1) & (u32::MAX >> 1);
         let conn = Conn::new(stream, peer, self.acceptor.generation);
         match self.add_conn(conn) {
-            Err(error) => warn!("cannot register a connection: {error}"),
+            Err(error) => self.log.warn(
+                self.now,
+                format_args!("cannot register a connection: {error}"),
+            ),
             Ok(slot) => {
                 self.acceptor.census.add(peer);
                 match refusal {
