@@ -255,6 +255,35 @@ impl Client {
         }
     }
 
+    /// Every byte up to the close of the connection: for what is no line of the protocol.
+    #[track_caller]
+    pub fn raw_until_closed(&mut self) -> Vec<u8> {
+        let deadline = Instant::now() + PATIENCE;
+        let start = self.received.len();
+        loop {
+            self.looked_at = self.received.len();
+            match self.fill(deadline) {
+                None => {}
+                Some(Heard::Closed) => return self.received[start..].to_vec(),
+                Some(other) => panic!("wanted the connection closed, but: {other:?}"),
+            }
+        }
+    }
+
+    /// Reads a single byte, if one is there.
+    pub fn sip(&mut self) {
+        self.stream
+            .set_nonblocking(true)
+            .expect("a read that does not wait");
+        let mut byte = [0];
+        if let Ok(1) = self.stream.read(&mut byte) {
+            self.received.extend_from_slice(&byte);
+        }
+        self.stream
+            .set_nonblocking(false)
+            .expect("reads that wait again");
+    }
+
     /// Waits for the next line, at most so long.
     pub fn hear_for(&mut self, patience: Duration) -> Heard {
         let deadline = Instant::now() + patience;

@@ -164,6 +164,11 @@ impl Daemon {
         self.log.all()
     }
 
+    /// All of the log, once the process has ended.
+    pub fn log_lines_until_end(&self) -> Vec<String> {
+        self.log.all_until_end()
+    }
+
     /// Waits for the first line of the log that holds all of these parts, and gives it.
     #[track_caller]
     pub fn expect_log(&self, parts: &[&str]) -> String {

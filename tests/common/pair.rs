@@ -82,6 +82,18 @@ impl Pair {
         self.orders.fault.store(true, Ordering::Relaxed);
     }
 
+    /// Waits until both have heard all that was handled before this call. Floods wait for it:
+    /// a test looks at each byte, and may be slower at that than the server is.
+    pub fn hear_everything(&self) {
+        let thread = self.thread.as_ref().expect("it is not finished");
+        let delivered = self.orders.delivered.load(Ordering::Relaxed);
+        // The round that is under way may have begun before.
+        while self.orders.delivered.load(Ordering::Relaxed) < delivered + 4 {
+            assert!(!thread.is_finished(), "the pair has come to grief");
+            std::thread::yield_now();
+        }
+    }
+
     /// Both must have heard everything up to now, in one order; prints the figures.
     #[track_caller]
     pub fn finish(mut self, row: &str) -> Talk {
