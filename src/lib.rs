@@ -18,8 +18,10 @@
 //!
 //! A reading order: [`chat`] (`vocabulary`, `room`, `directory`), [`wire`] (`line`, `text`,
 //! `block`, `outbox`), [`hub`] (`mod`, `delivery`, `turn`, `ending`), [`net`] (`server`).
+//! The other program, `chat-client`, is [`client`]: it knows the server by `wire` alone.
 
 pub mod chat;
+pub mod client;
 pub mod config;
 pub mod flags;
 pub mod hub;

@@ -191,3 +191,26 @@ fn who_names_a_thousand_and_counts_the_rest() {
     assert!(answer.ends_with("… and 3 more"), "{answer}");
     assert!(answer.len() < wanted.len() + 20, "{answer}");
 }
+
+/// F87: who comes while others have not been told yet hears only of what came after its welcome.
+#[test]
+fn a_newcomer_is_told_only_of_who_came_after_it() {
+    let chatd = Daemon::start(&["--roster-max", "2"]);
+    let [mut ann, mut ben] = chatd.join_all(["ann", "ben"]);
+    let mut members: Vec<Client> = Vec::new();
+    for number in 0..6 {
+        let mut member = chatd.connect();
+        let here = number + 3;
+        member.say(&format!("g{number}"));
+        member.expect_prefix(&format!("* welcome to lobby, g{number} ({here} here: "));
+        members.push(member);
+    }
+    news_until(&mut ann, 6, 0);
+    news_until(&mut ben, 6, 0);
+    // All were welcomed within one interval, or were told rightly of those before.
+    for (number, member) in members.iter_mut().enumerate() {
+        let (news, _) = news_until(member, 5 - number, 0);
+        assert_eq!(news.here, if number < 5 { 8 } else { 0 });
+        member.expect_silence_until_pong();
+    }
+}

@@ -4,6 +4,7 @@
 use crate::fault::Fault;
 use crate::frame::Contender;
 use crate::machine::Cores;
+use crate::member::Pace;
 use crate::options::Options;
 use crate::report::{Bound, Column, Row, Table, Unit, Verdict};
 use crate::run::{self, Outcome, Workload};
@@ -62,7 +63,7 @@ pub(crate) fn perform(
     cores: &Cores,
 ) -> Result<Table, String> {
     let mut runs: Vec<Vec<Outcome>> = Vec::new();
-    for number in 1..=options.runs.max(1) {
+    for number in 1..=options.runs {
         let mut run = Vec::new();
         for entry in &experiment.entries {
             eprintln!(
@@ -109,7 +110,36 @@ fn tabulate(experiment: &Experiment, runs: &[Vec<Outcome>]) -> Table {
         columns: measures.iter().map(|measure| measure.column).collect(),
         rows: rows.collect(),
         verdicts: experiment.figures.iter().map(verdict).collect(),
+        notes: notes(experiment, runs),
     }
+}
+
+/// Where a server was meant to be busy all the time and was not, something else was the limit;
+/// and where others had its core, the rates say little.
+fn notes(experiment: &Experiment, runs: &[Vec<Outcome>]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let saturated = |entry: &Entry| matches!(entry.workload.pace, Pace::Window { .. });
+    for (place, entry) in experiment.entries.iter().enumerate() {
+        let all = || runs.iter().map(|run| &run[place]);
+        let idle = all().map(|outcome| 1.0 - outcome.server_busy - outcome.core_taken);
+        let idle = idle.fold(0.0, f64::max);
+        if saturated(entry) && idle > 0.1 {
+            notes.push(format!(
+                "{} was idle up to {:.0} % of a run: the generator or the window was the limit",
+                entry.label,
+                idle * 100.0
+            ));
+        }
+        let taken = all().map(|outcome| outcome.core_taken).fold(0.0, f64::max);
+        if taken > 0.1 {
+            notes.push(format!(
+                "{} had its core taken by others for up to {:.0} % of a run: repeat on a quiet machine",
+                entry.label,
+                taken * 100.0
+            ));
+        }
+    }
+    notes
 }
 
 /// A row.
@@ -178,7 +208,7 @@ pub(crate) fn joining_measures() -> Vec<Measure> {
         measure("bytes sent/client", Unit::Bytes, |outcome| {
             outcome.joining_bytes
         }),
-        measure("resident/client", Unit::Bytes, |outcome| {
+        measure("resident/client", Unit::Memory, |outcome| {
             outcome.resident_per_connection
         }),
         measure("a line reached all in", Unit::Seconds, |outcome| {

@@ -11,7 +11,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::frame::TEXT_BYTES_MIN;
 use crate::machine::Cores;
 use crate::modes::Rivals;
 use crate::options::{Options, Rival};
@@ -49,11 +48,8 @@ fn main() -> ExitCode {
             Err(error) => fail(&format!("the raw ceiling failed: {error}")),
         };
     }
-    if options
-        .text_bytes
-        .is_some_and(|bytes| bytes < TEXT_BYTES_MIN)
-    {
-        return fail(&format!("--text-bytes must be at least {TEXT_BYTES_MIN}"));
+    if let Some(words) = options.fault() {
+        return fail(&words);
     }
     let cores = Cores::split(options.server_cpu);
     cores.keep_to_own();

@@ -274,7 +274,7 @@ impl Plan<'_> {
             });
             figures.push(Figure {
                 label: format!("resident bytes a connection at {size}"),
-                unit: Unit::Bytes,
+                unit: Unit::Memory,
                 value: Box::new(move |run| run[place].resident_per_connection),
                 bound: Bound::AtMost(600.0),
             });
@@ -312,7 +312,7 @@ impl Plan<'_> {
             measures,
             figures: vec![Figure {
                 label: "resident bytes a connection".into(),
-                unit: Unit::Bytes,
+                unit: Unit::Memory,
                 value: Box::new(|run| run[0].resident_per_connection),
                 bound: Bound::AtMost(600.0),
             }],
@@ -334,7 +334,7 @@ impl Plan<'_> {
                 workload.stalled, workload.text_bytes,
             ),
             measures: vec![
-                measure("memory grew by", Unit::Bytes, |outcome| {
+                measure("memory grew by", Unit::Memory, |outcome| {
                     outcome.growth_bytes
                 }),
                 measure("all cut after", Unit::Seconds, |outcome| {
@@ -345,7 +345,7 @@ impl Plan<'_> {
             figures: vec![
                 Figure {
                     label: "growth until the last is cut".into(),
-                    unit: Unit::Bytes,
+                    unit: Unit::Memory,
                     value: Box::new(|run| run[0].growth_bytes),
                     bound: Bound::AtMost(16.0 * 1048576.0),
                 },

@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::frame::TEXT_BYTES_MIN;
+
 /// Measures a chat server from outside: `cargo bench --bench load -- FLAGS`.
 ///
 /// Without --target it starts the chatd of this package, and beside it the raw
 /// ceiling (a bare loop of sends) and a redis-server, all pinned to one core,
-/// and keeps to the other cores itself. All rates are of whole lines received.
+/// and keeps to the other cores itself. A run that lost, repeated, changed or reordered
+/// a line has no figures: it fails.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "load", verbatim_doc_comment)]
 pub(crate) struct Options {
@@ -170,6 +173,22 @@ impl Options {
     /// The pause asked for, or the mode's own, in microseconds.
     pub(crate) fn poll_or(&self, own: u64) -> Duration {
         Duration::from_micros(self.poll_us.unwrap_or(own))
+    }
+
+    /// What is wrong with the numbers, if something is.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let text = self.text_bytes.unwrap_or(TEXT_BYTES_MIN);
+        let sizes = || self.connections.iter();
+        let zeros = [self.senders, self.in_flight, self.rooms, self.runs];
+        if text < TEXT_BYTES_MIN {
+            Some(format!("--text-bytes must be at least {TEXT_BYTES_MIN}"))
+        } else if zeros.contains(&0) || sizes().any(|&size| size == 0) {
+            Some("nothing can be measured with none of something".into())
+        } else if self.mode == Mode::Rooms && sizes().any(|&size| size < self.rooms) {
+            Some("--connections must be at least --rooms".into())
+        } else {
+            None
+        }
     }
 
     /// Whether this rival was asked for.

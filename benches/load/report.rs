@@ -8,8 +8,10 @@ use std::fmt::Write;
 pub(crate) enum Unit {
     /// A number, shortened with k, M, G.
     Count,
-    /// Bytes, shortened.
+    /// Bytes over a line, shortened in thousands.
     Bytes,
+    /// Bytes of memory, shortened in steps of 1024.
+    Memory,
     /// A share of one.
     Percent,
     /// Nanoseconds, shortened to µs, ms or s.
@@ -73,12 +75,14 @@ pub(crate) struct Table {
     pub(crate) rows: Vec<Row>,
     /// What follows from them.
     pub(crate) verdicts: Vec<Verdict>,
+    /// What a reader of the figures must know.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Verdict {
     /// Whether the median keeps the bound; nothing is said where there is none.
     fn is_met(&self) -> Option<bool> {
-        let median = median(&self.runs);
+        let median = Some(median(&self.runs)).filter(|median| median.is_finite())?;
         match self.bound {
             Bound::AtLeast(least) => Some(median >= least),
             Bound::AtMost(most) => Some(median <= most),
@@ -92,10 +96,10 @@ impl Verdict {
             Bound::AtMost(bound) => ("≤", bound),
             Bound::None => return String::new(),
         };
-        let word = if self.is_met() == Some(true) {
-            "met"
-        } else {
-            "MISSED"
+        let word = match self.is_met() {
+            Some(true) => "met",
+            Some(false) => "MISSED",
+            None => "not known",
         };
         format!("   {sign} {}: {word}", write_figure(bound, self.unit))
     }
@@ -134,6 +138,9 @@ impl Table {
             let bound = verdict.bound_words();
             let _ = writeln!(text, "  {}: {runs}{bound}", verdict.label);
         }
+        for note in &self.notes {
+            let _ = writeln!(text, "  note: {note}");
+        }
         text
     }
 
@@ -164,10 +171,11 @@ impl Table {
             )
         });
         format!(
-            "{{\"title\":{:?},\"rows\":[{}],\"verdicts\":[{}]}}",
+            "{{\"title\":{:?},\"rows\":[{}],\"verdicts\":[{}],\"notes\":[{}]}}",
             self.title,
             list(rows),
-            list(verdicts)
+            list(verdicts),
+            list(self.notes.iter().map(|note| format!("{note:?}")))
         )
     }
 }
@@ -213,7 +221,11 @@ fn write_figure(value: f64, unit: Unit) -> String {
     match unit {
         Unit::Count => scaled(value, &[(1e9, " G"), (1e6, " M"), (1e3, " k")], ""),
         Unit::Bytes => {
-            let steps = [(1e9, " GB"), (1048576.0, " MiB"), (1024.0, " KiB")];
+            let steps = [(1e9, " GB"), (1e6, " MB"), (1e3, " kB")];
+            scaled(value, &steps, " B")
+        }
+        Unit::Memory => {
+            let steps = [(1048576.0, " MiB"), (1024.0, " KiB")];
             scaled(value, &steps, " B")
         }
         Unit::Percent => format!("{:.0} %", value * 100.0),

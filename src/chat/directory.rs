@@ -6,7 +6,7 @@ use slab::Slab;
 
 use super::claims::Claims;
 use super::name::Name;
-use super::room::{Names, Room, RoomList};
+use super::room::{Churn, Names, Room, RoomList};
 use super::vocabulary::{Audience, Command, Event, MemberId, Refusal, RoomId};
 
 /// The numbers that the rules of chat depend on.
@@ -52,10 +52,12 @@ pub(super) struct Member {
     pub(super) name: Name,
     pub(super) room: RoomId,
     pub(super) echo: bool,
+    /// What its room had not been told when it came: its welcome has counted that.
+    pub(super) churn: Churn,
 }
 
 /// Takes what happens, in the order in which it happens.
-pub(super) type Tell<'t> = dyn FnMut(Audience, Event<'_>) + 't;
+pub(super) type Tell<'t> = dyn FnMut(Audience<'_>, Event<'_>) + 't;
 
 impl Directory {
     /// A directory with nobody in it, and the lobby, which is there even when it is empty: its
@@ -96,6 +98,7 @@ impl Directory {
                     name,
                     room,
                     echo: false,
+                    churn: Churn::default(),
                 });
                 self.arrive(member, room, tell);
                 true
@@ -179,7 +182,7 @@ impl Directory {
         let audience = if speaker.echo {
             Audience::Room(room)
         } else {
-            Audience::Others(room, member)
+            Audience::Others(room, &[member])
         };
         tell(
             audience,

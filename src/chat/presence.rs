@@ -12,10 +12,37 @@ impl Directory {
         let Some(room_now) = self.rooms.get_mut(room.slot()) else {
             return;
         };
-        let Churn { joined, left } = std::mem::take(&mut room_now.churn);
-        if joined + left > 0 {
-            let here = room_now.roster.len();
-            tell(Audience::Room(room), Event::Churn { joined, left, here });
+        let told = room_now.churn.told.wrapping_add(1);
+        let churn = std::mem::replace(
+            &mut room_now.churn,
+            Churn {
+                told,
+                ..Churn::default()
+            },
+        );
+        if churn.is_empty() {
+            return;
+        }
+        // Who came meanwhile has some of it in its welcome already.
+        let came_later = |id: &MemberId| {
+            self.member(*id)
+                .is_some_and(|member| member.churn.told == churn.told && !member.churn.is_empty())
+        };
+        let newcomers: Vec<_> = self
+            .roster(room)
+            .iter()
+            .copied()
+            .filter(came_later)
+            .collect();
+        let here = self.roster(room).len();
+        tell(Audience::Others(room, &newcomers), churn_event(churn, here));
+        for id in newcomers {
+            let rest = self
+                .member(id)
+                .map_or(churn, |member| churn.since(member.churn));
+            if !rest.is_empty() {
+                tell(Audience::One(id), churn_event(rest, here));
+            }
         }
     }
 
@@ -33,10 +60,14 @@ impl Directory {
                 .as_ref()
                 .expect("who arrives has a name")
                 .name;
-            tell(Audience::Others(room, member), Event::Joined { who, here });
+            tell(
+                Audience::Others(room, &[member]),
+                Event::Joined { who, here },
+            );
         } else {
             self.count_churn(room, |churn| churn.joined += 1);
         }
+        self.member_mut(member).churn = self.rooms[room.slot()].churn;
         let (here, who) = (&self.rooms[room.slot()], self.name_of(member));
         let names = self.names(room, self.rules.welcome_names_max);
         if let Some(who) = who {
@@ -65,7 +96,7 @@ impl Directory {
                 .expect("who departs has a name")
                 .name;
             tell(
-                Audience::Others(room, member),
+                Audience::Others(room, &[member]),
                 Event::Left {
                     who,
                     here: before - 1,
@@ -104,6 +135,11 @@ impl Directory {
             .roster
             .remove(member, |id| name_in(members, id));
     }
+}
+
+fn churn_event(churn: Churn, here: usize) -> Event<'static> {
+    let (joined, left) = (churn.joined as usize, churn.left as usize);
+    Event::Churn { joined, left, here }
 }
 
 fn name_in(members: &[Option<Member>], member: MemberId) -> &Name {

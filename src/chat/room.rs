@@ -21,13 +21,27 @@ pub(super) struct Room {
 /// Joins and leaves of a large room that its members have not heard of yet.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Churn {
-    pub(super) joined: usize,
-    pub(super) left: usize,
+    pub(super) joined: u32,
+    pub(super) left: u32,
+    /// How often the room was told before.
+    pub(super) told: u32,
 }
 
 impl Churn {
     pub(super) fn is_empty(self) -> bool {
         self.joined == 0 && self.left == 0
+    }
+
+    /// What of it came after `earlier`; nothing if the room was told in between.
+    pub(super) fn since(self, earlier: Churn) -> Churn {
+        match self.told == earlier.told {
+            true => Churn {
+                joined: self.joined - earlier.joined,
+                left: self.left - earlier.left,
+                ..self
+            },
+            false => self,
+        }
     }
 }
 

@@ -61,13 +61,13 @@ pub enum Command<'a> {
 
 /// Who is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Audience {
+pub enum Audience<'a> {
     /// One session, in the room or not.
     One(MemberId),
     /// All members of the room.
     Room(RoomId),
-    /// All members of the room but this one.
-    Others(RoomId, MemberId),
+    /// All members of the room but these.
+    Others(RoomId, &'a [MemberId]),
 }
 
 /// What is told.

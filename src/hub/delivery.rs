@@ -61,7 +61,7 @@ impl Delivery {
     }
 
     /// Encodes an event for its audience, behind everything each of them was told before.
-    pub(super) fn tell(&mut self, audience: Audience, event: &Event<'_>) {
+    pub(super) fn tell(&mut self, audience: Audience<'_>, event: &Event<'_>) {
         if let Event::Refused(refusal) = event {
             self.statistics.count_refusal(refusal);
         }
@@ -71,15 +71,17 @@ impl Delivery {
                 let block = self.open_block(room);
                 self.store.write(block, |out| text::encode(event, out));
             }
-            Audience::Others(room, member) => {
+            Audience::Others(room, members) => {
                 let block = self.open_block(room);
-                self.catch_up(member.0);
+                members.iter().for_each(|member| self.catch_up(member.0));
                 self.store.write(block, |out| text::encode(event, out));
                 let end = self.store.end(block);
-                if let Some(session) = self.session(member.0)
-                    && session.room == Some(room)
-                {
-                    session.served = end;
+                for member in members {
+                    if let Some(session) = self.session(member.0)
+                        && session.room == Some(room)
+                    {
+                        session.served = end;
+                    }
                 }
             }
         }
@@ -275,7 +277,7 @@ fn mark_dirty(session: &mut Session, slot: u32, dirty: &mut Vec<u32>) {
 }
 
 /// The tell function that the rules of chat speak into.
-pub(super) fn into(delivery: &mut Delivery) -> impl FnMut(Audience, Event<'_>) {
+pub(super) fn into(delivery: &mut Delivery) -> impl FnMut(Audience<'_>, Event<'_>) {
     |audience, event| delivery.tell(audience, &event)
 }
 

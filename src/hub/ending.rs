@@ -60,6 +60,11 @@ impl Hub {
         self.directory = Directory::new(super::rules(&self.limits));
     }
 
+    /// The next of those that have ended, though what they are owed may still be written.
+    pub fn take_ended(&mut self) -> Option<u32> {
+        self.ended.pop()
+    }
+
     /// The next of those that net is to close, as far as the hub is concerned.
     pub fn take_doomed(&mut self) -> Option<u32> {
         self.doomed.pop()
@@ -202,6 +207,7 @@ impl Hub {
         session.armed = Time::NEVER;
         session.outbox.seal();
         self.live -= 1;
+        self.ended.push(slot);
         self.delivery.mark_dirty(slot);
         self.arm(slot);
     }

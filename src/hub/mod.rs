@@ -48,6 +48,7 @@ pub struct Hub {
     /// Sessions that are read from again.
     released: Vec<u32>,
     joined: Vec<u32>,
+    ended: Vec<u32>,
     doomed: Vec<u32>,
     live: usize,
     board: Board,
@@ -69,6 +70,7 @@ impl Hub {
             resuming: Vec::new(),
             released: Vec::new(),
             joined: Vec::new(),
+            ended: Vec::new(),
             doomed: Vec::new(),
             live: 0,
             board: Board::Off,
@@ -158,15 +160,16 @@ impl Hub {
         let now = self.delivery.now;
         let before = self.delivery.session(slot).and_then(|session| session.room);
         let after = self.directory.room_of(member(slot));
+        while let Some(room) = self.directory.take_churning() {
+            self.deadlines
+                .add_room(now, self.limits.roster_news_interval, room);
+        }
         if before != after {
             self.delivery.enter_room(slot, after);
             if let Some(room) = before.filter(|&room| !self.directory.has_room(room)) {
                 self.delivery.close_room(room);
+                self.deadlines.forget_room(room);
             }
-        }
-        while let Some(room) = self.directory.take_churning() {
-            self.deadlines
-                .add_room(now, self.limits.roster_news_interval, room);
         }
     }
 

@@ -107,11 +107,15 @@ impl Acceptor {
         }
     }
 
-    /// A connection was closed: its descriptor is free.
-    pub(super) fn forget(&mut self, conn: &Conn) {
-        if conn.counted {
+    /// A connection has ended: there is a place for another from its address, even while it drains.
+    pub(super) fn forget_address(&mut self, conn: &mut Conn) {
+        if std::mem::take(&mut conn.counted) {
             self.census.remove(conn.peer);
         }
+    }
+
+    /// A connection was closed.
+    pub(super) fn descriptor_is_free(&mut self) {
         self.rest = Rest::No;
     }
 

@@ -301,7 +301,6 @@ impl Server {
         }
         match fill {
             Fill::Open => {}
-
             Fill::Ended => self.hub.half_close(slot),
             Fill::Lost => self.hub.hang_up(slot),
         }
@@ -351,11 +350,16 @@ impl Server {
 
     /// Closes what is doomed: here, and nowhere else, is a slot freed.
     fn reap(&mut self) {
+        while let Some(slot) = self.hub.take_ended() {
+            if let Some(conn) = self.conns.get_mut(slot as usize) {
+                self.acceptor.forget_address(conn);
+            }
+        }
         while let Some(slot) = self.hub.take_doomed() {
             let Some(conn) = self.conns.try_remove(slot as usize) else {
                 continue;
             };
-            self.acceptor.forget(&conn);
+            self.acceptor.descriptor_is_free();
             if let Some(farewell) = self.hub.remove(slot) {
                 self.report_end(conn.peer, &farewell);
             }

@@ -8,11 +8,11 @@ use slab::Slab;
 use crate::time::Time;
 
 /// Which block. Used again once the block is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BlockId(u32);
 
 /// A range of a block: whole lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Slice {
     /// The block.
     pub block: BlockId,

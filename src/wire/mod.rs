@@ -4,4 +4,5 @@
 pub mod block;
 pub mod line;
 pub mod outbox;
+pub mod reply;
 pub mod text;

@@ -87,6 +87,9 @@ pub fn parse(line: &str) -> Result<Command<'_>, Refusal<'_>> {
         return Ok(Command::Say(command));
     }
     let (word, rest) = split_word(command);
+    if word.len() < command.len() && command.starts_with(is_blank) {
+        return Err(Refusal::UnknownCommand(""));
+    }
     let argument = Some(rest).filter(|rest| !rest.is_empty());
     let usage = |usage| Refusal::BadUsage(usage);
     let one = |text| one_word(argument).ok_or(usage(text));
@@ -231,7 +234,8 @@ fn line(out: &mut Vec<u8>, parts: &[&str]) -> u32 {
 }
 
 fn encode_names(names: Names<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(format!("{} here: ", names.here()).as_bytes());
+    let colon = if names.here() > 0 { ": " } else { "" };
+    out.extend_from_slice(format!("{} here{colon}", names.here()).as_bytes());
     for (index, name) in names.shown().enumerate() {
         if index > 0 {
             out.extend_from_slice(b", ");
@@ -368,6 +372,7 @@ mod tests {
             ("/quit so long", Ok(Command::Quit(Some("so long")))),
             ("/whoami", Err(Refusal::UnknownCommand("whoami"))),
             ("/", Err(Refusal::UnknownCommand(""))),
+            ("/ who", Err(Refusal::UnknownCommand(""))),
             ("/WHO", Err(Refusal::UnknownCommand("WHO"))),
         ];
         for (line, expected) in cases {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-use super::PATIENCE;
+use super::{PATIENCE, PROMPT};
 
 /// One connection to the server.
 pub struct Client {
@@ -91,6 +91,11 @@ impl Client {
         self.address
     }
 
+    /// Whether a whole line was read that nobody has looked at.
+    pub fn has_line(&self) -> bool {
+        self.received[self.looked_at..].contains(&b'\n')
+    }
+
     /// Every byte the server sent here that was read so far.
     pub fn received(&self) -> &[u8] {
         &self.received
@@ -109,6 +114,20 @@ impl Client {
         self.stream
             .write_all(bytes)
             .expect("the server takes what is sent to it");
+    }
+
+    /// Sends one line if the server takes it within this time. When it does not, a part of the
+    /// line may have been taken: nothing more is to be said then.
+    pub fn try_say(&mut self, line: &str, patience: Duration) -> bool {
+        self.stream
+            .set_write_timeout(Some(patience))
+            .expect("a deadline for writes");
+        let sent = self.stream.write_all(format!("{line}\n").as_bytes());
+        match sent {
+            Ok(()) => true,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+            Err(error) => panic!("sending: {error}"),
+        }
     }
 
     /// Ends the sending side; what the server says can still be read.
@@ -173,6 +192,17 @@ impl Client {
         let line = self.expect_prefix("! ");
         let said = line[2..].split(' ').next();
         assert_eq!(said, Some(code), "the code of `{line}`");
+        line
+    }
+
+    /// The welcome to the lobby, perhaps after the prompt: a busy machine may let 300 ms pass.
+    #[track_caller]
+    pub fn expect_welcome(&mut self) -> String {
+        let mut line = self.next_line();
+        if line == PROMPT {
+            line = self.next_line();
+        }
+        assert!(line.starts_with("* welcome to lobby, "), "{line}");
         line
     }
 

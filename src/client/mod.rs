@@ -1,0 +1,19 @@
+//! The client: one conversation with a server, for a person or a program. It knows the server
+//! by the line protocol alone, so it imports `wire` and nothing else of the crate.
+//!
+//! Read [`run`] first: it is the one place where threads meet. [`session`] is the conversation
+//! itself, without threads or sockets; [`link`] is the socket, [`keyboard`] where the user's lines
+//! come from, [`screen`] where lines are shown. A line editor for terminals would be another
+//! [`keyboard::Keyboard`] and another [`screen::Screen`]; nothing else would change.
+
+pub mod backoff;
+pub mod clean;
+pub mod end;
+pub mod flags;
+pub mod keyboard;
+pub mod ledger;
+pub mod link;
+pub mod run;
+pub mod screen;
+pub mod session;
+pub mod shown;
