@@ -19,7 +19,7 @@ const _: () = assert!(
 );
 
 /// Longer scripts would only be slower.
-const OPERATIONS_MAX: usize = 400;
+const OPERATIONS_MAX: usize = 300;
 /// More than anybody is ever owed.
 const WIDE_OPEN: usize = 1 << 40;
 
@@ -93,7 +93,7 @@ fn limits(script: &mut Script<'_>) -> Limits {
         linger_timeout: milliseconds(script.choice(&[500, 0])),
         outbox_bytes_max: script.choice(&[1 << 20, 4096, 400, 100, 0]),
         outbox_total_bytes_max: script.choice(&[1 << 20, 2000, 300, 0]),
-        line_bytes_max: script.choice(&[4096, 128, 16, 5]),
+        line_bytes_max: script.choice(&[600, 128, 16, 5]),
         rate_lines_per_second: script.choice(&[0, 10, 1, 1000]),
         burst_lines_max: script.choice(&[100, 5, 1]),
         history_lines_max: script.choice(&[20, 3, 1, 0]),
@@ -132,8 +132,12 @@ impl Player {
             }
             4 => {
                 let length = script.below(40);
-                let bytes = script.bytes(length);
-                self.send_bytes(slot, bytes);
+                // The mark of the numbered lines, which are to be like no other.
+                let bytes = script.bytes(length).iter().map(|&byte| match byte {
+                    b'#' => b'%',
+                    other => other,
+                });
+                self.send_bytes(slot, &bytes.collect::<Vec<u8>>());
             }
             5 => self.send_numbered(slot, 1 + script.below(8)),
             6 => {
@@ -148,7 +152,7 @@ impl Player {
                 });
             }
             7 => {
-                let length = 16 * script.below(256);
+                let length = 3 * script.below(256);
                 self.send_bytes(slot, &vec![b'a'; length]);
             }
             8 => self.machine.with_peer(slot, Socket::end),
@@ -204,10 +208,16 @@ impl Player {
         self.send_bytes(slot, &line);
     }
 
+    /// Some of these lines are pings.
     fn send_numbered(&mut self, slot: u32, count: usize) {
         for _ in 0..count {
             self.said += 1;
-            let line = format!("{}\n", self.said);
+            let ping = if self.said.is_multiple_of(5) {
+                "/ping "
+            } else {
+                ""
+            };
+            let line = format!("{ping}#{}\n", self.said);
             self.send_bytes(slot, line.as_bytes());
         }
     }

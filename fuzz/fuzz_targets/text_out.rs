@@ -95,6 +95,7 @@ fn check(_: Audience, event: Event<'_>) {
     let count = encode(&event, &mut out);
     let encoded = out.strip_prefix(BEFORE).expect("encode only appends");
     let encoded = encoded.strip_suffix(b"\n").expect("lines are whole");
+    server_line::check_cleaning(&String::from_utf8_lossy(encoded));
     let lines: Vec<Reply<'_>> = encoded
         .split(|&byte| byte == b'\n')
         .map(server_line::check)

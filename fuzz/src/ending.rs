@@ -1,5 +1,6 @@
 //! How a connection may end: its farewell against what happened to it and what its peer has read.
 
+use chatd::config::Limits;
 use chatd::hub::{CloseReason, Farewell};
 
 use crate::socket::{Sending, Socket};
@@ -8,14 +9,20 @@ use crate::socket::{Sending, Socket};
 ///
 /// # Panics
 /// When it did not happen so.
-pub fn check(socket: &Socket, farewell: &Farewell, stopping: bool) {
+pub fn check(socket: &Socket, farewell: &Farewell, limits: &Limits, stopping: bool) {
     assert_eq!(farewell.bytes_in, socket.bytes_in);
     assert_eq!(farewell.bytes_out, socket.bytes_out);
     assert!(farewell.name.is_some() || !socket.heard.welcomed);
     let possible = match farewell.reason {
         CloseReason::Quit | CloseReason::WrongProtocol => socket.bytes_in > 0,
-        CloseReason::TooSlow => true,
-        CloseReason::HungUp => socket.sending != Sending::Open,
+        CloseReason::TooSlow => socket.was_behind || is_tight(limits),
+        CloseReason::HungUp => {
+            assert_eq!(
+                farewell.lines_in, socket.lines_in,
+                "it said more than was handled"
+            );
+            socket.sending != Sending::Open
+        }
         CloseReason::ConnectionLost => socket.sending == Sending::Broken,
         CloseReason::NameTimeout => farewell.name.is_none(),
         CloseReason::Kicked => socket.kicked && farewell.name.is_some(),
@@ -26,6 +33,11 @@ pub fn check(socket: &Socket, farewell: &Farewell, stopping: bool) {
     if socket.shut {
         check_last_word(socket, farewell);
     }
+}
+
+/// Whether one turn may be too much for somebody who reads everything.
+fn is_tight(limits: &Limits) -> bool {
+    limits.outbox_bytes_max.min(limits.outbox_total_bytes_max) < 1 << 20
 }
 
 /// Somebody who has read everything has read why.

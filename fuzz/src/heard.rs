@@ -1,6 +1,8 @@
 //! `Heard`: everything one connection has read, followed line by line. It holds each line to the
-//! protocol and to its place: prompt first, histories whole, nothing after a last word. Not what
-//! others were told at the same time: that is compared by the machine, which owns it.
+//! protocol and to its place: prompt first, histories whole, own lines only where they were asked
+//! for and before the answer to a later ping, each number of members in step with who came and
+//! went, nothing after a last word. Not what others were told: the machine compares that. Owned
+//! by a socket.
 
 use chatd::wire::reply::{News, Reply};
 
@@ -48,6 +50,15 @@ pub struct Heard {
     pub lines: u64,
     /// The code of the last word, if there was one.
     pub last_word: Option<Box<str>>,
+    /// Whether each join and leave is told by itself, so that they can be counted.
+    pub is_told_singly: bool,
+    /// What it is called, and how many are in its room, as far as it knows.
+    name: Box<str>,
+    here: usize,
+    /// Own lines come back.
+    echo: bool,
+    /// The number of the last ping that was answered.
+    barrier: u64,
 }
 
 impl Default for Heard {
@@ -61,6 +72,11 @@ impl Default for Heard {
             prompted: false,
             lines: 0,
             last_word: None,
+            is_told_singly: false,
+            name: Box::default(),
+            here: 0,
+            echo: false,
+            barrier: 0,
         }
     }
 }
@@ -71,15 +87,14 @@ impl Heard {
     /// # Panics
     /// When they cannot come from a good server.
     pub fn hear(&mut self, bytes: &[u8]) {
-        self.unfinished.extend_from_slice(bytes);
-        let mut unfinished = std::mem::take(&mut self.unfinished);
-        let mut start = 0;
-        while let Some(length) = unfinished[start..].iter().position(|&byte| byte == b'\n') {
-            self.hear_line(&unfinished[start..start + length]);
-            start += length + 1;
+        let mut rest = bytes;
+        while let Some(length) = rest.iter().position(|&byte| byte == b'\n') {
+            let mut line = std::mem::take(&mut self.unfinished);
+            line.extend_from_slice(&rest[..length]);
+            self.hear_line(&line);
+            rest = &rest[length + 1..];
         }
-        unfinished.drain(..start);
-        self.unfinished = unfinished;
+        self.unfinished.extend_from_slice(rest);
     }
 
     /// Whether the last line that was begun is there as a whole.
@@ -118,6 +133,8 @@ impl Heard {
                 self.expected = Expected::Anything;
                 return;
             }
+            // The rest of it was what it did not read.
+            (Expected::History(_), Reply::Refusal { code, .. }) if code == "too-slow" => {}
             (Expected::History(left), _) => panic!("{left} messages are missing before {reply:?}"),
             (Expected::WrongProtocol, Reply::Refusal { code, .. }) => {
                 assert_eq!(code, "wrong-protocol");
@@ -127,7 +144,7 @@ impl Heard {
         }
         match reply {
             Reply::Message { from, text } => {
-                assert!(self.welcomed, "{from} is heard from outside");
+                self.check_speaker(from, text);
                 self.messages.push(format!("<{from}> {text}").into());
             }
             Reply::Private { .. } => {
@@ -135,13 +152,35 @@ impl Heard {
                 self.privates += 1;
             }
             Reply::News(text) => self.hear_news(text),
-            Reply::Answer(_) => {}
+            Reply::Answer(text) => self.hear_answer(text),
             Reply::Refusal { code, .. } => {
                 if LAST_WORDS.contains(&code) {
                     self.last_word = Some(code.into());
                     self.expected = Expected::Nothing;
                 }
             }
+        }
+    }
+
+    fn check_speaker(&self, from: &str, text: &str) {
+        assert!(self.welcomed, "{from} is heard from outside");
+        if *from == *self.name {
+            assert!(self.echo, "its own line came back");
+            let number = number(text).unwrap_or(u64::MAX);
+            assert!(number >= self.barrier, "{text} came after a later ping");
+        }
+    }
+
+    fn hear_answer(&mut self, text: &str) {
+        match text.split_once(' ') {
+            Some(("echo", onoff)) => self.echo = onoff == "on",
+            Some(("pong", token)) => {
+                if let Some(number) = number(token) {
+                    assert!(number > self.barrier, "pings are answered in their order");
+                    self.barrier = number;
+                }
+            }
+            _ => {}
         }
     }
 
@@ -152,14 +191,55 @@ impl Heard {
             return;
         }
         match News::of(text) {
-            News::Welcome { .. } => self.welcomed = true,
+            News::Welcome { name, .. } => {
+                self.welcomed = true;
+                self.name = name.into();
+                let (_, here) = text.split_once(" (").expect("it says how many are here");
+                self.here = leading_number(here);
+            }
             News::HistoryBegins => {
                 assert!(self.welcomed, "a history before the welcome");
-                let count = text.split(' ').nth(1).and_then(|count| count.parse().ok());
-                self.expected = Expected::History(count.expect("it says how many"));
+                let (_, count) = text.split_once(' ').expect("it says how many");
+                self.expected = Expected::History(leading_number(count));
             }
             News::HistoryEnds => panic!("the end of a history that did not begin"),
-            News::Renamed { .. } | News::Other => assert!(self.welcomed, "news outside: {text:?}"),
+            News::Renamed { from, to } => {
+                assert!(self.welcomed, "news outside: {text:?}");
+                if *from == *self.name {
+                    self.name = to.into();
+                }
+            }
+            News::Other => self.hear_of_others(text),
         }
     }
+
+    /// `ben joined (3 here)`, `ben left (2 here): too slow`, and what the operator says.
+    fn hear_of_others(&mut self, text: &str) {
+        assert!(self.welcomed, "news outside: {text:?}");
+        let words: Vec<&str> = text.splitn(4, ' ').collect();
+        let [name, verb @ ("joined" | "left"), here, _] = words[..] else {
+            return;
+        };
+        if self.is_told_singly && !name.contains(':') {
+            assert_ne!(*name, *self.name, "it hears of itself");
+            self.here = match verb {
+                "joined" => self.here + 1,
+                _ => self.here - 1,
+            };
+            assert_eq!(leading_number(&here[1..]), self.here, "{text:?}");
+        }
+    }
+}
+
+/// The number of a line or a ping that is like no other.
+fn number(text: &str) -> Option<u64> {
+    text.strip_prefix('#')?.parse().ok()
+}
+
+/// The number that a text starts with.
+fn leading_number(text: &str) -> usize {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    text[..end].parse().expect("a number stands here")
 }

@@ -142,6 +142,7 @@ impl Machine {
             self.obey(order);
         }
         self.hub.end_turn();
+        self.read_board();
         let taking = self.flush();
         while let Some(slot) = self.hub.take_joined() {
             assert!(
@@ -151,7 +152,6 @@ impl Machine {
         }
         self.reap();
         self.hub.finish_turn();
-        self.read_board();
         self.check_sockets(&taking);
         self.check_sums();
     }
@@ -243,7 +243,6 @@ impl Machine {
         }
         let (bytes, fill) = socket.fill(self.limits.read_bytes_max);
         let readable = socket.readable;
-        socket.bytes_in += bytes.len() as u64;
         if readable {
             self.list(slot);
         }
@@ -290,6 +289,7 @@ impl Machine {
     fn admit(&mut self, slot: u32, mut socket: Socket, refused: Option<CloseReason>) {
         socket.connected_at = self.now;
         socket.refused = refused.is_some();
+        socket.heard.is_told_singly = self.limits.roster_members_max > SLOTS as usize;
         socket.readable = !socket.inbox.is_empty() || socket.sending != Sending::Open;
         let readable = socket.readable;
         self.sockets[slot as usize] = Some(socket);
@@ -341,7 +341,7 @@ impl Machine {
                 .take()
                 .expect("each connection ends once");
             let farewell = self.hub.remove(slot).expect("what is doomed has a reason");
-            crate::ending::check(&socket, &farewell, self.stopping);
+            crate::ending::check(&socket, &farewell, &self.limits, self.stopping);
             self.check_heard(&socket);
         }
     }
@@ -349,6 +349,9 @@ impl Machine {
     fn read_board(&mut self) {
         let mut lines = std::mem::take(&mut self.board_bytes);
         self.hub.take_board(&mut lines);
+        if lines.is_empty() {
+            return self.board_bytes = lines;
+        }
         let text = std::str::from_utf8(&lines).expect("the board is text");
         for line in text.lines() {
             let (_, message) = line.split_once(' ').expect("the room stands first");
@@ -393,7 +396,7 @@ impl Machine {
     }
 
     fn check_sockets(&mut self, taking: &[u32]) {
-        let clients: HashMap<u32, bool> = self
+        let clients: Vec<(u32, bool)> = self
             .hub
             .clients()
             .map(|client| (client.slot, client.seat.is_some()))
@@ -421,12 +424,13 @@ impl Machine {
                     "a lost wake-up"
                 );
             }
+            socket.was_behind |= owed > 0;
             if owed == 0 || taking.contains(&slot) {
                 socket.stuck_since = None;
             } else {
                 socket.stuck_since.get_or_insert(now);
             }
-            let Some(&named) = clients.get(&slot) else {
+            let Some(&(_, named)) = clients.iter().find(|(client, _)| *client == slot) else {
                 assert!(deadline.is_some(), "slot {slot} lingers for ever");
                 continue;
             };
@@ -476,9 +480,13 @@ fn flush_one(hub: &mut Hub, slot: u32, socket: &mut Socket, piece_max: usize, by
             return;
         }
         let count = piece_max.min(socket.window).min(hub.queued_bytes(slot));
-        let bytes: Vec<u8> = hub.chunks(slot).flatten().copied().take(count).collect();
-        assert_eq!(bytes.len(), count, "fewer bytes than are counted");
-        socket.heard.hear(&bytes);
+        let mut left = count;
+        for chunk in hub.chunks(slot) {
+            let taken = &chunk[..left.min(chunk.len())];
+            socket.heard.hear(taken);
+            left -= taken.len();
+        }
+        assert_eq!(left, 0, "fewer bytes than are counted");
         hub.consume(slot, count);
         socket.window -= count;
         socket.bytes_out += count as u64;

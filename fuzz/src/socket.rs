@@ -55,12 +55,18 @@ pub struct Socket {
     pub heard: Heard,
     /// Bytes that the hub was given.
     pub bytes_in: u64,
+    /// The lines in them, a last one without its ending included.
+    pub lines_in: u64,
+    /// The last of these bytes ended a line, or there was none.
+    at_line_start: bool,
     /// Bytes that the hub got rid of.
     pub bytes_out: u64,
     /// When it was accepted.
     pub connected_at: Time,
     /// Since when it is owed something and takes nothing.
     pub stuck_since: Option<Time>,
+    /// Whether anything of a turn was ever left for the next.
+    pub was_behind: bool,
 }
 
 impl Socket {
@@ -79,9 +85,12 @@ impl Socket {
             refused: false,
             heard: Heard::default(),
             bytes_in: 0,
+            lines_in: 0,
+            at_line_start: true,
             bytes_out: 0,
             connected_at: Time::START,
             stuck_since: None,
+            was_behind: false,
         }
     }
 
@@ -120,6 +129,7 @@ impl Socket {
         }
         let length = self.inbox.len().min(bytes_max);
         let read: Vec<u8> = self.inbox.drain(..length).collect();
+        self.count(&read);
         if length == bytes_max {
             return (read, Fill::Open);
         }
@@ -127,6 +137,14 @@ impl Socket {
         match self.sending {
             Sending::Ended => (read, Fill::Ended),
             Sending::Open | Sending::Broken => (read, Fill::Open),
+        }
+    }
+
+    fn count(&mut self, read: &[u8]) {
+        self.bytes_in += read.len() as u64;
+        for &byte in read {
+            self.lines_in += u64::from(self.at_line_start);
+            self.at_line_start = byte == b'\n';
         }
     }
 }
