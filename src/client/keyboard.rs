@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
 use std::thread;
 
 use super::run::Event;
+use super::seat::SeatEvent;
 use crate::wire::line::{LineBuffer, Piece};
 
 /// Bytes of a line of the user. Far more than servers take: it is theirs to refuse a line.
@@ -107,6 +108,25 @@ impl Keyboard for Given {
     fn next_line(&mut self) -> Typed {
         self.0.pop_front().map_or(Typed::End, Typed::Line)
     }
+}
+
+/// Reads a terminal that is set up for a seat, in a thread of its own: every byte as it comes.
+/// That the seat is slower than the keyboard makes the bytes wait in the terminal.
+pub fn read_keys_in_thread(mut source: impl Read + Send + 'static, events: SyncSender<Event>) {
+    thread::spawn(move || {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            let event = match source.read(&mut chunk) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Ok(0) | Err(_) => SeatEvent::KeyboardGone,
+                Ok(count) => SeatEvent::Keys(chunk[..count].to_vec()),
+            };
+            let is_gone = event == SeatEvent::KeyboardGone;
+            if events.send(Event::Seat(event)).is_err() || is_gone {
+                return;
+            }
+        }
+    });
 }
 
 /// Runs a keyboard in a thread of its own. Each `()` sent to the returned channel asks for one

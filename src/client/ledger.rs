@@ -117,6 +117,15 @@ impl Ledger {
         self.messages
     }
 
+    /// Those messages, as they were sent, oldest first.
+    pub fn unreturned(&self) -> impl Iterator<Item = &str> {
+        let messages = self
+            .unsettled
+            .iter()
+            .filter(|sent| sent.kind == Kind::Message);
+        messages.map(|sent| sent.line.as_str())
+    }
+
     /// Whether there is nothing to wait for.
     pub fn is_empty(&self) -> bool {
         self.unsettled.is_empty()

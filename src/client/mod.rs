@@ -3,8 +3,7 @@
 //!
 //! Read [`run`] first: it is the one place where threads meet. [`session`] is the conversation
 //! itself, without threads or sockets; [`link`] is the socket, [`keyboard`] where the user's lines
-//! come from, [`screen`] where lines are shown. A line editor for terminals would be another
-//! [`keyboard::Keyboard`] and another [`screen::Screen`]; nothing else would change.
+//! come from, [`screen`] where lines are shown. For a person at a terminal the [`seat`] is both.
 
 pub mod backoff;
 pub mod clean;
@@ -15,5 +14,7 @@ pub mod ledger;
 pub mod link;
 pub mod run;
 pub mod screen;
+pub mod seat;
 pub mod session;
 pub mod shown;
+pub mod style;

@@ -14,8 +14,12 @@ use super::end::End;
 use super::flags::{Address, Flags, parse_name};
 use super::keyboard::{self, Given, Keyboard, Stream, Typed};
 use super::link::{self, LinkEvent};
-use super::screen::{PlainScreen, RoundTrips, Screen, wants_colors};
+use super::screen::{PlainScreen, RoundTrips, Screen};
+use super::seat::outgoing::Line;
+use super::seat::terminal::{Tty, narrowing};
+use super::seat::{Seat, SeatEvent, Wish};
 use super::session::{Effect, Manner, Session, Settings, WhenLost};
+use super::style::{Colors, is_dumb_terminal};
 
 mod signals;
 
@@ -29,6 +33,8 @@ const UNWRITTEN_BYTES_MAX: usize = 64 << 10;
 pub enum Event {
     /// The keyboard was asked, and this came.
     Typed(Typed),
+    /// Something at the seat.
+    Seat(SeatEvent),
     /// The link with this number.
     Link(u64, LinkEvent),
     /// The system or the user wants us to be gone.
@@ -42,58 +48,90 @@ pub fn run(flags: Flags) -> End {
         Some(text) if text != "-" => Box::new(Given::of(text)),
         _ => Box::new(Stream::new(io::stdin())),
     };
-    let name = match flags.name.map_or_else(|| find_name(keyboard.as_mut()), Ok) {
+    let name = flags.name.clone();
+    let name = match name.map_or_else(|| find_name(keyboard.as_mut(), &flags.server), Ok) {
         Ok(name) => name,
         Err(end) => return end,
     };
-    let settings = Settings {
+    let session = Session::new(settings(&flags, name, manner), fastrand::Rng::new());
+    let (events, inbox) = sync_channel(EVENTS_MAX);
+    if let Err(error) = signals::watch(events.clone(), manner) {
+        return End::Usage(Clean::of(&format!("cannot wait for signals: {error}")));
+    }
+    let colors = Colors::wanted(flags.color);
+    let round_trips = match flags.rtt {
+        true => RoundTrips::Shown,
+        false => RoundTrips::Hidden,
+    };
+    let start = |screen, keyboard| Client {
+        session,
+        screen,
+        output: Output::Open,
+        keyboard,
+        server: flags.server,
+        link: None,
+        link_number: 0,
+        events: events.clone(),
+    };
+    if manner == Manner::Seat {
+        let tty = match Tty::enter() {
+            Ok(tty) => tty,
+            Err(error) => {
+                let why = format!("cannot set up the terminal: {error}");
+                return End::OutputLost(Clean::of(&why));
+            }
+        };
+        let screen = Seat::new(tty, colors, narrowing(), round_trips, time_of_day);
+        let screen: Box<dyn Screen> = Box::new(screen);
+        keyboard::read_keys_in_thread(io::stdin(), events.clone());
+        return start(screen, Lines::Never).run(&inbox);
+    }
+    let output = BufWriter::new(io::stdout());
+    let screen = PlainScreen::new(output, io::stderr(), manner, round_trips, colors);
+    let lines = keyboard::run_in_thread(keyboard, events.clone());
+    start(Box::new(screen), Lines::Unasked(lines)).run(&inbox)
+}
+
+fn settings(flags: &Flags, name: String, manner: Manner) -> Settings {
+    Settings {
         server: flags.server.to_string(),
         name,
-        room: flags.room,
+        room: flags.room.clone(),
         manner,
         when_lost: match flags.no_reconnect {
             true => WhenLost::GiveUp,
             false => WhenLost::ComeBack,
         },
-    };
-    let round_trips = match flags.rtt {
-        true => RoundTrips::Shown,
-        false => RoundTrips::Hidden,
-    };
-    let output = BufWriter::new(io::stdout());
-    let colors = wants_colors(flags.color);
-    let screen = PlainScreen::new(output, io::stderr(), manner, round_trips, colors);
-    let (events, inbox) = sync_channel(EVENTS_MAX);
-    if let Err(error) = signals::watch(events.clone()) {
-        return End::Usage(Clean::of(&format!("cannot wait for signals: {error}")));
     }
-    Client {
-        session: Session::new(settings, fastrand::Rng::new()),
-        screen,
-        output: Output::Open,
-        keyboard: keyboard::run_in_thread(keyboard, events.clone()),
-        asked: Asked::No,
-        server: flags.server,
-        link: None,
-        link_number: 0,
-        events,
-    }
-    .run(&inbox)
 }
 
+/// A seat needs a terminal that knows sequences, for all three streams: who sends standard error
+/// elsewhere wants what is said about the link there.
 fn manner(flags: &Flags) -> Manner {
+    let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     if flags.send.is_some() {
         Manner::Poster
-    } else if io::stdin().is_terminal() && io::stdout().is_terminal() {
-        Manner::Terminal
-    } else {
+    } else if !is_terminal {
         Manner::Pipe
+    } else if io::stderr().is_terminal() && !is_dumb_terminal() {
+        Manner::Seat
+    } else {
+        Manner::Terminal
     }
+}
+
+fn time_of_day() -> String {
+    jiff::Zoned::now().strftime("%H:%M").to_string()
 }
 
 /// The name that the command line does not say.
-fn find_name(keyboard: &mut dyn Keyboard) -> Result<String, End> {
+fn find_name(keyboard: &mut dyn Keyboard, server: &Address) -> Result<String, End> {
     if io::stdin().is_terminal() {
+        let explained = "no name was given; chat-client HOST[:PORT] NAME says both";
+        let _ = writeln!(
+            io::stderr(),
+            "chat-client: the server is {server}; {explained}"
+        );
         return ask_name(keyboard);
     }
     let user = std::env::var("USER").unwrap_or_default();
@@ -119,11 +157,12 @@ fn ask_name(keyboard: &mut dyn Keyboard) -> Result<String, End> {
     }
 }
 
-/// Whether the keyboard owes us a line.
-#[derive(Debug, PartialEq, Eq)]
-enum Asked {
-    No,
-    Yes,
+/// The lines of a keyboard, which come only when they are asked for.
+enum Lines {
+    Unasked(Sender<()>),
+    Asked(Sender<()>),
+    /// There are none: a seat sees keys.
+    Never,
 }
 
 /// What has become of standard output.
@@ -142,12 +181,11 @@ struct Link {
     unwritten_bytes: usize,
 }
 
-struct Client<S> {
+struct Client {
     session: Session,
-    screen: S,
+    screen: Box<dyn Screen>,
     output: Output,
-    keyboard: Sender<()>,
-    asked: Asked,
+    keyboard: Lines,
     server: Address,
     link: Option<Link>,
     /// Of the newest link, up or not.
@@ -155,29 +193,61 @@ struct Client<S> {
     events: SyncSender<Event>,
 }
 
-impl<S: Screen> Client<S> {
+impl Client {
     fn run(mut self, inbox: &Receiver<Event>) -> End {
         self.session.start();
         loop {
-            self.do_effects();
+            self.settle();
             if let Some(end) = self.session.end() {
+                let end = end.clone();
+                let outcome = self.screen.close(&self.session);
+                self.note_output(outcome);
                 return match self.output {
                     Output::Lost(why) => End::OutputLost(why),
-                    Output::Open | Output::Closed => end.clone(),
+                    Output::Open | Output::Closed => end,
                 };
             }
             self.ask_for_a_line();
             match self.wait(inbox) {
-                Some(event) => self.take(event),
+                Some(event) => self.take_all(event, inbox),
                 None => self.session.tick(Instant::now()),
             }
         }
     }
 
-    /// The next event, or `None` when the session's deadline has come first. A deadline that has
-    /// passed is told even while events never cease.
+    /// Takes this event and those that wait behind it, so that all of them are drawn at once.
+    fn take_all(&mut self, first: Event, inbox: &Receiver<Event>) {
+        let waiting = inbox.try_iter().take(EVENTS_MAX);
+        for event in std::iter::once(first).chain(waiting) {
+            self.take(event);
+            self.do_effects();
+        }
+    }
+
+    /// Does what the user wishes and what is to be done, until nothing is left; then it is drawn.
+    fn settle(&mut self) {
+        loop {
+            self.do_effects();
+            let now = Instant::now();
+            match self.screen.next_wish(&self.session, now) {
+                Some(Wish::Say(Line::Typed(line))) => self.session.say(&line, now),
+                Some(Wish::Say(Line::Pasted(text))) => self.session.say_text(&text, now),
+                Some(Wish::Leave) => self.session.interrupt(now),
+                None => break,
+            }
+        }
+        let outcome = self.screen.refresh(&self.session, Instant::now());
+        self.note_output(outcome);
+        // Without a screen we leave, which is something to do.
+        self.do_effects();
+    }
+
+    /// The next event, or `None` when a deadline has come first. A deadline that has passed is
+    /// told even while events never cease.
     fn wait(&self, inbox: &Receiver<Event>) -> Option<Event> {
-        let Some(deadline) = self.session.next_deadline() else {
+        let now = Instant::now();
+        let screen = self.screen.next_deadline(&self.session.standing(), now);
+        let Some(deadline) = self.session.next_deadline().into_iter().chain(screen).min() else {
             return inbox.recv().ok();
         };
         let left = deadline.saturating_duration_since(Instant::now());
@@ -191,8 +261,15 @@ impl<S: Screen> Client<S> {
         let now = Instant::now();
         match event {
             Event::Interrupted => self.session.interrupt(now),
+            Event::Seat(event) => {
+                let outcome = self.screen.take(event);
+                self.note_output(outcome);
+            }
             Event::Typed(typed) => {
-                self.asked = Asked::No;
+                self.keyboard = match std::mem::replace(&mut self.keyboard, Lines::Never) {
+                    Lines::Asked(lines) => Lines::Unasked(lines),
+                    other => other,
+                };
                 match typed {
                     Typed::Line(line) => self.session.say(&line, now),
                     Typed::TooLong => self.session.say_endless_line(),
@@ -283,12 +360,12 @@ impl<S: Screen> Client<S> {
 
     fn ask_for_a_line(&mut self) {
         let unwritten_bytes = self.link.as_ref().map_or(0, |link| link.unwritten_bytes);
-        if self.asked == Asked::No
-            && self.session.wants_line()
-            && unwritten_bytes < UNWRITTEN_BYTES_MAX
-            && self.keyboard.send(()).is_ok()
-        {
-            self.asked = Asked::Yes;
+        if !self.session.wants_line() || unwritten_bytes >= UNWRITTEN_BYTES_MAX {
+            return;
         }
+        self.keyboard = match std::mem::replace(&mut self.keyboard, Lines::Never) {
+            Lines::Unasked(lines) if lines.send(()).is_ok() => Lines::Asked(lines),
+            other => other,
+        };
     }
 }

@@ -7,11 +7,14 @@
 mod hear;
 mod life;
 mod say;
+mod standing;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+
+pub use standing::{Link, Standing};
 
 use super::backoff::Backoff;
 use super::clean::Clean;
@@ -50,6 +53,9 @@ pub struct Settings {
 pub enum Manner {
     /// A person at a terminal: leaves at once.
     Terminal,
+    /// A person at the member's seat: as at a terminal, but what was typed is shown by us, where
+    /// it stands in the room, and so is how the link stands.
+    Seat,
     /// A program: leaves when everything it said has come back.
     Pipe,
     /// The bulletin board's poster: as a program, but all its lines are to be said (`exit` too),
@@ -172,6 +178,9 @@ pub struct Session {
     ledger: Ledger,
     backoff: Backoff,
     lost_at: Option<Instant>,
+    /// Why the link was lost, as it was last said.
+    lost_why: Option<Clean>,
+    round_trip: Option<Duration>,
     /// Why the server is about to close the link, if it said so.
     cut: Option<Clean>,
     /// The poster's: the first refusal, and how many there were.
@@ -179,9 +188,19 @@ pub struct Session {
     effects: VecDeque<Effect>,
 }
 
+impl Manner {
+    fn is_person(self) -> bool {
+        matches!(self, Manner::Terminal | Manner::Seat)
+    }
+}
+
 impl Session {
     /// A session that has done nothing yet. `random` spreads the tries to come back.
     pub fn new(settings: Settings, random: fastrand::Rng) -> Self {
+        let own_lines = match settings.manner {
+            Manner::Seat => OwnLines::Shown,
+            Manner::Terminal | Manner::Pipe | Manner::Poster => OwnLines::Hidden,
+        };
         Session {
             settings,
             phase: Phase::New,
@@ -189,13 +208,15 @@ impl Session {
             lines: LineBuffer::default(),
             hearing: Hearing::Live,
             input: Input::Open,
-            own_lines: OwnLines::Hidden,
+            own_lines,
             waiting: VecDeque::new(),
             doubtful: 0,
             own_history: Vec::new(),
             ledger: Ledger::default(),
             backoff: Backoff::new(random),
             lost_at: None,
+            lost_why: None,
+            round_trip: None,
             cut: None,
             refusals: None,
             effects: VecDeque::new(),

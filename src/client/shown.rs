@@ -27,6 +27,8 @@ pub enum Shown {
     News(Clean),
     /// A line of an answer to a command.
     Answer(Clean),
+    /// A command of the user goes out. Only at the seat, where nothing else shows what was typed.
+    Asked(Clean),
     /// A refusal after which the conversation goes on.
     Refusal {
         /// The fixed code.

@@ -4,6 +4,7 @@
 
 use std::time::Instant;
 
+use super::life::GREETING_TIMEOUT;
 use super::{BARRIER_TOKEN, Hearing, Identity, Manner, OwnLines, Phase, Session, Stage, counted};
 use crate::client::clean::Clean;
 use crate::client::end::End;
@@ -185,6 +186,7 @@ impl Session {
         let Some(round_trip) = self.ledger.returned(text, now) else {
             return self.show(message);
         };
+        self.round_trip = Some(round_trip);
         if self.own_lines == OwnLines::Shown {
             self.show(message);
         }
@@ -237,7 +239,7 @@ impl Session {
         match (self.settings.manner, &mut self.refusals) {
             (Manner::Poster, None) => self.refusals = Some((refusal(code, words), 1)),
             (Manner::Poster, Some((_, count))) => *count += 1,
-            (Manner::Terminal | Manner::Pipe, _) => {
+            (Manner::Terminal | Manner::Seat | Manner::Pipe, _) => {
                 self.show_reply(Reply::Refusal { code, words });
             }
         }
@@ -259,8 +261,12 @@ impl Session {
         if !own_history.is_empty() {
             self.ledger.learn(own_history);
         }
+        if let Phase::Greeting { until, .. } = self.phase {
+            self.round_trip = Some(now.saturating_duration_since(until - GREETING_TIMEOUT));
+        }
         self.phase = Phase::Talking { since: now };
         let returned = self.lost_at.take().is_some();
+        self.lost_why = None;
         let Some(Identity { name, room, .. }) = &self.identity else {
             return;
         };
@@ -271,7 +277,7 @@ impl Session {
             };
             let words = format!("back in {room} as {name}{again}");
             self.status(&words);
-        } else if self.settings.manner == Manner::Terminal {
+        } else if self.settings.manner.is_person() {
             let words = format!("you are {name} in {room}; /help lists commands, Ctrl-D leaves");
             self.status(&words);
         }

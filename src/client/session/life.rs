@@ -3,13 +3,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Effect, Hearing, LinkEnd, Phase, SERVER_LINE_BYTES_MAX, Session, Stage, WhenLost};
+use super::{
+    Effect, Hearing, LinkEnd, Manner, Phase, SERVER_LINE_BYTES_MAX, Session, Stage, WhenLost,
+};
 use crate::client::clean::Clean;
 use crate::client::end::End;
 use crate::wire::line::{LineBuffer, Piece};
 
 /// From our name to the end of the greeting.
-const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 /// A link that has held for this long was a good one: waits start anew.
 const GOOD_LINK: Duration = Duration::from_secs(30);
 
@@ -79,9 +81,19 @@ impl Session {
             return self.finish(End::LinkLost(why));
         }
         let wait = self.backoff.wait();
-        let seconds = wait.as_secs_f64();
-        self.status(&format!("{why}; trying again in {seconds:.1} s"));
+        self.say_lost(why, wait);
         self.phase = Phase::Away { until: now + wait };
+    }
+
+    /// At the seat the time left is seen all the while, so only what is new is said.
+    fn say_lost(&mut self, why: Clean, wait: Duration) {
+        if self.settings.manner != Manner::Seat {
+            let seconds = wait.as_secs_f64();
+            self.status(&format!("{why}; trying again in {seconds:.1} s"));
+        } else if self.lost_why.as_ref() != Some(&why) {
+            self.status(why.as_str());
+        }
+        self.lost_why = Some(why);
     }
 
     fn loss(&self, how: LinkEnd) -> Clean {
@@ -102,6 +114,10 @@ impl Session {
             return self.not_chat_end(&rest);
         }
         match how {
+            LinkEnd::Unreachable(why) if is_here(&self.settings.server) => {
+                let why = format!("{why} To start a server here, type: chatd");
+                End::CannotConnect(Clean::of(&why))
+            }
             LinkEnd::Unreachable(why) => End::CannotConnect(why),
             LinkEnd::Closed | LinkEnd::Broken(_) => {
                 let why = self.loss(how);
@@ -119,4 +135,11 @@ impl Session {
         let why = format!("{why}; is it a chat server?");
         self.finish(End::NotChat(Clean::of(&why)));
     }
+}
+
+/// Whether the server is on this machine.
+fn is_here(server: &str) -> bool {
+    ["127.", "localhost:", "[::1]:"]
+        .iter()
+        .any(|here| server.starts_with(here))
 }

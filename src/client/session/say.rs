@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::{BARRIER_TOKEN, Effect, Input, Manner, OwnLines, Phase, Session, counted};
+use crate::client::clean::Clean;
 use crate::client::ledger::Kind;
+use crate::client::shown::Shown;
 
 /// Lines of the user that wait to be sent or to come back; then no more are taken from it.
 const UNSETTLED_LINES_MAX: usize = 128;
@@ -29,6 +31,16 @@ impl Session {
             return self.show_own_lines(own_lines);
         }
         self.waiting.push_back(line.to_owned());
+        self.advance(now);
+    }
+
+    /// A text of the user to say as it is, though it may look like a command or a farewell.
+    pub fn say_text(&mut self, text: &str, now: Instant) {
+        if text.trim().is_empty() {
+            return;
+        }
+        let escape = if text.starts_with('/') { "/" } else { "" };
+        self.waiting.push_back(format!("{escape}{text}"));
         self.advance(now);
     }
 
@@ -70,11 +82,14 @@ impl Session {
     fn send(&mut self, line: String, kind: Kind, now: Instant) {
         let bytes = format!("{line}\n").into_bytes();
         self.effects.push_back(Effect::Send(bytes));
+        if kind == Kind::Command && self.settings.manner == Manner::Seat {
+            self.show(Shown::Asked(Clean::of(&line)));
+        }
         self.ledger.sent(line, kind, now);
     }
 
     fn end_of_input_with(&mut self, farewell: String, now: Instant) {
-        if self.settings.manner == Manner::Terminal {
+        if self.settings.manner.is_person() {
             return self.leave(&farewell, now);
         }
         self.input = Input::Ended { farewell };

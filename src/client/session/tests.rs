@@ -98,6 +98,7 @@ fn show(shown: Shown) -> String {
         Shown::Refusal { code, words } => format!("! {code} {words}"),
         Shown::Delivered { round_trip } => format!("delivered {}", round_trip.as_millis()),
         Shown::Status(words) => format!("-- {words}"),
+        Shown::Asked(line) => format!("asked {line}"),
     }
 }
 
