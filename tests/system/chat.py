@@ -16,7 +16,7 @@ import time
 
 from namespace import inside
 
-PATIENCE = 20.0  # seconds any single wait may take; no statement on speed
+PATIENCE = 20.0  # seconds a single wait may take; no statement on speed
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -131,6 +131,8 @@ def processor_of(pid):
 class Member(asyncio.Protocol):
     """One connection. Lines wait in `lines` until they are asked for, or go to `on_line`."""
 
+    patience = PATIENCE  # seconds a read waits when it is not told otherwise
+
     def __init__(self, on_line=None):
         self.lines = collections.deque()
         self.closed = False  # nothing more will come
@@ -209,25 +211,30 @@ class Member(asyncio.Protocol):
 
     # Reading.
 
-    async def line(self, patience=PATIENCE):
+    async def line(self, patience=None):
         """The next line; None at the end of the connection."""
-        deadline = time.monotonic() + patience
+        deadline = self._deadline(patience)
         while not self.lines:
             if self.closed:
                 return None
             self._news.clear()
             left = deadline - time.monotonic()
             check(left > 0, f"{self.name or 'a connection'} has waited too long for a line")
+            # Not wait_for: some versions of it lose a cancellation.
+            alarm = asyncio.get_running_loop().call_later(left, self._news.set)
             try:
-                await asyncio.wait_for(self._news.wait(), left)
-            except asyncio.TimeoutError:
-                pass
+                await self._news.wait()
+            finally:
+                alarm.cancel()
         return self.lines.popleft()
 
-    async def find(self, start, patience=PATIENCE):
+    def _deadline(self, patience):
+        return time.monotonic() + (self.patience if patience is None else patience)
+
+    async def find(self, start, patience=None):
         """Reads on to the first line that starts like this, and gives it."""
         passed = collections.deque(maxlen=5)
-        deadline = time.monotonic() + patience
+        deadline = self._deadline(patience)
         while True:
             line = await self.line(deadline - time.monotonic())
             if line is not None and line.startswith(start):
@@ -236,19 +243,19 @@ class Member(asyncio.Protocol):
                                     f"`{start}`: {self.lost} {list(passed)}")
             passed.append(line)
 
-    async def rest(self, patience=PATIENCE):
+    async def rest(self, patience=None):
         """All lines up to the end of the connection."""
         lines = []
         while (line := await self.line(patience)) is not None:
             lines.append(line)
         return lines
 
-    async def pong(self, patience=PATIENCE):
+    async def pong(self, patience=None):
         """Whatever was handled before is here when this returns; gives the lines before it."""
         token = f"{time.monotonic_ns()}"
         self.say(f"/ping {token}")
         before = []
-        deadline = time.monotonic() + patience
+        deadline = self._deadline(patience)
         while (line := await self.line(deadline - time.monotonic())) != f"= pong {token}":
             check(line is not None, f"{self.name} was closed: {self.lost} {before[-3:]}")
             before.append(line)
@@ -282,7 +289,7 @@ async def connect(address, source=None, receive_bytes=None, on_line=None, networ
         if source:
             sock.bind((source, 0))
         loop = asyncio.get_running_loop()
-        await asyncio.wait_for(loop.sock_connect(sock, address), PATIENCE)
+        await loop.sock_connect(sock, address)
         _, member = await loop.create_connection(lambda: Member(on_line), sock=sock)
         return member
     except BaseException:
