@@ -398,6 +398,11 @@ impl Sitting {
         }
     }
 
+    /// Whether this stands anywhere on the screen now.
+    pub fn shows(&self, text: &str) -> bool {
+        self.model().rows().iter().any(|row| row.contains(text))
+    }
+
     /// The screen as it is, with a frame, for a person to look at.
     pub fn screen(&self) -> String {
         let model = self.model();
