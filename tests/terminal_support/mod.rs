@@ -24,10 +24,14 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Rows that have left the screen and can still be looked at.
 const SCROLLBACK_ROWS: usize = 10_000;
 
+/// What the model shows where a terminal shows U+FFFD.
+pub const REPLACED: &str = "□";
+
 /// What has come from the program, as bytes and as a screen.
 pub struct Model {
     terminal: vt100::Parser<Attacks>,
     pub bytes: Vec<u8>,
+    undrawn: Vec<u8>,
 }
 
 /// What only somebody would send who wants to drive the terminal.
@@ -78,6 +82,26 @@ impl vt100::Callbacks for Attacks {
 }
 
 impl Model {
+    /// Bytes of the program. U+FFFD, which the terminal of the model does not draw, is drawn as
+    /// [`REPLACED`].
+    fn take(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        self.undrawn.extend_from_slice(bytes);
+        let original = "\u{fffd}".as_bytes();
+        // A part of one at the end may be the start of a whole one.
+        let is_part = |length: &usize| self.undrawn.ends_with(&original[..*length]);
+        let kept = (1..original.len()).rev().find(is_part).unwrap_or(0);
+        let kept = self.undrawn.split_off(self.undrawn.len() - kept);
+        let undrawn = std::mem::replace(&mut self.undrawn, kept);
+        let mut rest = undrawn.as_slice();
+        while let Some(at) = memchr::memmem::find(rest, original) {
+            self.terminal.process(&rest[..at]);
+            self.terminal.process(REPLACED.as_bytes());
+            rest = &rest[at + original.len()..];
+        }
+        self.terminal.process(rest);
+    }
+
     pub fn screen(&self) -> &vt100::Screen {
         self.terminal.screen()
     }
@@ -169,9 +193,7 @@ impl Watch {
                 }
                 match (&*pty).read(&mut chunk) {
                     Ok(count @ 1..) => {
-                        let mut model = model.lock().unwrap();
-                        model.terminal.process(&chunk[..count]);
-                        model.bytes.extend_from_slice(&chunk[..count]);
+                        model.lock().unwrap().take(&chunk[..count]);
                     }
                     _ => return,
                 }
@@ -227,8 +249,13 @@ impl Sitting {
             SCROLLBACK_ROWS,
             Attacks::default(),
         );
-        let bytes = Vec::new();
-        let model = Arc::new(Mutex::new(Model { terminal, bytes }));
+        let (bytes, undrawn) = (Vec::new(), Vec::new());
+        let model = Model {
+            terminal,
+            bytes,
+            undrawn,
+        };
+        let model = Arc::new(Mutex::new(model));
         let pty = Arc::new(pty);
         let watch = Watch::start(Arc::clone(&pty), Arc::clone(&model));
         Sitting {
