@@ -38,6 +38,20 @@ fn the_kicked_read_why_once_and_the_room_is_told() {
 }
 
 #[test]
+fn the_operator_reads_who_was_really_kicked() {
+    let mut chatd = Daemon::start(&["--console"]);
+    let [mut lan, mut ben] = chatd.join_all(["lan", "ben"]);
+    // A capital i looks like a small l, and nobody is called so.
+    chatd.type_line("/kick Ian");
+    chatd.expect_output(&["= kicked lan"]);
+    lan.expect_refusal("kicked");
+    lan.expect_closed();
+    ben.expect_prefix("* lan left (1 here): kicked");
+    chatd.type_line("/kick Ian");
+    chatd.expect_output(&["! no-such-name nobody is called Ian"]);
+}
+
+#[test]
 fn the_operator_can_look_around_and_stop() {
     let mut chatd = Daemon::start(&["--console"]);
     let [mut ann, _ben] = chatd.join_all(["ann", "ben"]);

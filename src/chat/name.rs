@@ -38,13 +38,13 @@ const TEXT_BYTES_MAX: usize = Name::LENGTH_MAX * 16;
 /// UTS 39, 5.4: a longer run of marks on one letter is ornament that covers the lines around it.
 const MARKS_ON_A_LETTER_MAX: usize = 4;
 
-/// A good name of a person or a room.
+/// A good name of a person or a room. Every member has one, so it lies in one piece of memory.
 #[derive(Debug, Clone)]
 pub struct Name {
-    display: Box<str>,
-    folded_key: Box<str>,
-    /// Only when it differs from the folded key.
-    look_key: Option<Box<str>>,
+    /// How it is shown, then the folded key, then the look key where that differs.
+    parts: Box<str>,
+    folded_start: u16,
+    look_start: u16,
 }
 
 impl Name {
@@ -73,29 +73,33 @@ impl Name {
 
     /// The name as it was typed, in NFC: for people to see.
     pub fn as_str(&self) -> &str {
-        &self.display
+        &self.parts[..self.folded_start.into()]
     }
 
     /// What the name is compared by, one key or two: names are one when they share any. The
     /// folded key comes first, so a search in this order prefers who is called so over who only
     /// looks so. Not for people to see.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(&*self.folded_key).chain(self.look_key.as_deref())
+        let (folded, look) = (self.folded_start.into(), self.look_start.into());
+        let look_key = Some(&self.parts[look..]).filter(|key| !key.is_empty());
+        std::iter::once(&self.parts[folded..look]).chain(look_key)
     }
 
-    fn new(display: &str, folded_key: String, look_key: String) -> Name {
-        let look_key = (look_key != folded_key).then(|| look_key.into_boxed_str());
+    fn new(display: &str, folded_key: &str, look_key: &str) -> Name {
+        let look_key = if look_key == folded_key { "" } else { look_key };
+        let start =
+            |bytes| u16::try_from(bytes).expect("24 characters fold to far less than 64 KiB");
         Name {
-            display: display.into(),
-            folded_key: folded_key.into_boxed_str(),
-            look_key,
+            parts: [display, folded_key, look_key].concat().into_boxed_str(),
+            folded_start: start(display.len()),
+            look_start: start(display.len() + folded_key.len()),
         }
     }
 }
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.display)
+        f.write_str(self.as_str())
     }
 }
 
@@ -166,7 +170,7 @@ fn parse_ascii(text: &str) -> Result<Name, BadName> {
     }
     check_characters(text)?;
     let folded_key = ascii_looks(&text.to_ascii_lowercase());
-    Ok(Name::new(text, folded_key, ascii_looks(text)))
+    Ok(Name::new(text, &folded_key, &ascii_looks(text)))
 }
 
 fn parse_any(text: &str) -> Result<Name, BadName> {
@@ -180,7 +184,7 @@ fn parse_any(text: &str) -> Result<Name, BadName> {
     if !display.as_str().is_single_script() {
         return Err(BadName::MixedScript);
     }
-    Ok(Name::new(&display, folded_key, looks(&display)))
+    Ok(Name::new(&display, &folded_key, &looks(&display)))
 }
 
 /// The skeleton of UTS 39: texts that look the same have the same. Its tables go character by

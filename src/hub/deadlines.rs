@@ -1,5 +1,6 @@
 //! `Deadlines`: which session is to be looked at when. An entry is a promise to look, not a fact:
-//! what is really due is asked of the session then, so nothing is ever taken out of the middle.
+//! what is really due is asked of the session then, so nothing of theirs is ever taken out of the
+//! middle.
 //! Owned by the hub.
 
 use std::cmp::Reverse;
@@ -26,6 +27,11 @@ impl Deadlines {
     /// Looks at a room after its interval.
     pub(super) fn add_room(&mut self, now: Time, interval: Duration, room: RoomId) {
         self.rooms.push_back((now + interval, room));
+    }
+
+    /// A room is gone; the next one under its number has an interval of its own.
+    pub(super) fn forget_room(&mut self, gone: RoomId) {
+        self.rooms.retain(|&(_, room)| room != gone);
     }
 
     /// A session to look at, and the point for which that was promised.

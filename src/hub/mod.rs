@@ -80,7 +80,7 @@ impl Hub {
     /// Starts a turn at `now`, which never goes back: handles what was held back in the turn
     /// before, and every deadline that has passed.
     pub fn begin_turn(&mut self, now: Time) {
-        self.delivery.now = now;
+        self.delivery.start_turn(now);
         let resuming = std::mem::take(&mut self.resuming);
         let mut resuming = std::mem::replace(&mut self.held, resuming);
         for slot in resuming.drain(..) {
@@ -160,15 +160,16 @@ impl Hub {
         let now = self.delivery.now;
         let before = self.delivery.session(slot).and_then(|session| session.room);
         let after = self.directory.room_of(member(slot));
+        while let Some(room) = self.directory.take_churning() {
+            self.deadlines
+                .add_room(now, self.limits.roster_news_interval, room);
+        }
         if before != after {
             self.delivery.enter_room(slot, after);
             if let Some(room) = before.filter(|&room| !self.directory.has_room(room)) {
                 self.delivery.close_room(room);
+                self.deadlines.forget_room(room);
             }
-        }
-        while let Some(room) = self.directory.take_churning() {
-            self.deadlines
-                .add_room(now, self.limits.roster_news_interval, room);
         }
     }
 

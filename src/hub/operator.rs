@@ -50,13 +50,12 @@ impl Hub {
         self.directory.announce(text, &mut into(&mut self.delivery));
     }
 
-    /// Ends whoever has this name. Whether there was somebody.
-    pub fn kick(&mut self, name: &str, why: Option<&str>) -> bool {
-        let found = self.directory.who_is(name);
-        if let Some(member) = found {
-            self.end(member.0, CloseReason::Kicked, why);
-        }
-        found.is_some()
+    /// Ends whoever has this name, or one that looks like it. The name of who was ended.
+    pub fn kick(&mut self, name: &str, why: Option<&str>) -> Option<String> {
+        let member = self.directory.who_is(name)?;
+        let kicked = self.directory.name_of(member)?.as_str().to_owned();
+        self.end(member.0, CloseReason::Kicked, why);
+        Some(kicked)
     }
 
     /// Everybody who is connected and has not ended, in the order of their slots.

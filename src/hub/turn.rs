@@ -123,12 +123,15 @@ impl Hub {
         if self.delivery.store.memory_bytes() <= bound {
             return;
         }
-        let store = &self.delivery.store;
+        let (store, now) = (&self.delivery.store, self.delivery.now);
         let sessions = self.delivery.sessions.iter().enumerate();
         let mut behind: Vec<_> = sessions
             .filter_map(|(slot, session)| {
                 let session = session.as_ref()?;
-                let oldest = session.outbox.oldest(store)?;
+                let oldest = session
+                    .outbox
+                    .oldest(store)
+                    .filter(|&oldest| oldest < now)?;
                 Some((
                     oldest,
                     Reverse(session.outbox.bytes()),

@@ -154,8 +154,8 @@ impl Server {
             Order::Rooms => self.print_rooms(),
             Order::Kick { name, why } => {
                 let answer = match self.hub.kick(name, why) {
-                    true => format!("= kicked {name}"),
-                    false => format!("! no-such-name nobody is called {name}"),
+                    Some(kicked) => format!("= kicked {kicked}"),
+                    None => format!("! no-such-name nobody is called {name}"),
                 };
                 self.print(&answer);
             }

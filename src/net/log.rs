@@ -4,12 +4,15 @@
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
-use std::io::{self, LineWriter, Write as _};
+use std::io::{self, Write as _};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use simplelog::{ConfigBuilder, WriteLogger};
 use unicode_normalization::char::is_combining_mark;
+
+use super::error_stream::ErrorStream;
 
 /// Lines a second that peers can cause.
 const LINES_PER_SECOND_MAX: usize = 20;
@@ -22,7 +25,7 @@ const QUOTED_CHARS_MAX: usize = 64;
 /// with priorities; anywhere else with both in words. Does nothing when a log is set up already.
 pub fn set_up(level: LevelFilter) {
     let logger: Box<dyn Log> = match stderr_is_the_journal() {
-        true => Box::new(JournalLog),
+        true => Box::new(JournalLog(Mutex::new(ErrorStream::new()))),
         false => plain(level),
     };
     // Only tests that share a process come here twice, and what is set up is then as good.
@@ -41,7 +44,7 @@ fn plain(level: LevelFilter) -> Box<dyn Log> {
         .set_target_level(off)
         .set_location_level(off)
         .build();
-    WriteLogger::new(level, config, LineWriter::new(io::stderr()))
+    WriteLogger::new(level, config, ErrorStream::new())
 }
 
 /// Whether standard error is the very stream that `JOURNAL_STREAM` names: the variable alone
@@ -55,7 +58,7 @@ fn stderr_is_the_journal() -> bool {
 }
 
 /// `<priority>text`, which simplelog does not know how to write.
-struct JournalLog;
+struct JournalLog(Mutex<ErrorStream>);
 
 impl Log for JournalLog {
     /// The level is looked at before, by the macros of `log`.
@@ -65,8 +68,9 @@ impl Log for JournalLog {
 
     fn log(&self, record: &Record<'_>) {
         let line = format!("<{}>{}\n", priority(record.level()), record.args());
-        // There is nowhere to complain about the log.
-        let _ = io::stderr().write_all(line.as_bytes());
+        let mut stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // It never fails, by its own word.
+        let _ = stream.write_all(line.as_bytes());
     }
 
     fn flush(&self) {}

@@ -5,6 +5,7 @@ mod accept;
 pub mod address;
 mod conn;
 mod console;
+mod error_stream;
 pub mod file_limit;
 pub mod listener;
 pub mod log;

@@ -3,6 +3,7 @@
 //! Owned by the server.
 
 use std::io::{IsTerminal, stdout};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use log::warn;
@@ -86,7 +87,7 @@ impl Printer {
         self.state = State::Idle;
         let mut written = 0;
         while written < self.pending.len() {
-            if !is_writable() {
+            if !is_writable(&stdout()) {
                 self.state = State::Blocked(now + RETRY_INTERVAL);
                 break;
             }
@@ -120,9 +121,9 @@ impl Printer {
     }
 }
 
-fn is_writable() -> bool {
-    let stdout = stdout();
-    let mut fds = [PollFd::new(&stdout, PollFlags::OUT)];
+/// Whether a write of a little would not make the writer wait.
+pub(super) fn is_writable(stream: &impl AsFd) -> bool {
+    let mut fds = [PollFd::new(stream, PollFlags::OUT)];
     // An error of poll is left for write to find.
     poll(&mut fds, Some(&Timespec::default())).map_or(true, |ready| ready > 0)
 }

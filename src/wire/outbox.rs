@@ -12,7 +12,10 @@ use crate::time::Time;
 /// The queue of one connection (operators may read *sendq*).
 #[derive(Debug, Default)]
 pub struct Outbox {
-    slices: VecDeque<Slice>,
+    /// The first slice, while anything is owed. It lies here since most outboxes never hold
+    /// another: one that is idle then needs no memory of its own.
+    first: Slice,
+    rest: VecDeque<Slice>,
     /// Bytes of the first slice that were taken already.
     head_offset: u32,
     sealed: bool,
@@ -32,16 +35,22 @@ impl Outbox {
     #[must_use]
     pub fn push(&mut self, slice: Slice) -> bool {
         debug_assert!(!self.sealed, "a sealed outbox takes nothing more");
+        if slice.bytes() == 0 {
+            return false;
+        }
+        let was_empty = self.is_empty();
         self.bytes += slice.bytes();
-        if let Some(last) = self.slices.back_mut()
-            && last.block == slice.block
-            && last.end == slice.start
-        {
+        if was_empty {
+            self.first = slice;
+            return true;
+        }
+        let last = self.rest.back_mut().unwrap_or(&mut self.first);
+        if last.block == slice.block && last.end == slice.start {
             last.end = slice.end;
             last.lines += slice.lines;
             return false;
         }
-        self.slices.push_back(slice);
+        self.rest.push_back(slice);
         true
     }
 
@@ -57,12 +66,12 @@ impl Outbox {
 
     /// Whether nothing is owed.
     pub fn is_empty(&self) -> bool {
-        self.slices.is_empty()
+        self.bytes == 0
     }
 
     /// Slices held: references to blocks.
     pub fn references(&self) -> usize {
-        self.slices.len()
+        usize::from(!self.is_empty()) + self.rest.len()
     }
 
     /// Lines that were taken as a whole.
@@ -77,22 +86,16 @@ impl Outbox {
 
     /// When the oldest byte was queued: the age of the block it lies in.
     pub fn oldest(&self, store: &BlockStore) -> Option<Time> {
-        self.slices
-            .front()
+        self.slices()
+            .next()
             .map(|slice| store.opened_at(slice.block))
     }
 
     /// What is owed, in order, as contiguous chunks.
     pub fn chunks<'a>(&'a self, store: &'a BlockStore) -> impl Iterator<Item = &'a [u8]> {
         let mut offset = self.head_offset as usize;
-        self.slices
-            .iter()
+        self.slices()
             .map(move |slice| &store.bytes(slice)[std::mem::take(&mut offset)..])
-    }
-
-    /// How many chunks there are.
-    pub fn chunk_count(&self) -> usize {
-        self.slices.len()
     }
 
     /// The first `count` bytes were taken.
@@ -101,27 +104,30 @@ impl Outbox {
         self.bytes -= count;
         self.bytes_taken += count as u64;
         let mut rest = count + self.head_offset as usize;
-        while let Some(slice) = self.slices.front() {
-            if rest < slice.bytes() {
+        while rest > 0 && rest >= self.first.bytes() {
+            let Slice { block, lines, .. } = self.first;
+            rest -= self.first.bytes();
+            self.lines_taken += u64::from(lines);
+            store.release(block);
+            let Some(next) = self.rest.pop_front() else {
+                self.first = Slice::default();
                 break;
-            }
-            rest -= slice.bytes();
-            self.lines_taken += u64::from(slice.lines);
-            store.release(slice.block);
-            self.slices.pop_front();
+            };
+            self.first = next;
         }
         self.head_offset = u32::try_from(rest).expect("it is less than a slice holds");
-        if self.slices.is_empty() && self.slices.capacity() > IDLE_SLICES_MAX {
-            self.slices = VecDeque::new();
+        if self.rest.is_empty() && self.rest.capacity() > IDLE_SLICES_MAX {
+            self.rest = VecDeque::new();
         }
     }
 
     /// Forgets everything.
     pub fn clear(&mut self, store: &mut BlockStore) {
-        for slice in self.slices.drain(..) {
+        for slice in self.slices() {
             store.release(slice.block);
         }
-        self.slices = VecDeque::new();
+        self.rest = VecDeque::new();
+        self.first = Slice::default();
         self.head_offset = 0;
         self.bytes = 0;
     }
@@ -130,7 +136,7 @@ impl Outbox {
     /// taken already, so that what comes next can start a line of its own. It is copied: a slice
     /// of it would keep its whole block in memory.
     pub fn cut_to_line(&mut self, store: &mut BlockStore, rest: &mut Vec<u8>) {
-        if let Some(slice) = self.slices.front() {
+        if let Some(slice) = self.slices().next() {
             rest.extend_from_slice(rest_of_line(store.bytes(slice), self.head_offset as usize));
         }
         self.clear(store);
@@ -138,8 +144,14 @@ impl Outbox {
 
     /// Whether the byte count is what the slices say.
     pub fn is_sound(&self) -> bool {
-        let sum: usize = self.slices.iter().map(Slice::bytes).sum();
-        sum == self.bytes + self.head_offset as usize
+        let sum: usize = self.slices().map(Slice::bytes).sum();
+        sum == self.bytes + self.head_offset as usize && (self.bytes > 0 || self.rest.is_empty())
+    }
+
+    /// All slices, in order.
+    fn slices(&self) -> impl Iterator<Item = &Slice> {
+        let first = (!self.is_empty()).then_some(&self.first);
+        first.into_iter().chain(&self.rest)
     }
 }
 
@@ -203,7 +215,7 @@ mod tests {
                 for slice in [0, 1, 3, 4].map(|index| slices[index]) {
                     add(&mut outbox, &mut store, slice);
                 }
-                assert_eq!(outbox.chunk_count(), 2, "what is contiguous is one slice");
+                assert_eq!(outbox.references(), 2, "what is contiguous is one slice");
                 let mut taken = Vec::new();
                 let mut want = first;
                 while !outbox.is_empty() {
@@ -276,10 +288,10 @@ mod tests {
             add(&mut outbox, &mut store, slice);
         }
         store.seal(id);
-        assert_eq!(outbox.chunk_count(), 1000);
+        assert_eq!(outbox.references(), 1000);
         let bytes = outbox.bytes();
         outbox.consume(&mut store, bytes);
-        assert!(outbox.slices.capacity() <= IDLE_SLICES_MAX);
+        assert!(outbox.rest.capacity() <= IDLE_SLICES_MAX);
         assert!(store.is_empty());
     }
 }

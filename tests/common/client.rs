@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-use super::PATIENCE;
+use super::{PATIENCE, PROMPT};
 
 /// One connection to the server.
 pub struct Client {
@@ -91,6 +91,11 @@ impl Client {
         self.address
     }
 
+    /// Whether a whole line was read that nobody has looked at.
+    pub fn has_line(&self) -> bool {
+        self.received[self.looked_at..].contains(&b'\n')
+    }
+
     /// Every byte the server sent here that was read so far.
     pub fn received(&self) -> &[u8] {
         &self.received
@@ -109,6 +114,20 @@ impl Client {
         self.stream
             .write_all(bytes)
             .expect("the server takes what is sent to it");
+    }
+
+    /// Sends one line if the server takes it within this time. When it does not, a part of the
+    /// line may have been taken: nothing more is to be said then.
+    pub fn try_say(&mut self, line: &str, patience: Duration) -> bool {
+        self.stream
+            .set_write_timeout(Some(patience))
+            .expect("a deadline for writes");
+        let sent = self.stream.write_all(format!("{line}\n").as_bytes());
+        match sent {
+            Ok(()) => true,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+            Err(error) => panic!("sending: {error}"),
+        }
     }
 
     /// Ends the sending side; what the server says can still be read.
@@ -176,6 +195,17 @@ impl Client {
         line
     }
 
+    /// The welcome to the lobby, perhaps after the prompt: a busy machine may let 300 ms pass.
+    #[track_caller]
+    pub fn expect_welcome(&mut self) -> String {
+        let mut line = self.next_line();
+        if line == PROMPT {
+            line = self.next_line();
+        }
+        assert!(line.starts_with("* welcome to lobby, "), "{line}");
+        line
+    }
+
     /// Asks `/ping` and gives all lines that came before its answer: whatever the server had
     /// handled for this connection before it handled the ping.
     #[track_caller]
@@ -223,6 +253,35 @@ impl Client {
                 other => panic!("wanted the connection closed, but: {other:?}"),
             }
         }
+    }
+
+    /// Every byte up to the close of the connection: for what is no line of the protocol.
+    #[track_caller]
+    pub fn raw_until_closed(&mut self) -> Vec<u8> {
+        let deadline = Instant::now() + PATIENCE;
+        let start = self.received.len();
+        loop {
+            self.looked_at = self.received.len();
+            match self.fill(deadline) {
+                None => {}
+                Some(Heard::Closed) => return self.received[start..].to_vec(),
+                Some(other) => panic!("wanted the connection closed, but: {other:?}"),
+            }
+        }
+    }
+
+    /// Reads a single byte, if one is there.
+    pub fn sip(&mut self) {
+        self.stream
+            .set_nonblocking(true)
+            .expect("a read that does not wait");
+        let mut byte = [0];
+        if let Ok(1) = self.stream.read(&mut byte) {
+            self.received.extend_from_slice(&byte);
+        }
+        self.stream
+            .set_nonblocking(false)
+            .expect("reads that wait again");
     }
 
     /// Waits for the next line, at most so long.

@@ -24,6 +24,18 @@ pub struct Daemon {
 pub fn chatd_command(flags: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chatd"));
     command.args(flags);
+    plain(command)
+}
+
+/// As [`chatd_command`], with this shell script before it: `ulimit -n 64`, a redirection.
+pub fn shell_command(script: &str, flags: &[&str]) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{script}; exec \"$0\" \"$@\"")]);
+    command.arg(env!("CARGO_BIN_EXE_chatd")).args(flags);
+    plain(command)
+}
+
+fn plain(mut command: Command) -> Command {
     for (variable, _) in std::env::vars_os() {
         if variable.to_string_lossy().starts_with("CHATD_") {
             command.env_remove(variable);
@@ -46,6 +58,11 @@ impl Daemon {
         }
         let listeners = all.iter().filter(|flag| **flag == "--listen").count();
         Daemon::spawn(chatd_command(&all), listeners)
+    }
+
+    /// As [`Daemon::start`], where a [`Pair`](super::Pair) is to talk all the time.
+    pub fn start_for_talk(flags: &[&str]) -> Daemon {
+        Daemon::start(&[&super::ROOM_TO_TALK, flags].concat())
     }
 
     /// Starts this command (made by [`chatd_command`]) and waits until its log told of so many
@@ -121,6 +138,20 @@ impl Daemon {
         clients
     }
 
+    /// So many connections at once, named `PREFIX0`, `PREFIX1` …, each of which has read its
+    /// welcome; what came behind that is still to be read.
+    #[track_caller]
+    pub fn crowd(&self, prefix: &str, count: usize) -> Vec<Client> {
+        let mut clients: Vec<Client> = (0..count).map(|_| self.connect()).collect();
+        for (number, client) in clients.iter_mut().enumerate() {
+            client.say(&format!("{prefix}{number}"));
+        }
+        for client in &mut clients {
+            client.expect_welcome();
+        }
+        clients
+    }
+
     /// Lets the server's clock go on by the 300 ms after which it prompts a silent connection.
     pub fn pass_prompt_time(&self) {
         self.connect().expect_line(PROMPT);
@@ -133,6 +164,11 @@ impl Daemon {
         self.log.all()
     }
 
+    /// All of the log, once the process has ended.
+    pub fn log_lines_until_end(&self) -> Vec<String> {
+        self.log.all_until_end()
+    }
+
     /// Waits for the first line of the log that holds all of these parts, and gives it.
     #[track_caller]
     pub fn expect_log(&self, parts: &[&str]) -> String {
@@ -143,6 +179,30 @@ impl Daemon {
     #[track_caller]
     pub fn expect_output(&self, parts: &[&str]) -> String {
         self.output.wait_for(parts)
+    }
+
+    /// Asks for the line of statistics, and gives it.
+    #[track_caller]
+    pub fn statistics(&self) -> String {
+        let is_one = |line: &&String| line.contains("statistics: ");
+        let before = self.log_lines().iter().filter(is_one).count();
+        self.signal(Signal::USR1);
+        self.log.wait("the statistics", |lines| {
+            lines.iter().filter(is_one).nth(before).cloned()
+        })
+    }
+
+    /// The number behind these words in the line of statistics as it stands now.
+    #[track_caller]
+    pub fn statistic(&self, words: &str) -> u64 {
+        let line = self.statistics();
+        let (_, rest) = line.split_once(words).expect("these words");
+        let digits: String = rest
+            .trim_start()
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
+        digits.parse().expect("a number")
     }
 
     /// Closes a connection that the server has ended, and waits until the server has forgotten it:

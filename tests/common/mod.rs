@@ -21,14 +21,19 @@
 
 mod client;
 mod daemon;
+mod pair;
+pub mod process;
 mod seed;
+mod view;
 
 use std::time::Duration;
 
-pub use client::Client;
-pub use daemon::{Daemon, Finished, chatd_command, run_to_end};
+pub use client::{Client, Heard};
+pub use daemon::{Daemon, Finished, chatd_command, run_to_end, shell_command};
+pub use pair::{Pair, ROOM_TO_TALK, Talk};
 pub use rustix::process::Signal;
 pub use seed::Seed;
+pub use view::View;
 
 /// How long anything may take before a test gives up on it. It is no statement on speed: it only
 /// has to be longer than a busy machine needs.

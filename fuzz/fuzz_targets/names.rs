@@ -1,0 +1,145 @@
+//! Names: any text is judged, with bounded results; what passes can be seen, and only as what it
+//! is; its normal form is stable; and what folds or looks alike shares a key.
+#![no_main]
+
+use chatd::chat::Name;
+use chatd_fuzz::script::Script;
+use chatd_fuzz::server_line::is_dangerous;
+use libfuzzer_sys::fuzz_target;
+use precis_profiles::UsernameCaseMapped;
+use precis_profiles::precis_core::profile::Profile;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+use unicode_security::skeleton;
+
+/// No name has a character that comes to more in a key: 24 characters, each at most 18 in NFKD.
+const KEY_CHARS_MAX: usize = 24 * 18;
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut script = Script::new(bytes);
+    let first_length = script.below(100);
+    let first = String::from_utf8_lossy(script.bytes(first_length)).into_owned();
+    let second = String::from_utf8_lossy(script.rest()).into_owned();
+    let (Some(one), Some(other)) = (judge(&first), judge(&second)) else {
+        return;
+    };
+    check_pair(&one, &other);
+});
+
+/// Parses a text and checks what comes of it.
+fn judge(text: &str) -> Option<Name> {
+    let name = match Name::parse(text) {
+        Ok(name) => name,
+        Err(bad) => {
+            let words = bad.to_string();
+            assert!(!words.contains(is_dangerous), "{words:?}");
+            return None;
+        }
+    };
+    let shown = name.as_str();
+    assert!(shown.nfc().eq(text.nfc()), "{text:?} became {shown:?}");
+    assert!((1..=Name::LENGTH_MAX).contains(&shown.chars().count()));
+    assert!(shown.chars().all(is_visible), "{shown:?}");
+    assert!(!shown.starts_with(is_combining_mark), "{shown:?}");
+    assert!(shown.starts_with(char::is_alphanumeric), "{shown:?}");
+    let keys: Vec<&str> = name.keys().collect();
+    assert!((1..=2).contains(&keys.len()) && keys.first() != keys.get(1));
+    for key in &keys {
+        assert!(
+            (1..=KEY_CHARS_MAX).contains(&key.chars().count()),
+            "{key:?}"
+        );
+    }
+    let again = Name::parse(shown).expect("what a name is shown as is that name");
+    assert_eq!(again.as_str(), shown);
+    assert!(again.keys().eq(name.keys()), "{shown:?}");
+    check_reserved(shown);
+    check_spellings(&name);
+    Some(name)
+}
+
+/// A character that shows something, or stands on one that does.
+fn is_visible(c: char) -> bool {
+    let default_ignorable = matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}');
+    let plain = c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let letter = !c.is_ascii() && (c.is_alphanumeric() || is_combining_mark(c));
+    !c.is_control() && !c.is_whitespace() && !default_ignorable && (plain || letter)
+}
+
+fn check_reserved(shown: &str) {
+    let small = shown.to_ascii_lowercase();
+    for word in [
+        "server", "chatd", "operator", "admin", "root", "system", "everyone", "all", "here",
+    ] {
+        assert_ne!(small, word);
+        let skeletons = [skeleton(&small), skeleton(shown)];
+        assert!(
+            skeletons.into_iter().all(|looks| !looks.eq(skeleton(word))),
+            "{shown:?}"
+        );
+    }
+}
+
+/// Other ways to write a name are that name, whenever they are names at all.
+fn check_spellings(name: &Name) {
+    let shown = name.as_str();
+    let decomposed: String = shown.nfd().collect();
+    if let Ok(other) = Name::parse(&decomposed) {
+        assert_eq!(other.as_str(), shown);
+        assert!(other.keys().eq(name.keys()));
+    } else {
+        panic!("{shown:?} is a name, but not when it is decomposed");
+    }
+    let small = shown.to_lowercase();
+    assert_same(name, &small);
+    // Not every capital has a way back: that of ß is SS, which is another name.
+    let capitals = shown.to_uppercase();
+    if capitals.to_lowercase() == small {
+        assert_same(name, &capitals);
+    }
+    let swapped: String = shown.chars().map(swap_case).collect();
+    if swapped.to_lowercase() == small {
+        assert_same(name, &swapped);
+    }
+}
+
+fn swap_case(c: char) -> char {
+    let mut small = c.to_lowercase();
+    let mut capital = c.to_uppercase();
+    match (small.next(), small.next(), capital.next(), capital.next()) {
+        (Some(small), None, _, _) if small != c => small,
+        (_, _, Some(capital), None) => capital,
+        _ => c,
+    }
+}
+
+fn assert_same(name: &Name, spelling: &str) {
+    if let Ok(other) = Name::parse(spelling) {
+        assert!(is_same(name, &other), "{name} and {spelling} fold alike");
+    }
+}
+
+fn is_same(one: &Name, other: &Name) -> bool {
+    one.keys().any(|key| other.keys().any(|other| key == other))
+}
+
+/// Two names that the tables call alike share a key.
+fn check_pair(one: &Name, other: &Name) {
+    assert_eq!(is_same(one, other), is_same(other, one));
+    let (first, second) = (one.as_str(), other.as_str());
+    let precis = UsernameCaseMapped::new();
+    let folded = [first, second].map(|name| precis.enforce(name).ok());
+    if let [Some(first), Some(second)] = folded
+        && first == second
+    {
+        assert!(is_same(one, other), "{one} and {other} fold alike");
+    }
+    if skeleton(first).eq(skeleton(second)) {
+        assert!(is_same(one, other), "{one} and {other} look alike");
+    }
+}

@@ -1,0 +1,324 @@
+//! The clients: what happens when on the virtual network. A queue of events on the virtual clock,
+//! and the choices of each client. It knows sockets, not the hub. Part of a simulation.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chatd::time::Time;
+use fastrand::Rng;
+
+use super::driver::{Simulation, list};
+use super::plan;
+use super::socket::{Reading, Socket};
+use super::trace::story;
+
+/// Something that happens, to the client with this serial.
+#[derive(Debug, Clone)]
+pub(crate) enum Event {
+    Connect,
+    Act(u64),
+    Arrive(u64, Vec<u8>),
+    Fin(u64),
+    Reset(u64),
+    Read(u64),
+    /// The socket takes bytes again.
+    Takes(u64),
+    /// The kernel says that there is something to read, and there is not.
+    Nudge(u64),
+    Kick(String, Option<String>),
+    Announce(String),
+    ShutDown,
+}
+
+#[derive(Debug)]
+pub(crate) struct Crowd {
+    queue: BTreeMap<(Time, u64), Event>,
+    events: u64,
+    slots: BTreeMap<u64, usize>,
+    serials: u64,
+    waiting: Vec<u64>,
+    orders: Vec<Event>,
+    messages: u64,
+    size: usize,
+    /// How often clients still do something before all leave.
+    acts_left: u32,
+    closed: bool,
+}
+
+impl Crowd {
+    pub(crate) fn new(rng: &mut Rng) -> Crowd {
+        let size = match rng.u32(..10) {
+            0..=5 => rng.usize(2..=6),
+            6..=8 => rng.usize(5..=12),
+            _ => rng.usize(10..=plan::CROWD_MAX),
+        };
+        Crowd {
+            queue: BTreeMap::new(),
+            events: 0,
+            slots: BTreeMap::new(),
+            serials: 0,
+            waiting: Vec::new(),
+            orders: Vec::new(),
+            messages: 0,
+            size,
+            acts_left: rng.u32(20..=150),
+            closed: false,
+        }
+    }
+
+    /// Everybody sets out.
+    pub(crate) fn gather(&mut self, rng: &mut Rng) {
+        for _ in 0..self.size {
+            self.plan(Time::START, rng.u64(..100_000), Event::Connect);
+        }
+        for _ in 0..rng.u32(..4) {
+            let why = rng.bool().then(|| "be good".to_owned());
+            let order = match rng.u32(..3) {
+                0 => Event::Announce("hear, hear".into()),
+                _ => Event::Kick(plan::name(rng).into(), why),
+            };
+            self.plan(Time::START, rng.u64(..3_000_000), order);
+        }
+        if rng.u32(..6) == 0 {
+            self.plan(Time::START, rng.u64(..2_000_000), Event::ShutDown);
+        }
+    }
+
+    pub(crate) fn next_at(&self) -> Option<Time> {
+        self.queue.first_key_value().map(|(&(at, _), _)| at)
+    }
+
+    pub(crate) fn next_event(&mut self, now: Time) -> Option<Event> {
+        let (&(at, _), _) = self.queue.first_key_value()?;
+        if at > now {
+            return None;
+        }
+        self.queue.pop_first().map(|(_, event)| event)
+    }
+
+    pub(crate) fn take_waiting(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    pub(crate) fn take_orders(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.orders)
+    }
+
+    pub(crate) fn is_in(&mut self, serial: u64, slot: usize, now: Time, rng: &mut Rng) {
+        self.slots.insert(serial, slot);
+        let wait = if rng.u32(..8) == 0 { 1_000_000 } else { 30_000 };
+        self.plan(now, rng.u64(..wait), Event::Act(serial));
+    }
+
+    /// A connection was closed; somebody else may come.
+    pub(crate) fn is_out(&mut self, serial: u64, now: Time, rng: &mut Rng) {
+        self.slots.remove(&serial);
+        if self.acts_left > 0 && rng.u32(..4) > 0 {
+            self.plan(now, rng.u64(..50_000), Event::Connect);
+        }
+    }
+
+    /// There is something for the client to read.
+    pub(crate) fn will_read(&mut self, socket: &mut Socket, now: Time, rng: &mut Rng) {
+        if !socket.will_read
+            && socket.has_unread()
+            && let Some(wait) = socket.reads_in(rng)
+        {
+            socket.will_read = true;
+            self.plan(now, wait, Event::Read(socket.serial));
+        }
+    }
+
+    pub(crate) fn will_take(&mut self, serial: u64, now: Time, rng: &mut Rng) {
+        self.plan(now, rng.u64(..2000), Event::Takes(serial));
+    }
+
+    /// The server has shut its side.
+    pub(crate) fn sees_the_end(&mut self, serial: u64, now: Time, rng: &mut Rng) {
+        match rng.u32(..10) {
+            0..=5 => self.plan(now, rng.u64(..40_000), Event::Fin(serial)),
+            6 => self.plan(now, rng.u64(..40_000), Event::Reset(serial)),
+            _ => {}
+        }
+    }
+
+    fn plan(&mut self, now: Time, wait_microseconds: u64, event: Event) {
+        self.events += 1;
+        self.queue.insert(
+            (now + Duration::from_micros(wait_microseconds), self.events),
+            event,
+        );
+    }
+}
+
+impl Simulation {
+    /// Something happens outside the server.
+    pub(crate) fn happen(&mut self, event: Event) {
+        let serial = match event {
+            Event::Connect => {
+                if !self.crowd.closed {
+                    self.crowd.serials += 1;
+                    self.crowd.waiting.push(self.crowd.serials);
+                }
+                return;
+            }
+            Event::ShutDown => {
+                self.crowd.closed = true;
+                self.crowd.waiting.clear();
+                self.crowd.orders.push(event);
+                return;
+            }
+            Event::Kick(..) | Event::Announce(_) => {
+                self.crowd.orders.push(event);
+                return;
+            }
+            Event::Act(serial)
+            | Event::Arrive(serial, _)
+            | Event::Fin(serial)
+            | Event::Reset(serial)
+            | Event::Read(serial)
+            | Event::Takes(serial)
+            | Event::Nudge(serial) => serial,
+        };
+        let Some(&slot) = self.crowd.slots.get(&serial) else {
+            return;
+        };
+        match event {
+            Event::Act(_) => self.act(serial, slot),
+            event => self.happen_to(slot, event),
+        }
+    }
+
+    /// The kernel has something to say of a socket: like `note_events`, it only sets bits.
+    fn happen_to(&mut self, slot: usize, event: Event) {
+        story!(self, "  [{slot}] {event:?}");
+        let Some(socket) = self.sockets[slot].as_mut() else {
+            return;
+        };
+        let mut takes = false;
+        match event {
+            Event::Arrive(_, bytes) => {
+                socket.arrived.extend(bytes);
+                socket.readable = true;
+            }
+            Event::Fin(_) => {
+                socket.fin = true;
+                socket.readable = true;
+            }
+            Event::Reset(_) => {
+                socket.reset = true;
+                socket.failed = true;
+                socket.readable = true;
+                takes = true;
+            }
+            Event::Read(_) => {
+                socket.will_read = false;
+                takes = socket.drain().0;
+                self.crowd.will_read(socket, self.now, &mut self.rng);
+            }
+            Event::Takes(_) => takes = true,
+            _ => socket.readable = true,
+        }
+        if socket.readable {
+            list(socket, slot, &mut self.to_read);
+        }
+        if takes {
+            socket.writable = true;
+            self.hub.mark_dirty(slot as u32);
+        }
+    }
+
+    /// A client does something, and decides when it will do the next thing.
+    fn act(&mut self, serial: u64, slot: usize) {
+        let Some(socket) = self.sockets[slot].as_mut().filter(|socket| socket.sending) else {
+            return;
+        };
+        let rng = &mut self.rng;
+        if self.crowd.acts_left == 0 {
+            if rng.u32(..5) > 0 {
+                socket.reading = Reading::AtOnce;
+                self.crowd.will_read(socket, self.now, rng);
+            }
+            return self.leave(serial, slot);
+        }
+        self.crowd.acts_left -= 1;
+        if !std::mem::replace(&mut socket.spoke, true) {
+            let bytes = plan::first_bytes(rng);
+            self.send(slot, bytes);
+        } else {
+            match rng.u32(..100) {
+                0..=7 => {
+                    socket.reading = match rng.u32(..4) {
+                        0 => Reading::NotAtAll,
+                        1 => Reading::Slowly(rng.usize(1..100), rng.u64(10..5000)),
+                        _ => Reading::AtOnce,
+                    };
+                    self.crowd.will_read(socket, self.now, rng);
+                }
+                8..=10 => return self.leave(serial, slot),
+                11 => self.crowd.plan(self.now, 0, Event::Nudge(serial)),
+                12..=14 => self.send(slot, b"half a li".to_vec()),
+                _ => {
+                    let bytes = plan::bytes(rng, &mut self.crowd.messages, &self.limits);
+                    self.send(slot, bytes);
+                }
+            }
+        }
+        let wait = [500, 5000, 50_000, 300_000][self.rng.usize(..4)];
+        self.crowd
+            .plan(self.now, self.rng.u64(..wait), Event::Act(serial));
+    }
+
+    /// Sends in any number of pieces, which arrive in order and whenever they like.
+    fn send(&mut self, slot: usize, bytes: Vec<u8>) {
+        let Some(socket) = self.sockets[slot].as_mut() else {
+            return;
+        };
+        let pieces = self.rng.usize(1..=4);
+        let mut rest = &bytes[..];
+        for piece in 1..=pieces {
+            let count = if piece == pieces {
+                rest.len()
+            } else {
+                self.rng.usize(..=rest.len())
+            };
+            let (now, later) = rest.split_at(count);
+            rest = later;
+            if now.is_empty() {
+                continue;
+            }
+            let wait = [0, 100, 3000, 30_000][self.rng.usize(..4)];
+            let wait = Duration::from_micros(self.rng.u64(..=wait));
+            socket.arrival = socket.arrival.max(self.now + wait);
+            self.crowd.plan(
+                socket.arrival,
+                0,
+                Event::Arrive(socket.serial, now.to_vec()),
+            );
+        }
+    }
+
+    /// One of the ways out.
+    fn leave(&mut self, serial: u64, slot: usize) {
+        if self.rng.u32(..3) == 0 {
+            self.send(slot, b"half a li".to_vec());
+        }
+        let way = self.rng.u32(..10);
+        if way < 3 {
+            self.send(slot, b"\n/quit bye\n".to_vec());
+        }
+        let Some(socket) = self.sockets[slot].as_mut() else {
+            return;
+        };
+        socket.sending = false;
+        let after = socket.arrival.max(self.now);
+        match way {
+            // Somebody who only quits, and waits for the end.
+            0..=1 => {}
+            2..=7 => self.crowd.plan(after, 0, Event::Fin(serial)),
+            _ => self
+                .crowd
+                .plan(self.now, self.rng.u64(..5000), Event::Reset(serial)),
+        }
+    }
+}

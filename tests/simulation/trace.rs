@@ -1,0 +1,67 @@
+//! The story of a simulation, for whoever has to understand a failure, and its numbers. Costs
+//! nothing while nobody listens. Owned by a simulation.
+
+use std::collections::VecDeque;
+
+/// What simulations have seen, for the report.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Report {
+    pub(crate) turns: u64,
+    pub(crate) connections: u64,
+    pub(crate) lines_in: u64,
+    pub(crate) lines_out: u64,
+    pub(crate) cuts: u64,
+    pub(crate) held: u64,
+}
+
+impl Report {
+    pub(crate) fn add(&mut self, other: Report) {
+        self.turns += other.turns;
+        self.connections += other.connections;
+        self.lines_in += other.lines_in;
+        self.lines_out += other.lines_out;
+        self.cuts += other.cuts;
+        self.held += other.held;
+    }
+}
+
+/// Where the story goes.
+#[derive(Debug)]
+pub(crate) enum Trace {
+    Off,
+    /// Keeps the last lines.
+    Tail(VecDeque<String>),
+    Print,
+}
+
+/// Lines of the story that are shown when a simulation fails.
+const TAIL_LINES: usize = 80;
+
+impl Trace {
+    pub(crate) fn is_on(&self) -> bool {
+        !matches!(self, Trace::Off)
+    }
+
+    pub(crate) fn tell(&mut self, line: String) {
+        match self {
+            Trace::Off => {}
+            Trace::Print => println!("{line}"),
+            Trace::Tail(lines) => {
+                if lines.len() == TAIL_LINES {
+                    lines.pop_front();
+                }
+                lines.push_back(line);
+            }
+        }
+    }
+}
+
+/// Adds a line to the story of a simulation, if anybody listens.
+macro_rules! story {
+    ($simulation:expr, $($arguments:tt)*) => {
+        if $simulation.trace.is_on() {
+            $simulation.trace.tell(format!($($arguments)*));
+        }
+    };
+}
+pub(crate) use story;
