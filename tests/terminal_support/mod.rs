@@ -173,6 +173,7 @@ impl Drop for Program {
 /// The thread that shows the model what the program writes.
 struct Watch {
     is_over: Arc<AtomicBool>,
+    is_paused: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
 }
 
@@ -180,11 +181,17 @@ impl Watch {
     fn start(pty: Arc<Pty>, model: Arc<Mutex<Model>>) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let is_over_too = Arc::clone(&is_over);
+        let is_paused = Arc::new(AtomicBool::new(false));
+        let is_paused_too = Arc::clone(&is_paused);
         let reader = thread::spawn(move || {
             let mut chunk = [0; 65536];
             loop {
                 // Asked first: what is written before the end is shown, whatever comes later.
                 let is_last = is_over_too.load(Ordering::SeqCst);
+                if is_paused_too.load(Ordering::SeqCst) && !is_last {
+                    thread::sleep(Duration::from_millis(1));
+                    continue;
+                }
                 if !is_readable(&pty) {
                     if is_last {
                         return;
@@ -201,6 +208,7 @@ impl Watch {
         });
         Watch {
             is_over,
+            is_paused,
             reader: Some(reader),
         }
     }
@@ -353,6 +361,21 @@ impl Sitting {
             && now.local_modes == before.local_modes
             && format!("{:?}", now.special_codes) == format!("{:?}", before.special_codes)
             && now.input_speed() == before.input_speed()
+    }
+
+    /// Whether whoever reads from the terminal would not wait for input.
+    pub fn makes_reads_not_wait(&self) -> bool {
+        let flags = rustix::fs::fcntl_getfl(&self.theirs).unwrap();
+        flags.contains(OFlags::NONBLOCK)
+    }
+
+    /// From now on nobody looks at what the program writes, and it will have to wait.
+    pub fn stops_reading(&self) {
+        self.watch.is_paused.store(true, Ordering::SeqCst);
+    }
+
+    pub fn goes_on_reading(&self) {
+        self.watch.is_paused.store(false, Ordering::SeqCst);
     }
 
     /// Waits for the end of the program, and until all it has written is on the screen.
