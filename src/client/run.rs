@@ -127,11 +127,8 @@ fn time_of_day() -> String {
 /// The name that the command line does not say.
 fn find_name(keyboard: &mut dyn Keyboard, server: &Address) -> Result<String, End> {
     if io::stdin().is_terminal() {
-        let explained = "no name was given; chat-client HOST[:PORT] NAME says both";
-        let _ = writeln!(
-            io::stderr(),
-            "chat-client: the server is {server}; {explained}"
-        );
+        let otherwise = "for another server: chat-client HOST[:PORT]";
+        let _ = writeln!(io::stderr(), "Chat on {server} ({otherwise})");
         return ask_name(keyboard);
     }
     let user = std::env::var("USER").unwrap_or_default();
@@ -152,7 +149,11 @@ fn ask_name(keyboard: &mut dyn Keyboard) -> Result<String, End> {
                 }
             }
             Typed::TooLong => {}
-            Typed::End => return Err(End::Left),
+            Typed::End => {
+                // Whatever comes next has a row of its own.
+                let _ = writeln!(io::stderr());
+                return Err(End::Left);
+            }
         }
     }
 }

@@ -24,10 +24,14 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Rows that have left the screen and can still be looked at.
 const SCROLLBACK_ROWS: usize = 10_000;
 
+/// What the model shows where a terminal shows U+FFFD.
+pub const REPLACED: &str = "□";
+
 /// What has come from the program, as bytes and as a screen.
 pub struct Model {
     terminal: vt100::Parser<Attacks>,
     pub bytes: Vec<u8>,
+    undrawn: Vec<u8>,
 }
 
 /// What only somebody would send who wants to drive the terminal.
@@ -78,6 +82,26 @@ impl vt100::Callbacks for Attacks {
 }
 
 impl Model {
+    /// Bytes of the program. U+FFFD, which the terminal of the model does not draw, is drawn as
+    /// [`REPLACED`].
+    fn take(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        self.undrawn.extend_from_slice(bytes);
+        let original = "\u{fffd}".as_bytes();
+        // A part of one at the end may be the start of a whole one.
+        let is_part = |length: &usize| self.undrawn.ends_with(&original[..*length]);
+        let kept = (1..original.len()).rev().find(is_part).unwrap_or(0);
+        let kept = self.undrawn.split_off(self.undrawn.len() - kept);
+        let undrawn = std::mem::replace(&mut self.undrawn, kept);
+        let mut rest = undrawn.as_slice();
+        while let Some(at) = memchr::memmem::find(rest, original) {
+            self.terminal.process(&rest[..at]);
+            self.terminal.process(REPLACED.as_bytes());
+            rest = &rest[at + original.len()..];
+        }
+        self.terminal.process(rest);
+    }
+
     pub fn screen(&self) -> &vt100::Screen {
         self.terminal.screen()
     }
@@ -149,6 +173,7 @@ impl Drop for Program {
 /// The thread that shows the model what the program writes.
 struct Watch {
     is_over: Arc<AtomicBool>,
+    is_paused: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
 }
 
@@ -156,11 +181,17 @@ impl Watch {
     fn start(pty: Arc<Pty>, model: Arc<Mutex<Model>>) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let is_over_too = Arc::clone(&is_over);
+        let is_paused = Arc::new(AtomicBool::new(false));
+        let is_paused_too = Arc::clone(&is_paused);
         let reader = thread::spawn(move || {
             let mut chunk = [0; 65536];
             loop {
                 // Asked first: what is written before the end is shown, whatever comes later.
                 let is_last = is_over_too.load(Ordering::SeqCst);
+                if is_paused_too.load(Ordering::SeqCst) && !is_last {
+                    thread::sleep(Duration::from_millis(1));
+                    continue;
+                }
                 if !is_readable(&pty) {
                     if is_last {
                         return;
@@ -169,9 +200,7 @@ impl Watch {
                 }
                 match (&*pty).read(&mut chunk) {
                     Ok(count @ 1..) => {
-                        let mut model = model.lock().unwrap();
-                        model.terminal.process(&chunk[..count]);
-                        model.bytes.extend_from_slice(&chunk[..count]);
+                        model.lock().unwrap().take(&chunk[..count]);
                     }
                     _ => return,
                 }
@@ -179,6 +208,7 @@ impl Watch {
         });
         Watch {
             is_over,
+            is_paused,
             reader: Some(reader),
         }
     }
@@ -227,8 +257,13 @@ impl Sitting {
             SCROLLBACK_ROWS,
             Attacks::default(),
         );
-        let bytes = Vec::new();
-        let model = Arc::new(Mutex::new(Model { terminal, bytes }));
+        let (bytes, undrawn) = (Vec::new(), Vec::new());
+        let model = Model {
+            terminal,
+            bytes,
+            undrawn,
+        };
+        let model = Arc::new(Mutex::new(model));
         let pty = Arc::new(pty);
         let watch = Watch::start(Arc::clone(&pty), Arc::clone(&model));
         Sitting {
@@ -328,6 +363,21 @@ impl Sitting {
             && now.input_speed() == before.input_speed()
     }
 
+    /// Whether whoever reads from the terminal would not wait for input.
+    pub fn makes_reads_not_wait(&self) -> bool {
+        let flags = rustix::fs::fcntl_getfl(&self.theirs).unwrap();
+        flags.contains(OFlags::NONBLOCK)
+    }
+
+    /// From now on nobody looks at what the program writes, and it will have to wait.
+    pub fn stops_reading(&self) {
+        self.watch.is_paused.store(true, Ordering::SeqCst);
+    }
+
+    pub fn goes_on_reading(&self) {
+        self.watch.is_paused.store(false, Ordering::SeqCst);
+    }
+
     /// Waits for the end of the program, and until all it has written is on the screen.
     #[track_caller]
     pub fn waits(&mut self) -> ExitStatus {
@@ -396,6 +446,11 @@ impl Sitting {
             );
             thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Whether this stands anywhere on the screen now.
+    pub fn shows(&self, text: &str) -> bool {
+        self.model().rows().iter().any(|row| row.contains(text))
     }
 
     /// The screen as it is, with a frame, for a person to look at.
