@@ -391,6 +391,7 @@ impl Simulation {
                 owed_bytes: socket.owed_bytes(),
                 lost: socket.lost,
                 pressed,
+                at: self.now,
             };
             if !socket.ended {
                 return Err(format!("slot {slot} is closed, but has not ended"));

@@ -39,8 +39,10 @@ pub(crate) struct Removal {
     pub(crate) bytes_out: u64,
     pub(crate) owed_bytes: usize,
     pub(crate) lost: bool,
-    /// All outboxes together may have been over their bound: then one that drains goes too.
+    /// All outboxes together may have been over their bound: then one that drains goes too, but
+    /// not in the turn in which it ended.
     pub(crate) pressed: bool,
+    pub(crate) at: Time,
 }
 
 /// What is known of this turn besides what was done and told.
@@ -205,7 +207,11 @@ fn remove(
         CloseReason::ShuttingDown => limits.drain_timeout,
         _ => limits.flush_timeout,
     };
-    if removal.owed_bytes > 0 && !removal.lost && !removal.pressed && now < at + patience {
+    if removal.owed_bytes > 0
+        && !removal.lost
+        && !(removal.pressed && at < removal.at)
+        && now < at + patience
+    {
         return Err(format!(
             "slot {slot}: closed ({reason}) with {} bytes owed",
             removal.owed_bytes
