@@ -136,7 +136,7 @@ impl Simulation {
         explain(
             &mut self.world,
             self.now,
-            operations,
+            &operations,
             observed,
             &circumstances,
         )?;
