@@ -45,6 +45,7 @@ impl Stage {
             self.hub.consume(slot, bytes.len());
             self.hub.after_write(slot);
         }
+        while self.hub.take_ended().is_some() {}
         while let Some(slot) = self.hub.take_doomed() {
             self.hub.remove(slot);
         }
@@ -173,6 +174,29 @@ fn nobody_is_cut_for_a_leave_that_came_up_in_the_flush() {
         stage
             .heard_by(0)
             .ends_with("* ben left (1 here): connection lost\n= pong\n"),
+        "{}",
+        stage.heard_by(0)
+    );
+}
+
+/// Short memory takes from who drains too, but not before its last line had a chance.
+#[test]
+fn who_ends_while_memory_is_short_is_still_told_why() {
+    let mut stage = Stage::new(Limits {
+        outbox_total_bytes_max: 10,
+        stall_timeout: Duration::from_secs(60),
+        ..Limits::default()
+    });
+    stage.turn(|hub| hub.connect(0));
+    // A prompt that is not taken, since nothing is flushed here.
+    let prompted = Time::after_start(Duration::from_secs(1));
+    stage.hub.begin_turn(prompted);
+    stage.hub.end_turn();
+    stage.hub.finish_turn();
+    assert!(stage.hub.queued_bytes(0) > 0);
+    stage.turn_at(Time::after_start(Duration::from_secs(20)), |_| {});
+    assert!(
+        stage.heard_by(0).contains("! name-timeout "),
         "{}",
         stage.heard_by(0)
     );

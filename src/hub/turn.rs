@@ -123,24 +123,7 @@ impl Hub {
         if self.delivery.store.memory_bytes() <= bound {
             return;
         }
-        let (store, now) = (&self.delivery.store, self.delivery.now);
-        let sessions = self.delivery.sessions.iter().enumerate();
-        let mut behind: Vec<_> = sessions
-            .filter_map(|(slot, session)| {
-                let session = session.as_ref()?;
-                let oldest = session
-                    .outbox
-                    .oldest(store)
-                    .filter(|&oldest| oldest < now)?;
-                Some((
-                    oldest,
-                    Reverse(session.outbox.bytes()),
-                    u32::try_from(slot).ok()?,
-                ))
-            })
-            .collect();
-        behind.sort_unstable();
-        for (_, _, slot) in behind {
+        for slot in self.those_behind() {
             if self.delivery.store.memory_bytes() <= bound {
                 break;
             }
@@ -153,6 +136,25 @@ impl Hub {
                 false => self.doom(slot),
             }
         }
+    }
+
+    /// Who has not taken what was said before this turn, the furthest behind first. Who ended in
+    /// this turn is not among them: a flush must have had the chance to write its last line.
+    fn those_behind(&self) -> Vec<u32> {
+        let (store, now) = (&self.delivery.store, self.delivery.now);
+        let mut just_ended = self.ended.clone();
+        just_ended.sort_unstable();
+        let sessions = (0u32..).zip(&self.delivery.sessions);
+        let mut behind: Vec<_> = sessions
+            .filter_map(|(slot, session)| {
+                let outbox = &session.as_ref()?.outbox;
+                let oldest = outbox.oldest(store).filter(|&oldest| oldest < now)?;
+                let had_a_flush = just_ended.binary_search(&slot).is_err();
+                had_a_flush.then_some((oldest, Reverse(outbox.bytes()), slot))
+            })
+            .collect();
+        behind.sort_unstable();
+        behind.into_iter().map(|(_, _, slot)| slot).collect()
     }
 
     /// The first thing found that must not be.

@@ -93,7 +93,9 @@ impl Simulation {
             for line in &socket.owed {
                 self.pinned.entry(line.turn).or_default().1 += 1;
             }
-            owe_old |= (socket.owed.front()).is_some_and(|line| line.turn < self.report.turns);
+            let turn = self.report.turns;
+            owe_old |= socket.ended_in != Some(turn)
+                && socket.owed.front().is_some_and(|line| line.turn < turn);
         }
         let latest = self
             .pinned
@@ -148,7 +150,7 @@ impl Simulation {
             if !wanted && deadline.is_none() {
                 return Err(format!("slot {slot} is held back for ever"));
             }
-            if socket.ended && owed == 0 && !socket.shut && !at_once {
+            if socket.ended_in.is_some() && owed == 0 && !socket.shut && !at_once {
                 return Err(format!(
                     "slot {slot} has ended, is owed nothing, and is not shut"
                 ));

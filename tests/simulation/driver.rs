@@ -136,7 +136,7 @@ impl Simulation {
         explain(
             &mut self.world,
             self.now,
-            operations,
+            &operations,
             observed,
             &circumstances,
         )?;
@@ -374,7 +374,8 @@ impl Simulation {
     fn reap(&mut self, pressed: bool) -> Outcome {
         while let Some(slot) = self.hub.take_ended() {
             let socket = self.sockets[slot as usize].as_mut();
-            if socket.is_none_or(|socket| std::mem::replace(&mut socket.ended, true)) {
+            let turn = self.report.turns;
+            if socket.is_none_or(|socket| socket.ended_in.replace(turn).is_some()) {
                 return Err(format!("slot {slot} has ended twice"));
             }
         }
@@ -391,8 +392,9 @@ impl Simulation {
                 owed_bytes: socket.owed_bytes(),
                 lost: socket.lost,
                 pressed,
+                at: self.now,
             };
-            if !socket.ended {
+            if socket.ended_in.is_none() {
                 return Err(format!("slot {slot} is closed, but has not ended"));
             }
             self.crowd.is_out(socket.serial, self.now, &mut self.rng);

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use chatd::hub::{CloseReason, Farewell};
 use chatd::time::Time;
 
-use super::order::{Step, begin, solve};
+use super::order::{Step, solve, steps_of_begin};
 use super::peer::State;
 use super::rules;
 use super::told::Observed;
@@ -39,8 +39,10 @@ pub(crate) struct Removal {
     pub(crate) bytes_out: u64,
     pub(crate) owed_bytes: usize,
     pub(crate) lost: bool,
-    /// All outboxes together may have been over their bound: then one that drains goes too.
+    /// All outboxes together may have been over their bound: then one that drains goes too, but
+    /// not in the turn in which it ended.
     pub(crate) pressed: bool,
+    pub(crate) at: Time,
 }
 
 /// What is known of this turn besides what was done and told.
@@ -61,10 +63,52 @@ pub(crate) struct Circumstances {
 pub(crate) fn explain(
     world: &mut World,
     now: Time,
-    operations: Vec<Operation>,
+    operations: &[Operation],
     observed: Observed,
     circumstances: &Circumstances,
 ) -> Outcome {
+    prepare(world, operations, observed, circumstances);
+    let begins = |operation: &Operation| matches!(operation, Operation::Begin(_));
+    let at = operations.iter().position(begins);
+    let (late, this_turn) = operations.split_at(at.ok_or("a turn without a beginning")?);
+    let [Operation::Begin(runs), rest @ ..] = this_turn else {
+        return Err("a turn without a beginning".into());
+    };
+    late.iter()
+        .try_for_each(|operation| apply(world, operation))?;
+    let stalled = |&slot: &usize| {
+        let since = circumstances.oldest.get(slot).copied().flatten();
+        since.is_some_and(|since| since + world.limits.stall_timeout <= now)
+    };
+    let (mut due, over): (Vec<usize>, Vec<usize>) =
+        circumstances.cut.iter().partition(|slot| stalled(slot));
+    // Of those who were lost in this turn, but had ended before, nobody saw how.
+    let unseen = rest.iter().filter_map(|operation| match operation {
+        Operation::HangUp(slot, false) => Some(*slot),
+        _ => None,
+    });
+    let unseen: Vec<usize> = unseen.collect();
+    due.extend(unseen.iter().filter(|slot| stalled(slot)));
+    world.now = now;
+    world.group += 1;
+    let steps = steps_of_begin(world, runs, &due, &unseen);
+    solve(world, &steps, &|world| {
+        rest.iter()
+            .try_for_each(|operation| apply(world, operation))?;
+        let cuts: Vec<Step> = over.iter().map(|&slot| Step::Cut(slot)).collect();
+        solve(world, &cuts, &all_is_explained)
+    })?;
+    obligations(world, circumstances)?;
+    over.iter()
+        .try_for_each(|&slot| cut_with_cause(world, slot, over.len(), circumstances))
+}
+
+fn prepare(
+    world: &mut World,
+    operations: &[Operation],
+    observed: Observed,
+    circumstances: &Circumstances,
+) {
     world.observed = Rc::new(observed);
     world.said_bytes = 0;
     for peer in world.peers.iter_mut().flatten() {
@@ -81,63 +125,28 @@ pub(crate) fn explain(
             peer.blind = true;
         }
     }
-    let stalled = |&slot: &usize| {
-        let since = circumstances.oldest.get(slot).copied().flatten();
-        since.is_some_and(|since| since + world.limits.stall_timeout <= now)
-    };
-    let (mut due, over): (Vec<usize>, Vec<usize>) =
-        circumstances.cut.iter().partition(|slot| stalled(slot));
-    // Of those who were lost in this turn, but had ended before, nobody saw how.
-    let this_turn = operations
-        .iter()
-        .skip_while(|operation| !matches!(operation, Operation::Begin(_)));
-    let unseen = this_turn.filter_map(|operation| match operation {
-        Operation::HangUp(slot, false) => Some(*slot),
-        _ => None,
-    });
-    let unseen: Vec<usize> = unseen.collect();
-    due.extend(unseen.iter().filter(|slot| stalled(slot)));
-    for operation in operations {
-        if let Operation::Begin(runs) = operation {
-            world.now = now;
-            begin(world, runs, &due, &unseen)?;
-        } else {
-            apply(world, operation)?;
-        }
-    }
-    let rooms: Vec<(usize, Rc<str>)> = over
-        .iter()
-        .filter_map(|&slot| Some((slot, world.peers[slot].as_ref()?.seat()?.room.clone())))
-        .collect();
-    solve(world, over.iter().map(|&slot| Step::Cut(slot)).collect())?;
-    all_is_explained(world)?;
-    obligations(world, circumstances)?;
-    for slot in over {
-        cut_with_cause(world, slot, &rooms, circumstances)?;
-    }
-    Ok(())
 }
 
-fn apply(world: &mut World, operation: Operation) -> Outcome {
+fn apply(world: &mut World, operation: &Operation) -> Outcome {
     let line_bytes_max = world.limits.line_bytes_max;
     world.group += 1;
-    match operation {
+    match *operation {
         Operation::Begin(_) => unreachable!("it is played by its own function"),
         Operation::Connect(slot) => world.connect(slot),
         Operation::Refuse(slot, reason) => {
             world.connect(slot)?;
             world.end(slot, reason, None)
         }
-        Operation::Receive(slot, bytes, count) => {
+        Operation::Receive(slot, ref bytes, count) => {
             let peer = world.peer(slot);
             let first = peer.bytes_in == 0 && peer.is_live();
-            match rules::foreign_head(&bytes).filter(|_| first) {
+            match rules::foreign_head(bytes).filter(|_| first) {
                 Some(head) => {
                     peer.bytes_in += bytes.len() as u64;
                     world.end_foreign(slot, head)
                 }
                 None => {
-                    peer.feed(&bytes, line_bytes_max);
+                    peer.feed(bytes, line_bytes_max);
                     world.run(slot, count)
                 }
             }
@@ -155,14 +164,16 @@ fn apply(world: &mut World, operation: Operation) -> Outcome {
             }
             world.end(slot, CloseReason::ConnectionLost, None)
         }
-        Operation::Kick(name, why, done) => match world.find(&name) {
+        Operation::Kick(ref name, ref why, done) => match world.find(name) {
             Some(slot) if done => world.end(slot, CloseReason::Kicked, why.as_deref()),
             None if !done => Ok(()),
             found => Err(format!("kicking {name}: {done}, but it is {found:?}")),
         },
-        Operation::Announce(text) => world.announce(&text),
+        Operation::Announce(ref text) => world.announce(text),
         Operation::ShutDown => world.shut_down(),
-        Operation::Remove(slot, farewell, removal) => remove(world, slot, farewell, &removal),
+        Operation::Remove(slot, ref farewell, ref removal) => {
+            remove(world, slot, farewell.as_ref(), removal)
+        }
     }
 }
 
@@ -170,7 +181,7 @@ fn apply(world: &mut World, operation: Operation) -> Outcome {
 fn remove(
     world: &mut World,
     slot: usize,
-    farewell: Option<Farewell>,
+    farewell: Option<&Farewell>,
     removal: &Removal,
 ) -> Outcome {
     let (now, limits) = (world.now, Rc::clone(&world.limits));
@@ -205,7 +216,11 @@ fn remove(
         CloseReason::ShuttingDown => limits.drain_timeout,
         _ => limits.flush_timeout,
     };
-    if removal.owed_bytes > 0 && !removal.lost && !removal.pressed && now < at + patience {
+    if removal.owed_bytes > 0
+        && !removal.lost
+        && !(removal.pressed && at < removal.at)
+        && now < at + patience
+    {
         return Err(format!(
             "slot {slot}: closed ({reason}) with {} bytes owed",
             removal.owed_bytes
@@ -214,7 +229,7 @@ fn remove(
     Ok(())
 }
 
-fn all_is_explained(world: &World) -> Outcome {
+fn all_is_explained(world: &mut World) -> Outcome {
     for (slot, lines) in world.observed.lines.iter().enumerate() {
         let peer = world.peers.get(slot).and_then(Option::as_ref);
         let explained = peer.map_or(0, |peer| peer.explained);
@@ -265,7 +280,7 @@ fn obligations(world: &World, circumstances: &Circumstances) -> Outcome {
 fn cut_with_cause(
     world: &World,
     slot: usize,
-    rooms: &[(usize, Rc<str>)],
+    cuts: usize,
     circumstances: &Circumstances,
 ) -> Outcome {
     let limits = &world.limits;
@@ -273,7 +288,7 @@ fn cut_with_cause(
         return Ok(());
     };
     // The others who were cut may have left after it was over its bound, or before.
-    let leaves = rooms.len() * 80;
+    let leaves = cuts * 80;
     let owed = circumstances.owed_bytes.get(slot).copied().unwrap_or(0) + peer.told_bytes + leaves;
     if owed > limits.outbox_bytes_max {
         return Ok(());

@@ -20,18 +20,18 @@ pub(crate) enum Step {
 }
 
 /// Orders that are tried before giving up.
-const TRIES_MAX: u32 = 20_000;
+const TRIES_MAX: u32 = 5000;
 
-/// What happens by itself at the start of a turn.
-pub(crate) fn begin(
+/// What may have happened by itself at the start of a turn, in a likely order: lines of those who
+/// were held back, rooms that are told who came and went, deadlines.
+pub(crate) fn steps_of_begin(
     world: &mut World,
-    mut runs: Vec<(usize, u64)>,
+    runs: &[(usize, u64)],
     stalled: &[usize],
     unseen: &[usize],
-) -> Outcome {
-    world.group += 1;
+) -> Vec<Step> {
     let now = world.now;
-    // In the likely order: those held back for one turn, rooms, those held back for their rate.
+    let mut runs = runs.to_vec();
     runs.sort_by_key(|&(slot, _)| {
         let allowed_at = world.peer(slot).bucket.allows_at();
         (allowed_at, slot)
@@ -63,35 +63,36 @@ pub(crate) fn begin(
         }
     }
     steps.extend(stalled.iter().map(|&slot| Step::Cut(slot)));
-    solve(world, steps)
+    steps
 }
 
-/// Finds an order of `steps` that fits, and leaves the world as it is after it.
-pub(crate) fn solve(world: &mut World, steps: Vec<Step>) -> Outcome {
-    match &steps[..] {
-        [] => return Ok(()),
-        [step] => return take(world, step),
-        _ => {}
-    }
-    let before = world.clone();
-    let Err(first) = steps.iter().try_for_each(|step| take(world, step)) else {
-        return Ok(());
+/// What comes after the steps; it must fit too.
+type Rest<'a> = &'a dyn Fn(&mut World) -> Outcome;
+
+/// Finds an order of `steps` that fits together with what comes after them, and leaves the world
+/// as it is then.
+pub(crate) fn solve(world: &mut World, steps: &[Step], rest: Rest<'_>) -> Outcome {
+    let before = (steps.len() > 1).then(|| world.clone());
+    let outcome = (steps.iter().try_for_each(|step| take(world, step))).and_then(|()| rest(world));
+    let (Some(before), Err(first)) = (before, &outcome) else {
+        return outcome;
     };
     let mut tries = 0;
-    match search(&before, &steps, &mut tries) {
+    match search(&before, steps, rest, &mut tries) {
         Some(after) => {
             *world = after;
             Ok(())
         }
         None => Err(format!(
-            "no order of {steps:?} fits after {tries} tries: {first}"
+            "{first}; nor does any other order of {steps:?} fit ({tries} tries)"
         )),
     }
 }
 
-fn search(world: &World, steps: &[Step], tries: &mut u32) -> Option<World> {
+fn search(world: &World, steps: &[Step], rest: Rest<'_>, tries: &mut u32) -> Option<World> {
     if steps.is_empty() {
-        return Some(world.clone());
+        let mut after = world.clone();
+        return rest(&mut after).is_ok().then_some(after);
     }
     for (at, step) in steps.iter().enumerate() {
         *tries += 1;
@@ -100,8 +101,8 @@ fn search(world: &World, steps: &[Step], tries: &mut u32) -> Option<World> {
         }
         let mut next = world.clone();
         if take(&mut next, step).is_ok() {
-            let rest = [&steps[..at], &steps[at + 1..]].concat();
-            if let Some(found) = search(&next, &rest, tries) {
+            let others = [&steps[..at], &steps[at + 1..]].concat();
+            if let Some(found) = search(&next, &others, rest, tries) {
                 return Some(found);
             }
         }

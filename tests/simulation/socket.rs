@@ -43,7 +43,8 @@ pub(crate) struct Socket {
     pub(crate) failed: bool,
     pub(crate) listed: bool,
     pub(crate) lost: bool,
-    pub(crate) ended: bool,
+    /// The turn in which the hub said that it has ended.
+    pub(crate) ended_in: Option<u64>,
     // To the client.
     in_flight: usize,
     capacity: usize,
@@ -93,7 +94,7 @@ impl Socket {
             failed: false,
             listed: false,
             lost: false,
-            ended: false,
+            ended_in: None,
             in_flight: 0,
             capacity: capacities[rng.usize(..capacities.len())],
             short_writes: [0, 0, 3, 10][rng.usize(..4)],
