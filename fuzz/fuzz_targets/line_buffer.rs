@@ -13,6 +13,13 @@ enum Found {
     TooLong,
 }
 
+/// What the stream holds, and how many bytes of it one must have seen to know.
+#[derive(Debug)]
+struct Expected {
+    piece: Found,
+    known_at: usize,
+}
+
 fuzz_target!(|bytes: &[u8]| {
     let mut script = Script::new(bytes);
     let line_bytes_max = script.below(20);
@@ -21,7 +28,8 @@ fuzz_target!(|bytes: &[u8]| {
     let mut reader = Reader {
         buffer: LineBuffer::default(),
         line_bytes_max,
-        found: Vec::new(),
+        expected: model(stream, line_bytes_max),
+        found: 0,
         seen: 0,
     };
     let mut rest = stream;
@@ -30,15 +38,17 @@ fuzz_target!(|bytes: &[u8]| {
         let step = steps.next().copied().unwrap_or(u8::MAX);
         let (part, behind) = rest.split_at(rest.len().min(1 + usize::from(step / 8)));
         rest = behind;
-        reader.hear(stream, part, step % 8);
+        reader.hear(part, step % 8);
     }
-    reader.end(stream);
+    reader.end();
 });
 
 struct Reader {
     buffer: LineBuffer,
     line_bytes_max: usize,
-    found: Vec<Found>,
+    expected: Vec<Expected>,
+    /// How many of these came.
+    found: usize,
     /// Bytes of the stream that were handed over.
     seen: usize,
 }
@@ -46,13 +56,13 @@ struct Reader {
 impl Reader {
     /// Hands a part over. `manner` 0 to 2: only so many lines are taken, what is behind them is
     /// kept, as the hub does for somebody who is held back; 3: the memory is taken away meanwhile.
-    fn hear(&mut self, stream: &[u8], part: &[u8], manner: u8) {
+    fn hear(&mut self, part: &[u8], manner: u8) {
         self.seen += part.len();
         let mut input = part;
         if manner < 3 {
             for _ in 0..manner {
                 if !self.take(&mut input) {
-                    return self.check(stream);
+                    return self.check();
                 }
             }
             return self.buffer.keep(input);
@@ -60,7 +70,7 @@ impl Reader {
         while self.take(&mut input) {}
         assert!(input.is_empty(), "what is no line yet is taken in");
         assert!(self.buffer.kept_bytes() <= self.line_bytes_max + 1);
-        self.check(stream);
+        self.check();
         if manner == 3 {
             self.change_memory();
         }
@@ -75,15 +85,21 @@ impl Reader {
             return false;
         };
         assert!(promised, "a line came that was not promised");
-        self.found.push(owned(&piece));
+        let expected = self
+            .expected
+            .get(self.found)
+            .map(|expected| &expected.piece);
+        assert_eq!(Some(&owned(&piece)), expected, "piece {}", self.found);
+        self.found += 1;
         assert!(self.buffer.kept_bytes() + input.len() <= owed, "it grew");
         true
     }
 
-    fn check(&self, stream: &[u8]) {
-        let (mut expected, unfinished) = model(&stream[..self.seen], self.line_bytes_max);
-        expected.extend(unfinished.filter(|piece| *piece == Found::TooLong));
-        assert_eq!(self.found, expected, "after {} bytes", self.seen);
+    /// Whatever can be known by now has come.
+    fn check(&self) {
+        if let Some(next) = self.expected.get(self.found) {
+            assert!(next.known_at > self.seen, "{next:?} did not come");
+        }
     }
 
     fn change_memory(&mut self) {
@@ -98,35 +114,45 @@ impl Reader {
         assert_eq!(self.buffer.kept_bytes(), kept);
     }
 
-    fn end(mut self, stream: &[u8]) {
+    fn end(mut self) {
         while self.take(&mut &[][..]) {}
-        self.check(stream);
+        self.check();
         assert!(self.buffer.kept_bytes() <= self.line_bytes_max + 1);
         let last = self.buffer.finish(self.line_bytes_max);
-        self.found.extend(last.as_ref().map(owned));
+        let expected = self
+            .expected
+            .get(self.found)
+            .map(|expected| &expected.piece);
+        assert_eq!(last.as_ref().map(owned).as_ref(), expected);
+        assert!(self.found + 1 >= self.expected.len(), "lines are missing");
         assert_eq!(self.buffer.kept_bytes(), 0);
         assert_eq!(self.buffer.finish(self.line_bytes_max), None);
-        let (mut expected, unfinished) = model(stream, self.line_bytes_max);
-        expected.extend(unfinished);
-        assert_eq!(self.found, expected);
     }
 }
 
-/// The whole lines of a stream, and what is unfinished at its end.
-fn model(stream: &[u8], line_bytes_max: usize) -> (Vec<Found>, Option<Found>) {
-    let mut lines: Vec<&[u8]> = stream.split(|&byte| byte == b'\n').collect();
-    let unfinished = lines.pop().filter(|line| !line.is_empty());
-    let found = |line: &[u8]| {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        match line.len() > line_bytes_max {
-            true => Found::TooLong,
-            false => Found::Line(line.to_vec()),
+/// What a stream holds, by looking at all of it. An unfinished line at its end is known only when
+/// nothing will follow, unless it is too long already.
+fn model(stream: &[u8], line_bytes_max: usize) -> Vec<Expected> {
+    let mut expected = Vec::new();
+    let mut start = 0;
+    for line in stream.split(|&byte| byte == b'\n') {
+        let end = start + line.len();
+        let bare = line.strip_suffix(b"\r").unwrap_or(line);
+        let is_whole = end < stream.len();
+        if bare.len() > line_bytes_max {
+            // A CR there may belong to the ending.
+            let delay = usize::from(line[line_bytes_max] == b'\r');
+            let known_at = start + line_bytes_max + 1 + delay;
+            let piece = Found::TooLong;
+            expected.push(Expected { piece, known_at });
+        } else if is_whole || !line.is_empty() {
+            let known_at = if is_whole { end + 1 } else { usize::MAX };
+            let piece = Found::Line(bare.to_vec());
+            expected.push(Expected { piece, known_at });
         }
-    };
-    (
-        lines.into_iter().map(found).collect(),
-        unfinished.map(found),
-    )
+        start = end + 1;
+    }
+    expected
 }
 
 fn owned(piece: &Piece<'_>) -> Found {

@@ -15,7 +15,7 @@ pub fn check(socket: &Socket, farewell: &Farewell, limits: &Limits, stopping: bo
     assert!(farewell.name.is_some() || !socket.heard.welcomed);
     let possible = match farewell.reason {
         CloseReason::Quit | CloseReason::WrongProtocol => socket.bytes_in > 0,
-        CloseReason::TooSlow => socket.was_behind || is_tight(limits),
+        CloseReason::TooSlow => socket.was_behind || can_overflow(socket, limits),
         CloseReason::HungUp => {
             assert_eq!(
                 farewell.lines_in, socket.lines_in,
@@ -35,9 +35,11 @@ pub fn check(socket: &Socket, farewell: &Farewell, limits: &Limits, stopping: bo
     }
 }
 
-/// Whether one turn may be too much for somebody who reads everything.
-fn is_tight(limits: &Limits) -> bool {
-    limits.outbox_bytes_max.min(limits.outbox_total_bytes_max) < 1 << 20
+/// Whether one turn may be too much for somebody who reads everything: only when its outbox is
+/// small; and before it said anything it was told no more than what to do.
+fn can_overflow(socket: &Socket, limits: &Limits) -> bool {
+    let most_in_a_turn = if socket.bytes_in == 0 { 100 } else { 1 << 20 };
+    limits.outbox_bytes_max < most_in_a_turn
 }
 
 /// Somebody who has read everything has read why.

@@ -134,7 +134,12 @@ impl Heard {
                 return;
             }
             // The rest of it was what it did not read.
-            (Expected::History(_), Reply::Refusal { code, .. }) if code == "too-slow" => {}
+            (
+                Expected::History(_),
+                Reply::Refusal {
+                    code: "too-slow", ..
+                },
+            ) => {}
             (Expected::History(left), _) => panic!("{left} messages are missing before {reply:?}"),
             (Expected::WrongProtocol, Reply::Refusal { code, .. }) => {
                 assert_eq!(code, "wrong-protocol");

@@ -267,17 +267,12 @@ impl Machine {
             Order::Announce(line) => self.hub.announce(&line),
             Order::Kick(name, why) => {
                 let live = self.hub.live();
-                let found = self.hub.kick(&name, why.as_deref());
-                assert_eq!(
-                    live - self.hub.live(),
-                    usize::from(found),
-                    "{name} was not ended once"
-                );
+                let kicked = self.hub.kick(&name, why.as_deref()).is_some();
+                let ended = live - self.hub.live();
+                assert_eq!(ended, usize::from(kicked), "{name} was not ended once");
                 // Which of them it was, only its farewell says.
-                self.sockets
-                    .iter_mut()
-                    .flatten()
-                    .for_each(|socket| socket.kicked |= found);
+                let sockets = self.sockets.iter_mut().flatten();
+                sockets.for_each(|socket| socket.kicked |= kicked);
             }
             Order::ShutDown => {
                 self.hub.shut_down();
@@ -336,10 +331,16 @@ impl Machine {
     }
 
     fn reap(&mut self) {
+        while let Some(slot) = self.hub.take_ended() {
+            let socket = self.sockets[slot as usize].as_mut();
+            let socket = socket.expect("what ends is there until it is reaped");
+            assert!(!socket.has_ended, "each connection ends once");
+            socket.has_ended = true;
+        }
         while let Some(slot) = self.hub.take_doomed() {
             let socket = self.sockets[slot as usize]
                 .take()
-                .expect("each connection ends once");
+                .expect("each connection is closed once");
             let farewell = self.hub.remove(slot).expect("what is doomed has a reason");
             crate::ending::check(&socket, &farewell, &self.limits, self.stopping);
             self.check_heard(&socket);
@@ -425,11 +426,20 @@ impl Machine {
                 );
             }
             socket.was_behind |= owed > 0;
+            let said_goodbye = socket.shut && socket.was_told_end;
+            assert!(
+                !said_goodbye,
+                "slot {slot}: both sides are shut, and it stays"
+            );
             if owed == 0 || taking.contains(&slot) {
                 socket.stuck_since = None;
             } else {
                 socket.stuck_since.get_or_insert(now);
             }
+            assert_eq!(
+                socket.has_ended,
+                !clients.iter().any(|(client, _)| *client == slot)
+            );
             let Some(&(_, named)) = clients.iter().find(|(client, _)| *client == slot) else {
                 assert!(deadline.is_some(), "slot {slot} lingers for ever");
                 continue;

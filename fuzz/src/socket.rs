@@ -45,6 +45,10 @@ pub struct Socket {
     pub failed: bool,
     /// In the list of those to be read from.
     pub listed: bool,
+    /// The server has read that the peer sends no more.
+    pub was_told_end: bool,
+    /// Its session is over, though it may still be owed something.
+    pub has_ended: bool,
     /// The server has shut its side after everything was written.
     pub shut: bool,
     /// The script has thrown its owner out.
@@ -80,6 +84,8 @@ impl Socket {
             writable: true,
             failed: false,
             listed: false,
+            was_told_end: false,
+            has_ended: false,
             shut: false,
             kicked: false,
             refused: false,
@@ -135,7 +141,10 @@ impl Socket {
         }
         self.readable = false;
         match self.sending {
-            Sending::Ended => (read, Fill::Ended),
+            Sending::Ended => {
+                self.was_told_end = true;
+                (read, Fill::Ended)
+            }
             Sending::Open | Sending::Broken => (read, Fill::Open),
         }
     }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 /// What the protocol lets a line be unless a server was told otherwise.
 const USUAL_LINE_BYTES_MAX: usize = 4096;
-/// Own texts remembered in order to find them in a history again.
-const REMEMBERED_TEXTS_MAX: usize = 64;
+/// Own texts remembered in order to find them in a history again, and looked at in a history.
+pub(super) const REMEMBERED_TEXTS_MAX: usize = 64;
 /// Commands remembered; only a refusal of one that is too long asks for them.
 const REMEMBERED_COMMANDS_MAX: usize = 256;
 
@@ -188,7 +188,7 @@ impl Ledger {
     }
 
     fn remember(&mut self, text: &str) {
-        if self.placed.len() == REMEMBERED_TEXTS_MAX {
+        while self.placed.len() >= REMEMBERED_TEXTS_MAX {
             self.placed.pop_front();
         }
         self.placed.push_back(text.to_owned());
@@ -230,6 +230,23 @@ mod tests {
             ledger.sent((*line).to_owned(), Kind::of(line), now);
         }
         ledger
+    }
+
+    #[test]
+    fn only_so_many_texts_are_remembered_whatever_the_history_held() {
+        let now = Instant::now();
+        let texts: Vec<String> = (0..1000).map(|number| format!("text {number}")).collect();
+        let mut ledger = Ledger::default();
+        ledger.learn(texts.clone());
+        for text in &texts {
+            ledger.sent(text.clone(), Kind::Message, now);
+            ledger.returned(text, now);
+        }
+        let first = texts.len() - REMEMBERED_TEXTS_MAX;
+        assert!(ledger.placed.iter().eq(&texts[first..]));
+        let mut history = texts[first + 1..].to_vec();
+        history.push("new".to_owned());
+        assert_eq!(ledger.placed_of(["new"].into_iter(), &history), 1);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::life::GREETING_TIMEOUT;
 use super::{BARRIER_TOKEN, Hearing, Identity, Manner, OwnLines, Phase, Session, Stage, counted};
 use crate::client::clean::Clean;
 use crate::client::end::End;
+use crate::client::ledger::REMEMBERED_TEXTS_MAX;
 use crate::client::shown::Shown;
 use crate::wire::reply::{News, Reply};
 
@@ -180,6 +181,10 @@ impl Session {
             text: Clean::of(text),
         };
         if let Hearing::History(own_history) = &mut self.hearing {
+            // A history is as long as the server likes; its last texts tell as much.
+            if own_history.len() == REMEMBERED_TEXTS_MAX {
+                own_history.remove(0);
+            }
             own_history.push(text.to_owned());
             return self.show(message);
         }

@@ -339,3 +339,17 @@ fn any_split_of_what_the_server_says_has_the_same_effects() {
         assert_eq!(effects(&[one, two]), whole, "split at {middle}");
     }
 }
+
+#[test]
+fn a_history_that_does_not_end_is_not_kept() {
+    let mut script = Script::talking(Manner::Pipe);
+    script.hears("* last 3 messages:\n");
+    for number in 0..10_000 {
+        script.hears(&format!("<ann> text {number}\n")).effects();
+    }
+    let Hearing::History(own_texts) = &script.session.hearing else {
+        panic!("the history ended");
+    };
+    assert!(own_texts.len() < 100, "{} texts are kept", own_texts.len());
+    assert_eq!(own_texts.last().unwrap(), "text 9999");
+}
