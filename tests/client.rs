@@ -8,7 +8,7 @@ use std::io::Write;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use client_support::{Client, FakeServer, PATIENCE, Seated, command, run};
+use client_support::{Client, FakeServer, Seated, command, run};
 use rustix::process::{Pid, Signal, kill_process};
 
 fn start(server: &FakeServer, arguments: &[&str]) -> Client {
@@ -176,11 +176,7 @@ fn the_end_of_input_waits_for_the_last_return() {
     peer.returns("ann", "one");
     peer.hears("two");
     // It would say `/quit` now if it did not wait.
-    let patience = Some(Duration::from_millis(200));
-    peer.stream.set_read_timeout(patience).unwrap();
-    let mut byte = [0];
-    assert!(peer.stream.peek(&mut byte).is_err(), "it did not wait");
-    peer.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    peer.hears_nothing_for(Duration::from_millis(200));
     peer.says("<ann> two\n");
     peer.sees_off();
     client.wait().assert_left();

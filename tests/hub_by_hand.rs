@@ -152,3 +152,28 @@ fn a_room_under_a_used_number_waits_its_own_interval() {
     stage.turn_at(at(1600), |_| {});
     assert!(told(&stage), "{}", stage.heard_by(0));
 }
+
+/// Nor for what was said while the turn before was written out.
+#[test]
+fn nobody_is_cut_for_a_leave_that_came_up_in_the_flush() {
+    let mut stage = Stage::new(Limits {
+        outbox_total_bytes_max: 10,
+        ..Limits::default()
+    });
+    stage.turn(|hub| {
+        for (slot, name) in [(0, "ann\n"), (1, "ben\n")] {
+            hub.connect(slot);
+            hub.receive(slot, name.as_bytes());
+        }
+    });
+    stage.hub.hang_up(1);
+    let later = stage.now + Duration::from_millis(1);
+    stage.turn_at(later, |hub| hub.receive(0, b"/ping\n"));
+    assert!(
+        stage
+            .heard_by(0)
+            .ends_with("* ben left (1 here): connection lost\n= pong\n"),
+        "{}",
+        stage.heard_by(0)
+    );
+}

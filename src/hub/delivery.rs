@@ -56,6 +56,17 @@ impl Delivery {
         }
     }
 
+    /// What was said after the turn before was written out (who was lost then has left) is said in
+    /// this one: nobody could have taken it earlier, so nobody is behind because of it.
+    pub(super) fn start_turn(&mut self, now: Time) {
+        self.now = now;
+        let spoken = self.spoken.iter();
+        let open = spoken.filter_map(|room| self.open.get(room.slot()).copied().flatten());
+        for block in open.chain(self.answers) {
+            self.store.carry_over(block, now);
+        }
+    }
+
     pub(super) fn session(&mut self, slot: u32) -> Option<&mut Session> {
         self.sessions.get_mut(slot as usize)?.as_mut()
     }

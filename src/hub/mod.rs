@@ -80,7 +80,7 @@ impl Hub {
     /// Starts a turn at `now`, which never goes back: handles what was held back in the turn
     /// before, and every deadline that has passed.
     pub fn begin_turn(&mut self, now: Time) {
-        self.delivery.now = now;
+        self.delivery.start_turn(now);
         let resuming = std::mem::take(&mut self.resuming);
         let mut resuming = std::mem::replace(&mut self.held, resuming);
         for slot in resuming.drain(..) {

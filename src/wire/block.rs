@@ -169,7 +169,14 @@ impl BlockStore {
         &self.blocks[slice.block.0 as usize].bytes[slice.start as usize..slice.end as usize]
     }
 
-    /// When the first byte of this block was written.
+    /// An open block belongs to a turn that began only now.
+    pub fn carry_over(&mut self, id: BlockId, now: Time) {
+        let block = &mut self.blocks[id.0 as usize];
+        debug_assert!(block.open, "what is sealed was said in its turn");
+        block.opened_at = now;
+    }
+
+    /// When the turn began in which this block was written.
     pub fn opened_at(&self, id: BlockId) -> Time {
         self.blocks[id.0 as usize].opened_at
     }

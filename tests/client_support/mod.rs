@@ -93,6 +93,16 @@ impl Peer {
         assert_eq!(self.next_line().as_deref(), Some(line));
     }
 
+    /// Nothing comes from the client for so long.
+    #[track_caller]
+    pub fn hears_nothing_for(&mut self, silence: Duration) {
+        assert_eq!(self.unread, b"", "it says something");
+        self.stream.set_read_timeout(Some(silence)).unwrap();
+        let mut byte = [0];
+        assert!(self.stream.peek(&mut byte).is_err(), "it says something");
+        self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    }
+
     /// That the client may have gone already is for the test to find out from the client.
     pub fn says(&mut self, text: &str) {
         let _ = self.stream.write_all(text.as_bytes());

@@ -29,9 +29,6 @@ pub(crate) struct Simulation {
     pub(crate) free: Vec<usize>,
     pub(crate) to_read: Vec<usize>,
     pub(crate) operations: Vec<Operation>,
-    /// Something was done to the hub after the turn before ended.
-    pub(crate) spoke_late: bool,
-    pub(crate) before: Time,
     /// For each turn of which somebody is still owed something: bytes said in it, lines owed.
     pub(crate) pinned: BTreeMap<u64, (usize, usize)>,
     pub(crate) progress: bool,
@@ -60,8 +57,6 @@ impl Simulation {
             free: Vec::new(),
             to_read: Vec::new(),
             operations: Vec::new(),
-            spoke_late: false,
-            before: Time::START,
             pinned: BTreeMap::new(),
             progress: false,
             idle_turns: 0,
@@ -80,7 +75,6 @@ impl Simulation {
                 1..=10 => self.rng.u64(1..500),
                 _ => self.rng.u64(1..3),
             };
-            self.before = self.now;
             self.now = at.max(self.now) + Duration::from_micros(late);
             while let Some(event) = self.crowd.next_event(self.now) {
                 self.progress = true;
@@ -146,7 +140,6 @@ impl Simulation {
             observed,
             &circumstances,
         )?;
-        self.spoke_late = false;
         self.pin(rests);
         if !is_quiet {
             self.hub_agrees()?;
@@ -345,7 +338,6 @@ impl Simulation {
                 }
                 Write::Lost => {
                     socket.writable = false;
-                    self.spoke_late = true;
                     self.hang_up(slot);
                 }
             }

@@ -50,9 +50,8 @@ pub(crate) struct Circumstances {
     pub(crate) cut: Vec<usize>,
     /// Of whom nothing is left to write.
     pub(crate) emptied: Vec<usize>,
-    /// Since when each was owed its oldest byte when the turn began, at the earliest and at the
-    /// latest, and how much.
-    pub(crate) oldest: Vec<Option<(Time, Time)>>,
+    /// Since when each was owed its oldest byte when the turn began, and how much.
+    pub(crate) oldest: Vec<Option<Time>>,
     pub(crate) owed_bytes: Vec<usize>,
     /// Memory of all outboxes before the turn was ended, at most.
     pub(crate) memory_bytes_max: usize,
@@ -84,7 +83,7 @@ pub(crate) fn explain(
     }
     let stalled = |&slot: &usize| {
         let since = circumstances.oldest.get(slot).copied().flatten();
-        since.is_some_and(|(earliest, _)| earliest + world.limits.stall_timeout <= now)
+        since.is_some_and(|since| since + world.limits.stall_timeout <= now)
     };
     let (mut due, over): (Vec<usize>, Vec<usize>) =
         circumstances.cut.iter().partition(|slot| stalled(slot));
@@ -237,7 +236,7 @@ fn obligations(world: &World, circumstances: &Circumstances) -> Outcome {
             continue;
         };
         let oldest = circumstances.oldest.get(slot).copied().flatten();
-        if oldest.is_some_and(|(_, latest)| latest + limits.stall_timeout <= now) {
+        if oldest.is_some_and(|oldest| oldest + limits.stall_timeout <= now) {
             return Err(format!(
                 "slot {slot} has stalled since {oldest:?} and was not cut"
             ));

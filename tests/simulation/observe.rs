@@ -61,14 +61,6 @@ impl Simulation {
 
     /// A client is owed these lines more.
     fn is_told(&mut self, slot: usize, lines: &[String]) -> Outcome {
-        let since = (
-            if self.spoke_late {
-                self.before
-            } else {
-                self.now
-            },
-            self.now,
-        );
         self.report.lines_out += lines.len() as u64;
         for line in lines {
             story!(self, "  {slot} is told {line:?}");
@@ -79,7 +71,7 @@ impl Simulation {
             socket.owed.push_back(Owed {
                 bytes: format!("{line}\n").into_bytes(),
                 turn: self.report.turns,
-                since,
+                since: self.now,
             });
         }
         for socket in self.sockets[slot]

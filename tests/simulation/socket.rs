@@ -13,8 +13,8 @@ use super::view::View;
 pub(crate) struct Owed {
     pub(crate) bytes: Vec<u8>,
     pub(crate) turn: u64,
-    /// When it was said, at the earliest and at the latest.
-    pub(crate) since: (Time, Time),
+    /// When it was said.
+    pub(crate) since: Time,
 }
 
 /// How a client reads.
