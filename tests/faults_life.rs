@@ -4,9 +4,12 @@
 mod common;
 
 use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
 
 use common::{Client, Daemon, Heard, PATIENCE, Pair, Signal, chatd_command};
 
@@ -65,7 +68,9 @@ fn f63_at_the_end_everybody_is_told_and_the_healthy_have_every_byte() {
     }
     let mut healthy = chatd.crowd("m", HEALTHY);
     let line = format!("{}\n", "x".repeat(4000));
+    let start = Instant::now();
     while chatd.statistic("queued unique bytes") < 200_000 {
+        assert!(start.elapsed() < PATIENCE, "nobody is stalled");
         talker.send(line.repeat(20).as_bytes());
         talker.lines_until_pong();
     }
@@ -145,7 +150,7 @@ fn f88_who_floods_beyond_its_rate_can_still_read_why_it_is_cut() {
 #[test]
 fn f56_a_log_that_nobody_reads_stops_nobody() {
     let (mut reader, log) = UnixStream::pair().expect("a socket pair");
-    blocked_log(Stdio::from(std::os::fd::OwnedFd::from(log)), &mut reader);
+    blocked_log(Stdio::from(OwnedFd::from(log)), &mut reader);
 }
 
 #[test]
@@ -155,7 +160,7 @@ fn f56_a_log_in_a_pipe_that_nobody_reads_stops_nobody() {
 }
 
 /// Runs a server whose log goes to `log`, of which `reader` is read only when the log is full.
-fn blocked_log(log: Stdio, reader: &mut impl Read) {
+fn blocked_log(log: Stdio, reader: &mut (impl Read + AsFd)) {
     let mut command = chatd_command(&["--rate", "0", "--listen", "127.0.0.1:0"]);
     command.stderr(log);
     let mut chatd = Killed(command.spawn().expect("starting chatd"));
@@ -181,7 +186,7 @@ fn blocked_log(log: Stdio, reader: &mut impl Read) {
     while !seen.contains("lines of the log were lost here") {
         assert!(Instant::now() < deadline, "no word of what was lost");
         rustix::process::kill_process(process, Signal::USR1).expect("it runs");
-        let count = reader.read(&mut bytes).expect("the log");
+        let count = read_in_time(reader, &mut bytes);
         seen.push_str(&String::from_utf8_lossy(&bytes[..count]));
     }
     assert_eq!(ann.hear_for(Duration::ZERO), Heard::Nothing);
@@ -199,11 +204,11 @@ impl Drop for Killed {
 }
 
 /// Where it listens, as the first lines of its log say.
-fn read_address(log: &mut impl Read) -> std::net::SocketAddr {
+fn read_address(log: &mut (impl Read + AsFd)) -> std::net::SocketAddr {
     let mut said = Vec::new();
     let mut byte = [0];
     loop {
-        log.read_exact(&mut byte).expect("the log");
+        assert_eq!(read_in_time(log, &mut byte), 1, "the log has ended");
         said.push(byte[0]);
         let line = String::from_utf8_lossy(&said);
         if let Some((_, rest)) = line.split_once("listening on ")
@@ -212,4 +217,13 @@ fn read_address(log: &mut impl Read) -> std::net::SocketAddr {
             return address.parse().expect("an address");
         }
     }
+}
+
+/// One read, for which something has to come in time.
+fn read_in_time(from: &mut (impl Read + AsFd), bytes: &mut [u8]) -> usize {
+    let timeout = PATIENCE.try_into().expect("a timeout of some seconds");
+    let mut events = [PollFd::new(from, PollFlags::IN)];
+    let ready = poll(&mut events, Some(&timeout)).expect("waiting for the log");
+    assert!(ready > 0, "nothing comes");
+    from.read(bytes).expect("the log")
 }

@@ -123,7 +123,9 @@ fn f32_when_all_outboxes_hold_too_much_the_furthest_behind_goes_first() {
     // Each of the next takes the place of the one who has been behind for longest.
     for next in 3..6 {
         let cut = next - 2;
+        let start = Instant::now();
         while chatd.statistic("slow consumers cut") < cut as u64 {
+            assert!(start.elapsed() < common::PATIENCE, "nobody is cut");
             dens[next].say(10);
             let held = queued(&chatd);
             assert!(held <= (2 << 20) + SLACK, "{held} bytes are held");
@@ -170,7 +172,12 @@ fn f33_a_reader_that_sips_is_cut_for_the_oldest_byte() {
     pair.fault_begins();
     let text = "x".repeat(1000);
     let mut said = 0;
+    let start = Instant::now();
     while queued(&chatd) < 100_000 {
+        assert!(
+            start.elapsed() < common::PATIENCE,
+            "the sipper takes it all"
+        );
         for _ in 0..100 {
             said += 1;
             talker.say(&format!("#{said} {text}"));

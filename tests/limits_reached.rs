@@ -96,7 +96,9 @@ fn flush_timeout_ends_who_has_left_and_does_not_read() {
     leaver.say("leaver");
     leaver.expect_welcome();
     let line = format!("{}\n", "x".repeat(4000));
+    let start = Instant::now();
     while chatd.statistic("queued unique bytes") < 100_000 {
+        assert!(start.elapsed() < common::PATIENCE, "it is read");
         talker.send(line.repeat(20).as_bytes());
         talker.lines_until_pong();
     }
@@ -141,7 +143,9 @@ fn write_bytes_max_is_no_end_of_what_is_owed() {
     talker.lines_until_pong();
     let line = format!("{}\n", "x".repeat(4000));
     let mut said = 0;
+    let start = Instant::now();
     while chatd.statistic("queued unique bytes") < 6 << 20 {
+        assert!(start.elapsed() < common::PATIENCE, "it is read");
         talker.send(line.repeat(50).as_bytes());
         talker.lines_until_pong();
         said += 50;

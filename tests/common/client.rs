@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-use super::{PATIENCE, PROMPT};
+use super::{LONG_PATIENCE, PATIENCE, PROMPT};
 
 /// One connection to the server.
 pub struct Client {
@@ -215,7 +215,12 @@ impl Client {
         self.say(&format!("/ping {token}"));
         let pong = format!("= pong {token}");
         let mut lines = Vec::new();
+        let start = Instant::now();
         loop {
+            assert!(
+                start.elapsed() < LONG_PATIENCE,
+                "wanted `{pong}`: {lines:?}"
+            );
             match self.hear_for(PATIENCE) {
                 Heard::Line(line) if line == pong => return lines,
                 Heard::Line(line) => lines.push(line),
@@ -246,7 +251,9 @@ impl Client {
     #[track_caller]
     pub fn lines_until_closed(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
+        let start = Instant::now();
         loop {
+            assert!(start.elapsed() < LONG_PATIENCE, "wanted the end: {lines:?}");
             match self.hear_for(PATIENCE) {
                 Heard::Line(line) => lines.push(line),
                 Heard::Closed => return lines,

@@ -39,5 +39,8 @@ pub use view::View;
 /// has to be longer than a busy machine needs.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The same where other lines keep coming while a certain one is waited for.
+pub const LONG_PATIENCE: Duration = Duration::from_secs(60);
+
 /// What the server says to a connection that is silent for 300 ms.
 pub const PROMPT: &str = "* chatd: type your name and press Enter";
