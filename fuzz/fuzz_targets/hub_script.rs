@@ -156,6 +156,7 @@ impl Player {
                 self.send_bytes(slot, &vec![b'a'; length]);
             }
             8 => self.machine.with_peer(slot, Socket::end),
+            9 if script.below(2) == 0 => self.machine.order(Order::BreakOff(slot)),
             9 => self.machine.with_peer(slot, Socket::break_off),
             10 => {
                 let bytes = script.choice(&[WIDE_OPEN, 0, 1, 10, 100, 1000]);

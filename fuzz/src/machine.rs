@@ -27,6 +27,8 @@ pub enum Order {
     Announce(Vec<u8>),
     /// Somebody is thrown out.
     Kick(String, Option<String>),
+    /// The connection breaks after it was read, so that only writing finds it broken.
+    BreakOff(u32),
     /// The server stops.
     ShutDown,
 }
@@ -274,6 +276,7 @@ impl Machine {
                 let sockets = self.sockets.iter_mut().flatten();
                 sockets.for_each(|socket| socket.kicked |= kicked);
             }
+            Order::BreakOff(slot) => self.with_peer(slot, Socket::break_off),
             Order::ShutDown => {
                 self.hub.shut_down();
                 assert_eq!(self.hub.live(), 0);
