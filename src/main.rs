@@ -84,6 +84,8 @@ fn serve(flags: &Flags) -> Result<(), Fault> {
         true => listener::bind_all(&config.listen).map_err(|error| unavailable(&error))?,
         false => inherited,
     };
+    listener::allow_stalls(&listeners, config.limits.stall_timeout)
+        .map_err(|error| unavailable(&error))?;
     let listening = addresses(&listeners)?;
     let cannot_poll = |error| Fault::new(Exit::Unavailable, format!("cannot poll: {error}"));
     let mut server = Server::new(&config, listeners, Notify::from_env()).map_err(cannot_poll)?;

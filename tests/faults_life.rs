@@ -148,6 +148,31 @@ fn f88_who_floods_beyond_its_rate_can_still_read_why_it_is_cut() {
 }
 
 #[test]
+fn f88_who_reads_again_long_after_it_was_cut_can_still_read_why() {
+    let chatd = Daemon::start(&["--rate", "0", "--history", "0", "--stall-timeout", "1"]);
+    let mut talker = chatd.join("talker");
+    let mut sleeper = Client::connect_narrow(chatd.address());
+    sleeper.say("sleeper");
+    sleeper.expect_welcome();
+    let text = "x".repeat(1000);
+    let mut said = 0;
+    while !talker
+        .lines_until_pong()
+        .iter()
+        .any(|line| line == "* sleeper left (1 here): too slow")
+    {
+        assert!(said < 100_000, "the sleeper is not cut");
+        said += 10;
+        (0..10).for_each(|_| talker.say(&text));
+    }
+    // The server is through with it: what is still to be read is the kernel's to keep.
+    chatd.expect_log(&["end \"sleeper\"", "too slow"]);
+    let lines = sleeper.lines_until_closed();
+    let last = lines.last().expect("a reason");
+    assert!(last.starts_with("! too-slow "), "{last}");
+}
+
+#[test]
 fn f56_a_log_that_nobody_reads_stops_nobody() {
     let (mut reader, log) = UnixStream::pair().expect("a socket pair");
     blocked_log(Stdio::from(OwnedFd::from(log)), &mut reader);

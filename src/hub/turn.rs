@@ -13,6 +13,9 @@ use super::session::{Hold, Phase};
 pub enum AfterWrite {
     /// Nothing.
     KeepOpen,
+    /// It has ended and could not be written all it is owed: nothing will follow that, so the
+    /// kernel may take it whatever it holds already.
+    MakeRoom,
     /// Everything is written, and nothing will follow: shut our side.
     Shut,
 }
@@ -100,12 +103,18 @@ impl Hub {
         if session.hold == Hold::Outbox && owed <= self.limits.outbox_bytes_max / 4 {
             self.held.push(slot);
         }
+        let ended = !session.is_live();
         if owed > 0 {
             self.arm(slot);
-        } else if self.start_lingering(slot) {
-            return AfterWrite::Shut;
+            return match ended {
+                true => AfterWrite::MakeRoom,
+                false => AfterWrite::KeepOpen,
+            };
         }
-        AfterWrite::KeepOpen
+        match self.start_lingering(slot) {
+            true => AfterWrite::Shut,
+            false => AfterWrite::KeepOpen,
+        }
     }
 
     /// The end of the turn, after everything was written: memory is settled, and in debug builds

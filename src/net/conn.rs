@@ -5,8 +5,11 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 
 use mio::net::TcpStream;
+use socket2::SockRef;
 
 use crate::hub::Hub;
+
+use super::listener::{LAST_LINES_TIMEOUT, SEND_BUFFER_BYTES};
 
 /// One connection.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub(super) struct Conn {
     pub(super) counted: bool,
     /// In the list of those to be read from.
     pub(super) listed: bool,
+    /// The kernel was given more room for its last lines.
+    widened: bool,
 }
 
 /// What became of an attempt to read.
@@ -64,6 +69,7 @@ impl Conn {
             failed: false,
             counted: false,
             listed: false,
+            widened: false,
         }
     }
 
@@ -118,6 +124,21 @@ impl Conn {
             }
         }
         Flush::Rest
+    }
+
+    /// Lets a socket that is full take as much again, and keep it for a peer that does not read now
+    /// but may later: why it was cut is to be the last it reads (F88). Only once, and in vain where
+    /// the system allows no bigger buffers; whether it is worth another try.
+    pub(super) fn make_room(&mut self) -> bool {
+        if self.writable || self.failed || std::mem::replace(&mut self.widened, true) {
+            return false;
+        }
+        let socket = SockRef::from(&self.stream);
+        let widened = socket
+            .set_tcp_user_timeout(Some(LAST_LINES_TIMEOUT))
+            .and_then(|()| socket.set_send_buffer_size(2 * SEND_BUFFER_BYTES));
+        self.writable = widened.is_ok();
+        self.writable
     }
 
     /// Says that nothing more will be written.

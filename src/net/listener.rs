@@ -21,8 +21,19 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(4);
 /// does not while [`USER_TIMEOUT`] is set. It cuts at the first one that has no answer once the
 /// silence is longer than that, here after 18 s; so an outage of ten seconds cuts nobody who is idle.
 pub const KEEPALIVE_PROBES: u32 = 3;
-/// How long bytes may stay unacknowledged before the peer is gone.
+/// How long bytes may stay unacknowledged before the peer is gone, and how long one that is there may
+/// leave them where they are, once it has no room for more.
 pub const USER_TIMEOUT: Duration = Duration::from_secs(15);
+/// How much later than the server the kernel ends a reader that has stopped.
+const STALL_MARGIN: Duration = Duration::from_secs(5);
+/// What the kernel is asked to hold at most of what a peer has not taken. Left alone it takes
+/// megabytes for a reader that has stopped, and the stall is noticed so much later.
+///
+/// Twice as much is to be had by one that is cut, where `net.core.wmem_max` allows it: Linux allows
+/// 212,992 bytes unless told otherwise.
+pub const SEND_BUFFER_BYTES: usize = 104 << 10;
+/// How long the kernel keeps the last lines of a connection for a peer that does not read.
+pub const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Listens on every one of the addresses, each once.
 ///
@@ -109,7 +120,20 @@ fn prepare(socket: &Socket) -> io::Result<()> {
         .with_retries(KEEPALIVE_PROBES);
     socket.set_tcp_keepalive(&keepalive)?;
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.listen(BACKLOG)
+}
+
+/// Keeps what `stall_timeout` promises to readers that stop: where it is longer than
+/// [`USER_TIMEOUT`], the kernel must not end them before the server does, and says why.
+///
+/// # Errors
+/// Those of setting an option.
+pub fn allow_stalls(listeners: &[TcpListener], stall_timeout: Duration) -> io::Result<()> {
+    let timeout = USER_TIMEOUT.max(stall_timeout + STALL_MARGIN);
+    listeners
+        .iter()
+        .try_for_each(|listener| SockRef::from(listener).set_tcp_user_timeout(Some(timeout)))
 }
 
 /// An address that cannot be listened on.
@@ -190,6 +214,26 @@ mod tests {
         assert_eq!(probes, KEEPALIVE_PROBES);
         let user_timeout = socket.tcp_user_timeout().expect("asked");
         assert_eq!(user_timeout, Some(USER_TIMEOUT));
+        // Linux counts twice as much, for what it writes beside the bytes.
+        let send_buffer = socket.send_buffer_size().expect("asked");
+        assert_eq!(send_buffer, 2 * SEND_BUFFER_BYTES);
+    }
+
+    fn user_timeout_of_accepted(stall_timeout: Duration) -> Option<Duration> {
+        let listeners = [bind(any_port("127.0.0.1")).expect("bound")];
+        allow_stalls(&listeners, stall_timeout).expect("set");
+        let address = listeners[0].local_addr().expect("an address");
+        let _peer = TcpStream::connect(address).expect("a connection");
+        let accepted = accept(&listeners[0]);
+        SockRef::from(&accepted).tcp_user_timeout().expect("asked")
+    }
+
+    #[test]
+    fn f88_the_kernel_is_more_patient_than_the_server() {
+        let short = user_timeout_of_accepted(Duration::from_secs(10));
+        assert_eq!(short, Some(USER_TIMEOUT));
+        let long = user_timeout_of_accepted(Duration::from_secs(60));
+        assert!(long > Some(Duration::from_secs(60)), "{long:?}");
     }
 
     #[test]

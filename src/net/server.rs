@@ -343,8 +343,14 @@ impl Server {
             Flush::Again => self.hub.mark_dirty(slot),
             Flush::Lost => self.hub.hang_up(slot),
         }
-        if self.hub.after_write(slot) == AfterWrite::Shut {
-            conn.shut();
+        match self.hub.after_write(slot) {
+            AfterWrite::KeepOpen => {}
+            AfterWrite::MakeRoom => {
+                if conn.make_room() {
+                    self.flush_one(slot);
+                }
+            }
+            AfterWrite::Shut => conn.shut(),
         }
     }
 
