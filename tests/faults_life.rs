@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -10,6 +11,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
 
 use common::{Client, Daemon, Heard, PATIENCE, Pair, Signal, chatd_command};
 
@@ -184,6 +186,16 @@ fn f56_a_log_in_a_pipe_that_nobody_reads_stops_nobody() {
     blocked_log(Stdio::from(log), &mut reader);
 }
 
+#[test]
+fn f56_a_log_on_a_terminal_that_was_stopped_stops_nobody() {
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    unlockpt(&terminal).expect("a terminal");
+    let path = ptsname(&terminal, Vec::new()).expect("its name");
+    let path = path.to_str().expect("a path");
+    let log = File::options().write(true).open(path).expect("its end");
+    blocked_log(Stdio::from(log), &mut File::from(terminal));
+}
+
 /// Runs a server whose log goes to `log`, of which `reader` is read only when the log is full.
 fn blocked_log(log: Stdio, reader: &mut (impl Read + AsFd)) {
     let mut command = chatd_command(&["--rate", "0", "--listen", "127.0.0.1:0"]);
@@ -239,7 +251,8 @@ fn read_address(log: &mut (impl Read + AsFd)) -> std::net::SocketAddr {
         if let Some((_, rest)) = line.split_once("listening on ")
             && let Some(address) = rest.strip_suffix('\n')
         {
-            return address.parse().expect("an address");
+            // A terminal ends its lines with two.
+            return address.trim_end().parse().expect("an address");
         }
     }
 }

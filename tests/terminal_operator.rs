@@ -13,6 +13,7 @@ use std::process::Command as Process;
 
 use common::{Client, Daemon, Signal, chatd_command, run_to_end};
 use pty_process::blocking::Command;
+use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
 use terminal_support::{Model, Sitting};
 
 // The board
@@ -72,6 +73,32 @@ fn lost_lines(note: &str) -> usize {
         "{note}"
     );
     note.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+/// A terminal that takes a part of a line would make whoever writes the rest wait: so the lines
+/// are of lengths that do not fill it evenly.
+#[test]
+fn a_board_on_a_stopped_terminal_stops_nobody() {
+    for length in [61, 77, 100, 333] {
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        unlockpt(&terminal).unwrap();
+        let path = ptsname(&terminal, Vec::new()).unwrap();
+        let output = File::options()
+            .write(true)
+            .open(path.to_str().unwrap())
+            .unwrap();
+        let flags = ["--board", "--rate", "0", "--listen", "127.0.0.1:0"];
+        let mut on_board = chatd_command(&flags);
+        on_board.stdout(output.try_clone().unwrap());
+        let on_board = Daemon::spawn(on_board, 1);
+        let [mut ann, mut ben] = on_board.join_all(["ann", "ben"]);
+        // More than any terminal holds, and less than the board does.
+        for number in 0..100_000 / length {
+            let text = format!("{number} {}", "x".repeat(length));
+            ann.say(&text);
+            ben.expect_line(&format!("<ann> {text}"));
+        }
+    }
 }
 
 #[test]

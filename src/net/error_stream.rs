@@ -2,21 +2,20 @@
 //! nobody takes is lost and counted, since a log that comes late misleads. What is said, and how
 //! fast, is not decided here: `log` is, which owns this.
 
-use std::io::{self, IsTerminal, Write, stderr};
+use std::io::{self, Write};
 
 use rustix::io::Errno;
 
-use super::printer::is_writable;
+use super::standard_stream::StandardStream;
 
 /// Standard error, a line at a time.
 #[derive(Debug)]
 pub(super) struct ErrorStream {
+    stream: StandardStream,
     /// A line that has no end yet.
     line: Vec<u8>,
     /// What is missing of a line of which a part was taken.
     rest: Vec<u8>,
-    /// A pipe that takes anything takes a page of 4096 bytes, a terminal a little.
-    chunk_bytes_max: usize,
     /// Lines lost since the last that was taken.
     lost: u64,
 }
@@ -24,9 +23,9 @@ pub(super) struct ErrorStream {
 impl ErrorStream {
     pub(super) fn new() -> ErrorStream {
         ErrorStream {
+            stream: StandardStream::error(),
             line: Vec::new(),
             rest: Vec::new(),
-            chunk_bytes_max: if stderr().is_terminal() { 512 } else { 4096 },
             lost: 0,
         }
     }
@@ -55,11 +54,9 @@ impl ErrorStream {
     /// Writes what is left as far as it is taken without waiting; how many bytes that were.
     fn write_rest(&mut self) -> usize {
         let mut written = 0;
-        while written < self.rest.len() && is_writable(&stderr()) {
-            let left = &self.rest[written..];
-            match rustix::io::write(stderr(), &left[..left.len().min(self.chunk_bytes_max)]) {
+        while written < self.rest.len() {
+            match self.stream.write(&self.rest[written..]) {
                 Ok(count) => written += count,
-                Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => break,
                 // It is gone for good, and there is nowhere to complain about the log.
                 Err(_) => written = self.rest.len(),

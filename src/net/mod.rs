@@ -13,4 +13,5 @@ mod printer;
 mod report;
 pub mod server;
 mod signals;
+mod standard_stream;
 pub mod systemd;
