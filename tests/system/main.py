@@ -7,6 +7,7 @@
 
 import argparse
 import asyncio
+import errno
 import pathlib
 import resource
 import sys
@@ -14,6 +15,7 @@ import tempfile
 import time
 import traceback
 
+import needs
 import rows
 import rows_accept  # noqa: F401  (each of these puts its rows into rows.ALL)
 import rows_life  # noqa: F401
@@ -22,6 +24,8 @@ import rows_network  # noqa: F401
 import rows_units  # noqa: F401
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# A machine that forbids what a row does says one of these; chatd cannot cause them here.
+FORBIDDEN = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def options():
@@ -38,11 +42,11 @@ def options():
 
 def run(row, setting):
     """Runs one row; gives `passed`, `failed` or `skipped`, and the words to it."""
-    lacking = [reason for need in row.needs if (reason := rows.lacks(need))]
-    if lacking:
-        return "skipped", ", ".join(lacking)
     if row.full_only and not setting.full:
         return "skipped", "only with --full"
+    lacking = [reason for need in row.needs if (reason := needs.lacks(need))]
+    if lacking:
+        return "skipped", ", ".join(lacking)
     try:
         with tempfile.TemporaryDirectory(prefix="chatd-system-") as scratch:
             setting.scratch = pathlib.Path(scratch)
@@ -51,6 +55,10 @@ def run(row, setting):
         return "skipped", str(skip)
     except rows.Fault as fault:
         return "failed", str(fault)
+    except OSError as error:
+        if error.errno in FORBIDDEN:
+            return "skipped", f"this machine forbids it: {error}"
+        return "failed", traceback.format_exc()
     except Exception:
         return "failed", traceback.format_exc()
 
