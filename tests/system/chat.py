@@ -103,6 +103,14 @@ class Daemon:
         """Bytes of resident memory."""
         return memory_of(self.pid)
 
+    def memory_peak(self):
+        """The most bytes of resident memory so far."""
+        return _kibibytes(self.pid, "status", "VmHWM:") << 10
+
+    def memory_own(self):
+        """Bytes of memory that are no file's."""
+        return _kibibytes(self.pid, "smaps_rollup", "Anonymous:") << 10
+
     def processor(self):
         """Seconds of processor time so far."""
         return processor_of(self.pid)
@@ -121,6 +129,13 @@ class Daemon:
 def memory_of(pid):
     pages = pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]
     return int(pages) * PAGE_BYTES
+
+
+def _kibibytes(pid, file, field):
+    for line in pathlib.Path(f"/proc/{pid}/{file}").read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1])
+    raise OSError(f"no {field} in /proc/{pid}/{file}")
 
 
 def processor_of(pid):
