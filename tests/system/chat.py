@@ -276,6 +276,26 @@ class Member(asyncio.Protocol):
             before.append(line)
         return before
 
+    async def pong_heard(self):
+        """As `pong`, of a member that has `listen`ed: everything has gone there."""
+        token, on_line = f"{time.monotonic_ns()}", self._on_line
+        done = asyncio.Event()
+
+        def hear(member, line):
+            done.set() if line == f"= pong {token}" else on_line(member, line)
+
+        self._on_line = hear
+        self.say(f"/ping {token}")
+        await asyncio.wait_for(done.wait(), self.patience)
+        self._on_line = on_line
+        self.raise_fault()
+
+    def sip(self):
+        """One byte of a member that is stalled."""
+        # asyncio hands out its sockets for looking only.
+        with socket.socket(fileno=os.dup(self.socket.fileno())) as sock:
+            return sock.recv(1)
+
     async def join(self, name, room=None):
         """Takes a name, and a room if one is given, and reads the answers."""
         self.name = name

@@ -20,6 +20,7 @@ import rows
 import rows_accept  # noqa: F401  (each of these puts its rows into rows.ALL)
 import rows_life  # noqa: F401
 import rows_loop  # noqa: F401
+import rows_memory  # noqa: F401
 import rows_network  # noqa: F401
 import rows_unharmed  # noqa: F401
 import rows_units  # noqa: F401

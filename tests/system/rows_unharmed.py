@@ -35,7 +35,7 @@ async def told(address, code, count, source=None):
 
 @row("F05", "more clients than there may be")
 async def f05(setting):
-    seconds, at_once = setting.pick(2, 10), 200
+    seconds, at_once = setting.pick(2, 10), 20
     need_descriptors(at_once)
     with setting.daemon("--max-clients", "40") as daemon:
         await daemon.listening()
