@@ -5,6 +5,7 @@ bytes, and what /proc says of the process. It holds no expectation of a single r
 import asyncio
 import collections
 import contextlib
+import errno
 import os
 import pathlib
 import signal
@@ -105,11 +106,11 @@ class Daemon:
 
     def memory_peak(self):
         """The most bytes of resident memory so far."""
-        return _kibibytes(self.pid, "status", "VmHWM:") << 10
+        return _kibibytes(self.pid, "VmHWM:") << 10
 
     def memory_own(self):
         """Bytes of memory that are no file's."""
-        return _kibibytes(self.pid, "smaps_rollup", "Anonymous:") << 10
+        return _kibibytes(self.pid, "RssAnon:") << 10
 
     def processor(self):
         """Seconds of processor time so far."""
@@ -131,11 +132,11 @@ def memory_of(pid):
     return int(pages) * PAGE_BYTES
 
 
-def _kibibytes(pid, file, field):
-    for line in pathlib.Path(f"/proc/{pid}/{file}").read_text().splitlines():
+def _kibibytes(pid, field):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(field):
             return int(line.split()[1])
-    raise OSError(f"no {field} in /proc/{pid}/{file}")
+    raise OSError(errno.ENOSYS, f"this kernel does not tell {field}")
 
 
 def processor_of(pid):

@@ -26,8 +26,9 @@ import rows_unharmed  # noqa: F401
 import rows_units  # noqa: F401
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# A machine that forbids what a row does says one of these; chatd cannot cause them here.
-FORBIDDEN = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP)
+# What a machine says that forbids what a row does, or has too little; chatd cannot cause them here.
+FORBIDDEN = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EADDRNOTAVAIL,
+             errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 
 
 def options():
@@ -59,7 +60,7 @@ def run(row, setting):
         return "failed", str(fault)
     except OSError as error:
         if error.errno in FORBIDDEN:
-            return "skipped", f"this machine forbids it: {error}"
+            return "skipped", f"this machine cannot: {error}"
         return "failed", traceback.format_exc()
     except Exception:
         return "failed", traceback.format_exc()

@@ -109,12 +109,13 @@ async def f09(setting):
 
 @row("F11", "connections that never give a name")
 async def f11(setting):
-    timeout, count = setting.pick(2, 20), setting.pick(200, 2000)
+    timeout, count = setting.pick(2, 20), setting.pick(200, 500)
     need_descriptors(count)
     with setting.daemon("--name-timeout", str(timeout)) as daemon:
         await daemon.listening()
 
-        async def silent():
+        async def silent(number):
+            await asyncio.sleep(number * 0.004)
             begin = time.monotonic()
             member = await connect(daemon.address)
             lines = await member.rest(timeout + 30)
@@ -123,7 +124,7 @@ async def f11(setting):
             return time.monotonic() - begin
 
         async def all_silent():
-            ages.extend(await asyncio.gather(*(silent() for _ in range(count))))
+            ages.extend(await asyncio.gather(*(silent(number) for number in range(count))))
 
         ages = []
         async with Healthy(setting, daemon) as healthy:
