@@ -17,6 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use socket2::{Domain, Socket, Type};
 
 /// How long anything may take before a test fails; nothing here waits for this in earnest.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -354,11 +355,13 @@ fn f67_ready_comes_once_it_listens_and_stopping_when_it_stops() {
 }
 
 fn news_are_told(manager: &UnixDatagram, path: &str) {
-    // The port is known before the process is, so that READY can be the first to tell; no other
-    // test uses this address.
-    let socket = TcpListener::bind("127.0.0.77:0").unwrap();
-    let address = socket.local_addr().unwrap();
-    drop(socket);
+    // The port is known before the process is, so that READY can be the first to tell. A socket
+    // that is bound and does not listen keeps it from all but those who ask for it by its number.
+    let reserved = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    reserved.set_reuse_address(true).unwrap();
+    let any_port: SocketAddr = "127.0.0.77:0".parse().unwrap();
+    reserved.bind(&any_port.into()).unwrap();
+    let address = reserved.local_addr().unwrap().as_socket().unwrap();
     let mut command = chatd();
     command.args(["--listen", &address.to_string()]);
     command
