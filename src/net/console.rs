@@ -11,6 +11,7 @@ use mio::{Interest, Registry, Token};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use crate::clean::Clean;
 use crate::wire::line::{LineBuffer, Piece};
 
 use super::server::Server;
@@ -214,7 +215,7 @@ impl Server {
         if !self.board.is_empty() {
             let time = jiff::Zoned::now().strftime("%H:%M:%S").to_string();
             for line in String::from_utf8_lossy(&self.board).lines() {
-                printer.line(&format!("{time} {line}"));
+                printer.line(&format!("{time} {}", Clean::of(line)));
             }
         }
         printer.flush(now);
