@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::io::{BufRead, BufReader, ErrorKind};
+use std::io::{BufRead, BufReader, ErrorKind, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
@@ -366,7 +366,15 @@ fn news_are_told(manager: &UnixDatagram, path: &str) {
         .env("WATCHDOG_USEC", "40000");
     let server = Running::start(&mut command);
     next_news(manager, "READY=1");
-    TcpStream::connect(address).expect("READY was too early");
+    let mut member = TcpStream::connect(address).expect("READY was too early");
+    member.write_all(b"ann\nhello\n").unwrap();
+    // How many lines a second it was depends on when it was looked at.
+    let mut is_talking = false;
+    news_that(manager, "STATUS of one who talks", |line| {
+        is_talking |= lines_a_second(line).is_some_and(|rate| rate > 0);
+        is_talking && line.starts_with("STATUS=1 clients, 1 rooms, ")
+    });
+    drop(member);
     // Three, so that it is no accident.
     for _ in 0..3 {
         next_news(manager, "WATCHDOG=1");
@@ -376,8 +384,19 @@ fn news_are_told(manager: &UnixDatagram, path: &str) {
     server.stops_cleanly();
 }
 
+/// The last figure of `STATUS=3 clients, 2 rooms, 40 lines a second`.
+fn lines_a_second(status: &str) -> Option<u64> {
+    let rate = status.strip_prefix("STATUS=")?.rsplit(", ").next()?;
+    rate.strip_suffix(" lines a second")?.parse().ok()
+}
+
 /// Waits for a datagram that holds `line`.
 fn next_news(manager: &UnixDatagram, line: &str) {
+    news_that(manager, line, |said| said == line);
+}
+
+/// Waits for a datagram with a line that is wanted; `what` is for the one who reads of a failure.
+fn news_that(manager: &UnixDatagram, what: &str, mut is_wanted: impl FnMut(&str) -> bool) {
     manager.set_read_timeout(Some(DEADLINE)).unwrap();
     let deadline = Instant::now() + DEADLINE;
     let mut heard = Vec::new();
@@ -386,15 +405,15 @@ fn next_news(manager: &UnixDatagram, line: &str) {
         let length = match manager.recv(&mut buffer) {
             Ok(length) => length,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => panic!("no {line} but {heard:?} and {error}"),
+            Err(error) => panic!("no {what} but {heard:?} and {error}"),
         };
         let news = text(&buffer[..length]).to_owned();
-        if news.lines().any(|said| said == line) {
+        if news.lines().any(&mut is_wanted) {
             return;
         }
         heard.push(news);
     }
-    panic!("no {line} but {heard:?}");
+    panic!("no {what} but {heard:?}");
 }
 
 // --- how it is run -------------------------------------------------------------------------

@@ -10,6 +10,9 @@ use std::time::Duration;
 use crate::chat::RoomId;
 use crate::time::Time;
 
+/// Room that is never given back, so that a quiet server does not allocate.
+const SESSIONS_KEPT: usize = 1024;
+
 /// All points at which the hub wants to be woken.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
@@ -41,7 +44,17 @@ impl Deadlines {
             return None;
         }
         self.sessions.pop();
+        self.give_back_room();
         Some((at, slot))
+    }
+
+    /// A storm of connections that end at once leaves a promise for each, all kept a moment later:
+    /// what these needed is not kept. Rarely enough that each costs next to nothing.
+    fn give_back_room(&mut self) {
+        let (length, capacity) = (self.sessions.len(), self.sessions.capacity());
+        if capacity > SESSIONS_KEPT && length < capacity / 4 {
+            self.sessions.shrink_to(SESSIONS_KEPT.max(capacity / 2));
+        }
     }
 
     /// A room to look at.
@@ -59,5 +72,27 @@ impl Deadlines {
         let session = self.sessions.peek().map(|&Reverse((at, _))| at);
         let room = self.rooms.front().map(|&(at, _)| at);
         session.into_iter().chain(room).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f12_what_a_storm_needed_is_given_back_when_its_deadlines_have_passed() {
+        let mut deadlines = Deadlines::default();
+        let after = |number: u64| Time::START + Duration::from_micros(number);
+        for number in 0..100_000 {
+            deadlines.add_session(after(number), 7);
+        }
+        let mut looked_at = 0;
+        while let Some((at, slot)) = deadlines.next_session(after(99_989)) {
+            assert_eq!((at, slot), (after(looked_at), 7));
+            looked_at += 1;
+        }
+        assert_eq!(looked_at, 99_990);
+        assert_eq!(deadlines.sessions.len(), 10);
+        assert!(deadlines.sessions.capacity() <= SESSIONS_KEPT);
     }
 }

@@ -5,6 +5,7 @@ bytes, and what /proc says of the process. It holds no expectation of a single r
 import asyncio
 import collections
 import contextlib
+import errno
 import os
 import pathlib
 import signal
@@ -103,6 +104,14 @@ class Daemon:
         """Bytes of resident memory."""
         return memory_of(self.pid)
 
+    def memory_peak(self):
+        """The most bytes of resident memory so far."""
+        return _kibibytes(self.pid, "VmHWM:") << 10
+
+    def memory_own(self):
+        """Bytes of memory that are no file's."""
+        return _kibibytes(self.pid, "RssAnon:") << 10
+
     def processor(self):
         """Seconds of processor time so far."""
         return processor_of(self.pid)
@@ -121,6 +130,13 @@ class Daemon:
 def memory_of(pid):
     pages = pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]
     return int(pages) * PAGE_BYTES
+
+
+def _kibibytes(pid, field):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1])
+    raise OSError(errno.ENOSYS, f"this kernel does not tell {field}")
 
 
 def processor_of(pid):
@@ -260,6 +276,26 @@ class Member(asyncio.Protocol):
             check(line is not None, f"{self.name} was closed: {self.lost} {before[-3:]}")
             before.append(line)
         return before
+
+    async def pong_heard(self):
+        """As `pong`, of a member that has `listen`ed: everything has gone there."""
+        token, on_line = f"{time.monotonic_ns()}", self._on_line
+        done = asyncio.Event()
+
+        def hear(member, line):
+            done.set() if line == f"= pong {token}" else on_line(member, line)
+
+        self._on_line = hear
+        self.say(f"/ping {token}")
+        await asyncio.wait_for(done.wait(), self.patience)
+        self._on_line = on_line
+        self.raise_fault()
+
+    def sip(self):
+        """One byte of a member that is stalled."""
+        # asyncio hands out its sockets for looking only.
+        with socket.socket(fileno=os.dup(self.socket.fileno())) as sock:
+            return sock.recv(1)
 
     async def join(self, name, room=None):
         """Takes a name, and a room if one is given, and reads the answers."""

@@ -17,6 +17,7 @@ from chat import check, join, until
 BEHIND_LINES_MAX = 200_000  # how far one witness may be ahead of the slowest
 SPOKEN = re.compile(r"<([^>]+)> (\d+)\.(\d+)(?: |$)")
 CAME = re.compile(r"\* (\S+) joined \((\d+) here\)")
+TOGETHER = re.compile(r"\* (\d+) joined, (\d+) left \((\d+) here\)")
 WENT = re.compile(r"\* (\S+) left \((\d+) here\)")
 
 
@@ -72,6 +73,11 @@ class Conversation:
             before = self._here
             step = 1 if came else -1
             check(before is None or here == before + step, f"{before} were here, then: {line!r}")
+            self._here = here
+        elif together := TOGETHER.match(line):
+            joined, left, here = map(int, together.groups())
+            before = self._here
+            check(before is None or here == before + joined - left, f"{before}, then: {line!r}")
             self._here = here
 
     def behind(self):

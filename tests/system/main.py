@@ -7,6 +7,7 @@
 
 import argparse
 import asyncio
+import errno
 import pathlib
 import resource
 import sys
@@ -14,14 +15,20 @@ import tempfile
 import time
 import traceback
 
+import needs
 import rows
 import rows_accept  # noqa: F401  (each of these puts its rows into rows.ALL)
 import rows_life  # noqa: F401
 import rows_loop  # noqa: F401
+import rows_memory  # noqa: F401
 import rows_network  # noqa: F401
+import rows_unharmed  # noqa: F401
 import rows_units  # noqa: F401
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# What a machine says that forbids what a row does, or has too little; chatd cannot cause them here.
+FORBIDDEN = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EADDRNOTAVAIL,
+             errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 
 
 def options():
@@ -38,11 +45,11 @@ def options():
 
 def run(row, setting):
     """Runs one row; gives `passed`, `failed` or `skipped`, and the words to it."""
-    lacking = [reason for need in row.needs if (reason := rows.lacks(need))]
-    if lacking:
-        return "skipped", ", ".join(lacking)
     if row.full_only and not setting.full:
         return "skipped", "only with --full"
+    lacking = [reason for need in row.needs if (reason := needs.lacks(need))]
+    if lacking:
+        return "skipped", ", ".join(lacking)
     try:
         with tempfile.TemporaryDirectory(prefix="chatd-system-") as scratch:
             setting.scratch = pathlib.Path(scratch)
@@ -51,6 +58,10 @@ def run(row, setting):
         return "skipped", str(skip)
     except rows.Fault as fault:
         return "failed", str(fault)
+    except OSError as error:
+        if error.errno in FORBIDDEN:
+            return "skipped", f"this machine cannot: {error}"
+        return "failed", traceback.format_exc()
     except Exception:
         return "failed", traceback.format_exc()
 

@@ -16,7 +16,7 @@ class Namespace:
     def __init__(self):
         self._holder = subprocess.Popen(
             ["unshare", "--net", "sh", "-c", "ip link set lo up && echo up && exec cat"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         if self._holder.stdout.readline() != b"up\n":
             raise OSError("a network namespace could not be made")
         self.enter_command = ["nsenter", "--net", "-t", str(self._holder.pid)]

@@ -1,12 +1,12 @@
 """What a row is: its id in the table of faults, what it needs of the machine, and a coroutine that
-gives the figure, or raises `Fault`. The rows of a subject are in rows_SUBJECT.py."""
+gives the figure, or raises `Fault`. The rows of a subject are in rows_SUBJECT.py.
+
+What a row needs is found out by trying it (`needs.py`): a container may have a program and not
+allow it anything."""
 
 import dataclasses
-import functools
-import glob
 import os
 import pathlib
-import shutil
 import subprocess
 
 from chat import Daemon, Fault, check  # noqa: F401  (for the rows)
@@ -29,6 +29,11 @@ class Setting:
     def pick(self, quick, full):
         return full if self.full else quick
 
+    def most(self, seconds):
+        """The time something may take: that of the table with --full. A quick run may share its
+        machine with anything, so it has ten times that, and two seconds at least."""
+        return seconds if self.full else max(2.0, 10 * seconds)
+
     def daemon(self, *flags, **how):
         return Daemon(self.binary, flags, **how)
 
@@ -43,41 +48,13 @@ class Row:
 
 
 def row(identity, title, needs=(), full_only=False):
-    """Registers a coroutine as the row of this id. `needs` are keys of `lacks`."""
+    """Registers a coroutine as the row of this id. `needs` are those of `needs.lacks`."""
 
     def register(run):
         ALL.append(Row(identity, title, tuple(needs), full_only, run))
         return run
 
     return register
-
-
-@functools.cache
-def lacks(need):
-    """Why there is not what a row needs; None when there is."""
-    if need == "root":
-        return None if os.geteuid() == 0 else "not root"
-    if need == "strace":
-        works = shutil.which("strace") and succeeds("strace", "-o", "/dev/null", "true")
-        return None if works else "strace is missing or may not trace"
-    if need == "namespaces":
-        works = succeeds("unshare", "--net", "--mount", "--pid", "--fork", "true")
-        return None if works else "may not make namespaces"
-    if need == "faketime":
-        return None if faketime() else "libfaketime is missing"
-    return None if shutil.which(need) else f"{need} is missing"
-
-
-def succeeds(*command):
-    try:
-        return subprocess.run(command, capture_output=True, timeout=20).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-
-
-def faketime():
-    """The library that fakes the wall clock."""
-    return next(iter(glob.glob("/usr/lib/*/faketime/libfaketime.so.1")), None)
 
 
 class Trace:

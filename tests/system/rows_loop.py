@@ -8,14 +8,15 @@ import time
 
 from chat import check, connect, join
 from conversation import talk
-from rows import Trace, faketime, row
+from needs import CALLS, faketime
+from rows import Trace, row
 
 
-@row("F15", "short reads and writes, interruptions, busy sockets", ["cc"])
+@row("F15", "short reads and writes, interruptions, busy sockets", ["shim"])
 async def f15(setting):
     shim = setting.scratch / "short_io.so"
     source = __file__.replace("rows_loop.py", "short_io.c")
-    subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", shim,
+    subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o", shim,
                     source, "-ldl"], check=True)
     heard, faults = 0, 0
     for seed in range(1, setting.pick(3, 40) + 1):
@@ -36,12 +37,11 @@ async def f15(setting):
 
 @row("F16", "EINTR from every call of the loop", ["strace"])
 async def f16(setting):
-    calls = "epoll_wait,recvfrom,sendto,writev"
     with setting.daemon("--rate", "0") as daemon:
         await daemon.listening()
         # Each of the calls fails every third time.
-        with Trace(setting, daemon.pid, f"trace={calls}",
-                   f"inject={calls}:error=EINTR:when=1+3") as trace:
+        with Trace(setting, daemon.pid, f"trace={CALLS}",
+                   f"inject={CALLS}:error=EINTR:when=1+3") as trace:
             heard = await talk(daemon.address, lines=setting.pick(100, 500), pause=0.002)
             injected = sum("INJECTED" in line for line in trace.lines)
             kinds = {line.split("(")[0] for line in trace.lines if "INJECTED" in line}
@@ -82,7 +82,7 @@ async def f27(setting):
     days = {line[:10] for line in log.splitlines()}
     check(len(days) > 1, f"the clock of chatd did not jump: {days}")
     check(last.startswith("! name-timeout"), f"the silent one was told {last!r}")
-    check(3 <= after <= 5, f"the name timeout of 4 s came after {after:.1f} s")
+    check(3 <= after <= 4 + setting.most(1), f"the name timeout of 4 s came after {after:.1f} s")
     return f"jumps of 5 hours to 30 days: {heard} lines heard in order, " \
            f"a deadline of 4 s came after {after:.2f} s"
 

@@ -10,13 +10,15 @@ import subprocess
 import time
 
 from chat import Daemon, check, connect, join, until
-from machine import ADDRESS, ROOT, Machine
-from rows import row
+from machine import ADDRESS, PRIVATE_NETWORK, ROOT, Machine
+from rows import Skip, row
 
 SCORE_MAX = 1.1  # of the service, by `systemd-analyze security`: 0 is best, 10 worst
 SCORE_SHUT_OFF_MAX = 0.4  # with the private network
+UP = 0.1  # seconds from one restart to the next
 WATCHDOG = 10  # seconds, as the unit has it
-MACHINE = ("root", "namespaces", "ip", "systemd-analyze")  # the last one comes with systemd
+STATUS = re.compile(r"\d+ clients, \d+ rooms, \d+ lines a second")
+MACHINE = ("root", "ip", "systemd-analyze", "machine")  # systemd-analyze comes with systemd
 
 
 def units_folder(setting, *more):
@@ -38,28 +40,39 @@ def analyze(folder, *words):
                           env={"SYSTEMD_UNIT_PATH": f"{folder}:", "PATH": "/usr/sbin:/usr/bin"})
 
 
+def complaints(folder, *units):
+    """What `systemd-analyze verify` has against these units, and its exit code."""
+    done = analyze(folder, "verify", "--man=no", *(str(folder / unit) for unit in units))
+    return done.stderr.strip(), done.returncode
+
+
 @row("VERIFY", "systemd-analyze verify", ["systemd-analyze"])
 async def verify(setting):
-    folder = units_folder(setting, "chatd.service.d/private-network.conf")
-    files = [str(folder / name) for name in ("chatd.service", "chatd.socket")]
-    done = analyze(folder, "verify", "--man=no", *files)
-    complaints = [line for line in done.stderr.splitlines() if "chatd" in line]
-    check(done.returncode == 0 and not complaints, f"{done.returncode}: {done.stderr.strip()}")
+    folder = units_folder(setting, PRIVATE_NETWORK)
+    (folder / "plain.service").write_text("[Service]\nExecStart=/bin/sh\n")
+    if complaints(folder, "plain.service") != ("", 0):
+        raise Skip(f"it does not like the plainest unit: {complaints(folder, 'plain.service')}")
+    said, code = complaints(folder, "chatd.service", "chatd.socket")
+    if "Unknown" in said:
+        raise Skip(f"this systemd is too old for the units: {said}")
+    check(code == 0 and not said, f"{code}: {said}")
     return "nothing to complain about"
 
 
 @row("SECURITY", "systemd-analyze security", ["systemd-analyze"])
 async def security(setting):
     scores = []
-    for drop_ins, most in (((), SCORE_MAX),
-                           (("chatd.service.d/private-network.conf",), SCORE_SHUT_OFF_MAX)):
+    # Other versions of systemd weigh other things.
+    slack = setting.pick(1.0, 0.0)
+    for drop_ins, most in (((), SCORE_MAX), ((PRIVATE_NETWORK,), SCORE_SHUT_OFF_MAX)):
         folder = units_folder(setting, *drop_ins)
         done = analyze(folder, "security", "--offline=true", "--threshold=11",
                        str(folder / "chatd.service"))
         found = re.search(r"exposure level for chatd\.service: ([0-9.]+)", done.stdout)
-        check(found, f"no score: {done.stdout[-300:]} {done.stderr[-300:]}")
+        if not found:
+            raise Skip(f"no score: {done.stdout[-300:]} {done.stderr[-300:]}")
         scores.append(float(found[1]))
-        check(scores[-1] <= most, f"exposure {scores[-1]}, more than {most}")
+        check(scores[-1] <= most + slack, f"exposure {scores[-1]}, more than {most}")
     return f"exposure {scores[0]}; {scores[1]} with the private network"
 
 
@@ -90,15 +103,10 @@ async def unit(setting):
         ann, ben = await dwell(machine, "ann"), await dwell(machine, "ben")
         ann.say("hello")
         await ben.find("<ann> hello")
-        await until("STATUS", lambda: "clients" in machine.main("StatusText"))
-        pid = machine.main()
-        status = machine.run("cat", f"/proc/{pid}/status")
-        field = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-        check(field["Uid"].split()[0] != "0", "it runs as root")
-        check(field["Seccomp"] == "2" and field["NoNewPrivs"] == "1", "no filter of system calls")
-        check(int(field["CapEff"], 16) == int(field["CapBnd"], 16) == 0, "it has capabilities")
-        users = {machine.run("readlink", f"/proc/{one}/ns/user") for one in (pid, "1")}
-        check(len(users) == 2, "it has no user namespace of its own")
+        status = await until("STATUS", lambda: STATUS.fullmatch(machine.main("StatusText")))
+        shut_in = machine.shut_in()
+        missing = [what for what, holds in shut_in.items() if not holds]
+        check(not missing, f"it is not shut in: {missing}")
         crowd = await asyncio.gather(*(dwell(machine, f"c{n}") for n in range(300)))
         machine.systemctl("kill", "--signal=KILL", "chatd.service")
         begin = time.monotonic()
@@ -106,10 +114,9 @@ async def unit(setting):
         await dwell(machine, "ann")
         took = time.monotonic() - begin
         restarts = machine.main("NRestarts")
-    check(took < 1, f"back after {took:.2f} s")
+    check(took < setting.most(1), f"back after {took:.2f} s")
     check(restarts == "1", f"{restarts} restarts")
-    return f"user {field['Uid'].split()[0]}, seccomp {field['Seccomp']}, no capabilities; " \
-           f"back {took:.2f} s after kill -9"
+    return f"{', '.join(shut_in)}; STATUS `{status[0]}`; back {took:.2f} s after kill -9"
 
 
 @row("F29", "the loop hangs", MACHINE)
@@ -120,16 +127,17 @@ async def f29(setting):
         pid = machine.main()
         await asyncio.sleep(setting.pick(0, 2 * WATCHDOG))
         check(machine.main() == pid, "restarted though the loop turned")
-        machine.systemctl("kill", "--signal=STOP", "--kill-whom=main", "chatd.service")
+        machine.run("kill", "-STOP", pid)
         begin = time.monotonic()
         waiting = await connect(ADDRESS, network=machine.pid)
         waiting.say("waiting")
-        await until("a new chatd", lambda: machine.main() not in (pid, "0"), 40, 0.1)
+        await until("a new chatd", lambda: machine.main() not in (pid, "0"), 60, 0.1)
         took = time.monotonic() - begin
         await dwell(machine, "ben")
         await ann.rest()
         restarts = machine.main("NRestarts")
-    check(took < WATCHDOG + 5 and restarts == "1", f"{took:.1f} s, {restarts} restarts")
+    check(took < WATCHDOG + setting.most(5) and restarts == "1",
+          f"{took:.1f} s, {restarts} restarts")
     return f"stopped dead, restarted after {took:.1f} s (WatchdogSec={WATCHDOG})"
 
 
@@ -166,6 +174,7 @@ async def f61(setting):
         begin = time.monotonic()
         for _ in range(times):
             await machine.systemctl_meanwhile("restart", "chatd.service")
+            await asyncio.sleep(UP)
         took = time.monotonic() - begin
         over.set()
         await asyncio.gather(*load)
@@ -179,8 +188,7 @@ async def f61(setting):
 async def private_network(setting):
     with Machine(setting) as machine:
         await machine.ready()
-        drop_in = "chatd.service.d/private-network.conf"
-        machine.install(drop_in, (ROOT / drop_in).read_text())
+        machine.install(PRIVATE_NETWORK, (ROOT / PRIVATE_NETWORK).read_text())
         ann, ben = await dwell(machine, "ann"), await dwell(machine, "ben")
         ann.say("hello")
         await ben.find("<ann> hello")
