@@ -190,7 +190,8 @@ impl Delivery {
         }
     }
 
-    /// The end of an open block for one member. Whether that made one more reference.
+    /// Lays what one member has not been served of an open block, up to `end`. Whether that made one
+    /// more reference. Its mark is reset, as for a block that is sealed now.
     fn serve(&mut self, slot: u32, block: BlockId, end: Mark) -> bool {
         let Some(session) = self.sessions[slot as usize].as_mut() else {
             return false;

@@ -88,8 +88,8 @@ impl Hub {
         })
     }
 
-    /// Ends a session. `why` is what it says itself on the way out, or the operator of who is
-    /// kicked. One that has ended already keeps its reason; when its connection is lost, nothing
+    /// Ends a session. `why` is the last word on it: its own with `/quit`, the operator's with
+    /// `/kick`. One that has ended already keeps its reason; when its connection is lost, nothing
     /// more can be written to it.
     pub(super) fn end(&mut self, slot: u32, reason: CloseReason, why: Option<&str>) {
         let lost = reason == CloseReason::ConnectionLost;

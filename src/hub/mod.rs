@@ -1,8 +1,10 @@
 //! `Hub`: the engine. Bytes and `now` in, bytes and deadlines out: it knows sessions and what a
 //! turn is, no socket, no clock, no log. Imports chat, wire and config. Owned by `net::server`,
-//! which calls, once a turn and in this order: [`Hub::begin_turn`], [`Hub::receive`] and
-//! [`Hub::hang_up`] for what was read, [`Hub::end_turn`], [`Hub::consume`] for what was written,
-//! [`Hub::finish_turn`].
+//! which calls, once a turn and in this order: [`Hub::begin_turn`]; [`Hub::receive`],
+//! [`Hub::half_close`] and [`Hub::hang_up`] for what was read; [`Hub::connect`] for who was accepted;
+//! [`Hub::end_turn`]; [`Hub::swap_dirty`] for who is to be written to, [`Hub::consume`] and
+//! [`Hub::after_write`] for what was written; [`Hub::take_doomed`] and [`Hub::remove`] for who is
+//! to be closed; [`Hub::finish_turn`].
 
 mod deadlines;
 mod delivery;

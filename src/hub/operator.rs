@@ -88,7 +88,7 @@ impl Hub {
         session.map_or(0, |session| session.lines_in)
     }
 
-    /// Name and number of members of each room that has any, in no order.
+    /// Name and number of members of each room that has any, in alphabetical order.
     pub fn rooms(&self) -> impl Iterator<Item = (&str, usize)> {
         self.directory
             .occupied_rooms()
