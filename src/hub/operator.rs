@@ -80,11 +80,7 @@ impl Hub {
 
     /// Lines that came from a connection and were handled so far.
     pub fn lines_in(&self, slot: u32) -> u64 {
-        let session = self
-            .delivery
-            .sessions
-            .get(slot as usize)
-            .and_then(Option::as_ref);
+        let session = self.delivery.session(slot);
         session.map_or(0, |session| session.lines_in)
     }
 
