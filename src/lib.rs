@@ -17,7 +17,8 @@
 //! clock, a socket, a file or the log; `tests/tidy.rs` fails if it does.
 //!
 //! A reading order: [`chat`] (`vocabulary`, `room`, `directory`), [`wire`] (`line`, `text`,
-//! `block`, `outbox`), [`hub`] (`mod`, `delivery`, `turn`, `ending`), [`net`] (`server`).
+//! `block`, `outbox`), [`hub`] (`session`, `mod`, `input`, `delivery`, `turn`, `ending`), [`net`]
+//! (`server`, `conn`).
 //! The other program, `chat-client`, is [`client`]: it knows the server by `wire` alone.
 
 pub mod chat;

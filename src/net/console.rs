@@ -189,12 +189,10 @@ impl Server {
     }
 
     fn print_rooms(&mut self) {
-        let mut lines: Vec<_> = self
-            .hub
-            .rooms()
+        let rooms = self.hub.rooms();
+        let mut lines: Vec<_> = rooms
             .map(|(room, here)| format!("= {room} {here}"))
             .collect();
-        lines.sort();
         lines.push("= end".into());
         lines.iter().for_each(|line| self.print(line));
     }
