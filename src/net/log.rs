@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use simplelog::{ConfigBuilder, WriteLogger};
 use unicode_normalization::char::is_combining_mark;
 
 use super::error_stream::ErrorStream;
@@ -23,15 +24,27 @@ const QUOTED_CHARS_MAX: usize = 64;
 /// Sends the log to standard error: to the journal without the time, which it has itself, but
 /// with priorities; anywhere else with both in words. Does nothing when a log is set up already.
 pub fn set_up(level: LevelFilter) {
-    let form = match stderr_is_the_journal() {
-        true => Form::Journal,
-        false => Form::Plain,
+    let logger: Box<dyn Log> = match stderr_is_the_journal() {
+        true => Box::new(JournalLog(Mutex::new(ErrorStream::new()))),
+        false => plain(level),
     };
-    let stream = Mutex::new(ErrorStream::new());
     // Only tests that share a process come here twice, and what is set up is then as good.
-    if log::set_boxed_logger(Box::new(StreamLog { form, stream })).is_ok() {
+    if log::set_boxed_logger(logger).is_ok() {
         log::set_max_level(level);
     }
+}
+
+/// `2026-03-21T10:00:00.123456789Z [INFO] text`, in UTC. A record is one write, so that lines of several
+/// processes never mix.
+fn plain(level: LevelFilter) -> Box<dyn Log> {
+    let off = LevelFilter::Off;
+    let config = ConfigBuilder::new()
+        .set_time_format_rfc3339()
+        .set_thread_level(off)
+        .set_target_level(off)
+        .set_location_level(off)
+        .build();
+    WriteLogger::new(level, config, ErrorStream::new())
 }
 
 /// Whether standard error is the very stream that `JOURNAL_STREAM` names: the variable alone
@@ -44,35 +57,18 @@ fn stderr_is_the_journal() -> bool {
         .is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
-/// How a line of the log begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    /// `<priority>text`, as sd-daemon(3) has it.
-    Journal,
-    /// `2026-03-21T10:00:00.123456Z [INFO] text`, in UTC and always as wide, so that lines stand in
-    /// columns and sort as text.
-    Plain,
-}
+/// `<priority>text`, which simplelog does not know how to write.
+struct JournalLog(Mutex<ErrorStream>);
 
-/// A record is one write, so that lines of several processes never mix.
-struct StreamLog {
-    form: Form,
-    stream: Mutex<ErrorStream>,
-}
-
-impl Log for StreamLog {
+impl Log for JournalLog {
     /// The level is looked at before, by the macros of `log`.
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
 
     fn log(&self, record: &Record<'_>) {
-        let (level, text) = (record.level(), record.args());
-        let line = match self.form {
-            Form::Journal => format!("<{}>{text}\n", priority(level)),
-            Form::Plain => format!("{:.6} [{level}] {text}\n", jiff::Timestamp::now()),
-        };
-        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = format!("<{}>{}\n", priority(record.level()), record.args());
+        let mut stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // It never fails, by its own word.
         let _ = stream.write_all(line.as_bytes());
     }
