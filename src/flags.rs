@@ -101,8 +101,8 @@ pub struct Flags {
     #[arg(long, env = "CHATD_BOARD", value_parser = BoolishValueParser::new())]
     pub board: bool,
 
-    /// The operator's seat: --board, and what is typed is said to all rooms; /who, /kick NAME
-    /// [reason], /stats, /quit
+    /// The operator's seat: --board, and what is typed is said to all rooms; /who, /rooms,
+    /// /kick NAME, /stats, /quit; /help says more
     #[arg(long, env = "CHATD_CONSOLE", value_parser = BoolishValueParser::new())]
     pub console: bool,
 
@@ -121,8 +121,12 @@ impl Flags {
     /// # Errors
     /// Also when help or the version is asked for: see [`clap::Error::use_stderr`].
     pub fn read() -> Result<Flags, clap::Error> {
-        // The rule is said once, at the end, instead of at every flag.
-        let command = Flags::command().mut_args(|flag| flag.hide_env(true));
+        let command = Flags::command().mut_args(|flag| {
+            let takes_a_value = flag.get_action().takes_values();
+            // How a flag is called in the environment is said once, at the end, instead of at every
+            // flag. And `--rate -1` is a wrong value, not an unknown flag `-1`.
+            flag.hide_env(true).allow_negative_numbers(takes_a_value)
+        });
         Flags::from_arg_matches(&command.try_get_matches()?)
     }
 

@@ -13,14 +13,16 @@
 //! ```
 //!
 //! Layers are folders, and imports point one way: `chat ← wire ← hub ← net ← main`. `config` and
-//! `time` are plain values that every layer above `chat` may use. Below `net` nothing knows a
+//! `time` are plain values that every layer above `chat` may use, [`clean`] keeps terminals safe. Below `net` nothing knows a
 //! clock, a socket, a file or the log; `tests/tidy.rs` fails if it does.
 //!
 //! A reading order: [`chat`] (`vocabulary`, `room`, `directory`), [`wire`] (`line`, `text`,
-//! `block`, `outbox`), [`hub`] (`mod`, `delivery`, `turn`, `ending`), [`net`] (`server`).
+//! `block`, `outbox`), [`hub`] (`session`, `mod`, `input`, `delivery`, `turn`, `ending`), [`net`]
+//! (`server`, `conn`).
 //! The other program, `chat-client`, is [`client`]: it knows the server by `wire` alone.
 
 pub mod chat;
+pub mod clean;
 pub mod client;
 pub mod config;
 pub mod flags;

@@ -66,6 +66,8 @@ fn wrong_usage_is_exit_2_with_a_plain_message() {
     assert_plain_refusal(&run_to_end(chatd_command(&["--bogus"])), 2, "--bogus");
     assert_plain_refusal(&run_to_end(chatd_command(&["bogus"])), 2, "bogus");
     assert_plain_refusal(&run_to_end(chatd_command(&["--rate"])), 2, "--rate");
+    let negative = run_to_end(chatd_command(&["--rate", "-1"]));
+    assert_plain_refusal(&negative, 2, "invalid value '-1' for '--rate");
 }
 
 #[test]

@@ -21,8 +21,12 @@ fn f46_what_steers_a_terminal_reaches_neither_board_nor_log() {
         ann.say(&format!("b{}[31m", char::from(byte)));
         ann.send(&[b"/msg ", &[byte][..], b" x\n/nick e", &[byte], b"ve\n"].concat());
     }
+    // What turns text round is for members' programs to decide on; not so on the board.
+    ann.say("c\u{202e}drawkcab\u{2066}");
     ann.lines_until_pong();
-    ben.lines_until_pong();
+    let heard = ben.lines_until_pong();
+    assert!(heard.iter().any(|line| line.contains('\u{202e}')));
+    chatd.expect_output(&["c\u{fffd}drawkcab\u{fffd}"]);
     ann.say("/quit \u{1b}]0;owned\u{7}");
     chatd.type_line("\u{1b}[2Jsaid by the operator\u{9b}");
     loop {
@@ -40,6 +44,7 @@ fn f46_what_steers_a_terminal_reaches_neither_board_nor_log() {
             "{line:?}"
         );
         assert!(!line.contains(['\u{2028}', '\u{2029}']), "{line:?}");
+        assert!(!line.contains(['\u{202e}', '\u{2066}']), "{line:?}");
     }
 }
 

@@ -284,7 +284,8 @@ fn elsewhere_lines_have_a_time_though_a_journal_is_named() {
     let mut server = Running::start(&mut command);
     let line = server.line_with("listening on 127.0.0.1:");
     let (time, rest) = line.split_once(' ').unwrap();
-    assert!(time.ends_with('Z') && time.starts_with("20"), "{line:?}");
+    let shape = time.replace(|c: char| c.is_ascii_digit(), "0");
+    assert_eq!(shape, "0000-00-00T00:00:00.000000Z", "{line:?}");
     assert!(rest.starts_with("[INFO] "), "{line:?}");
     server.stops_cleanly();
 }

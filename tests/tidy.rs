@@ -19,17 +19,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("chat", &[]),
     ("config", &[]),
     ("time", &[]),
+    ("clean", &[]),
     ("wire", &["chat", "time"]),
     ("hub", &["chat", "wire", "config", "time"]),
-    ("net", &["chat", "wire", "hub", "config", "time"]),
-    ("client", &["wire"]),
+    ("net", &["chat", "wire", "hub", "config", "time", "clean"]),
+    ("client", &["wire", "clean"]),
 ];
 
 /// Layers that know no clock, socket, file, log or environment: everything below `net`.
 const PURE_LAYERS: &[&str] = &["chat", "wire", "hub"];
 
 /// Layers that use nothing but std.
-const STD_ONLY_LAYERS: &[&str] = &["config", "time"];
+const STD_ONLY_LAYERS: &[&str] = &["config", "time", "clean"];
 
 /// Paths that a pure layer must not name, wherever they stand in a longer path.
 const IMPURE_PATHS: &[&[&str]] = &[

@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use chatd::client::clean::Clean;
+use chatd::clean::Clean;
 use chatd::client::session::{Effect, LinkEnd, Manner, Session, Settings, WhenLost};
 use chatd::client::shown::Shown;
 use chatd_fuzz::script::Script;

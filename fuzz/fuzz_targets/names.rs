@@ -55,6 +55,7 @@ fn judge(text: &str) -> Option<Name> {
     assert!(again.keys().eq(name.keys()), "{shown:?}");
     check_reserved(shown);
     check_spellings(&name);
+    check_doubles(&name);
     Some(name)
 }
 
@@ -110,6 +111,25 @@ fn check_spellings(name: &Name) {
     let swapped: String = shown.chars().map(swap_case).collect();
     if swapped.to_lowercase() == small {
         assert_same(name, &swapped);
+    }
+}
+
+/// Names that look like this one, which two random texts hardly ever do.
+fn check_doubles(name: &Name) {
+    let alike = [
+        ("I", "l"),
+        ("1", "l"),
+        ("0", "O"),
+        ("m", "rn"),
+        ("o", "\u{3bf}"),
+        ("a", "\u{430}"),
+    ];
+    for (one, other) in alike {
+        for (from, to) in [(one, other), (other, one)] {
+            if let Ok(double) = Name::parse(&name.as_str().replace(from, to)) {
+                check_pair(name, &double);
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! the texts in it. The client's own parser is asked; and what its cleaning is held to.
 
 use chatd::chat::Name;
-use chatd::client::clean::Clean;
+use chatd::clean::Clean;
 use chatd::wire::reply::Reply;
 
 /// What could end a line or drive a terminal, said once more and apart from `wire::text`.

@@ -68,6 +68,7 @@ impl Directory {
             }
         }
     }
+
     /// Keeps a message for those who join its room later.
     pub(super) fn remember(&mut self, member: MemberId, text: &str) {
         let Some(speaker) = self.members[member.slot()].as_ref() else {

@@ -1,7 +1,7 @@
 //! `End`: how a run of the client ended, as its exit code and the one line that says why.
 //! Nobody prints here: the binary does.
 
-use super::clean::Clean;
+use crate::clean::Clean;
 
 /// Why the client is done.
 #[derive(Debug, Clone, PartialEq, Eq)]

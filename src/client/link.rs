@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use socket2::{SockRef, TcpKeepalive};
 
-use super::clean::Clean;
 use super::flags::Address;
 use super::run::Event;
 use super::session::LinkEnd;
+use crate::clean::Clean;
 
 /// For each address of the server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

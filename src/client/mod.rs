@@ -6,7 +6,6 @@
 //! come from, [`screen`] where lines are shown. For a person at a terminal the [`seat`] is both.
 
 pub mod backoff;
-pub mod clean;
 pub mod end;
 pub mod flags;
 pub mod keyboard;

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use std::time::Instant;
 
-use super::clean::Clean;
 use super::end::End;
 use super::flags::{Address, Flags, parse_name};
 use super::keyboard::{self, Given, Keyboard, Stream, Typed};
@@ -20,6 +19,7 @@ use super::seat::terminal::{Tty, narrowing};
 use super::seat::{Seat, SeatEvent, Wish};
 use super::session::{Effect, Manner, Session, Settings, WhenLost};
 use super::style::{Colors, is_dumb_terminal};
+use crate::clean::Clean;
 
 mod signals;
 

@@ -4,11 +4,11 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use super::clean::Clean;
 use super::seat::{SeatEvent, Wish};
 use super::session::{Manner, Session, Standing};
 use super::shown::Shown;
 use super::style::{Colors, Style};
+use crate::clean::Clean;
 
 /// Where things are shown. The member's seat is one of these; what only a seat has to do has a
 /// default here.

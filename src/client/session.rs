@@ -17,10 +17,10 @@ use std::time::{Duration, Instant};
 pub use standing::{Link, Standing};
 
 use super::backoff::Backoff;
-use super::clean::Clean;
 use super::end::End;
 use super::ledger::Ledger;
 use super::shown::Shown;
+use crate::clean::Clean;
 use crate::wire::line::{LineBuffer, Piece};
 
 /// Bytes of a line of the server. Its longest honest one names a thousand members.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::clean::Clean;
+use crate::clean::Clean;
 use crate::wire::reply::Reply;
 
 /// See the file.

@@ -67,7 +67,11 @@ impl Delivery {
         }
     }
 
-    pub(super) fn session(&mut self, slot: u32) -> Option<&mut Session> {
+    pub(super) fn session(&self, slot: u32) -> Option<&Session> {
+        self.sessions.get(slot as usize)?.as_ref()
+    }
+
+    pub(super) fn session_mut(&mut self, slot: u32) -> Option<&mut Session> {
         self.sessions.get_mut(slot as usize)?.as_mut()
     }
 
@@ -88,7 +92,7 @@ impl Delivery {
                 self.store.write(block, |out| text::encode(event, out));
                 let end = self.store.end(block);
                 for member in members {
-                    if let Some(session) = self.session(member.0)
+                    if let Some(session) = self.session_mut(member.0)
                         && session.room == Some(room)
                     {
                         session.served = end;
@@ -139,7 +143,7 @@ impl Delivery {
         let end = room
             .and_then(|room| self.open_of(room))
             .map_or(Mark::default(), |block| self.store.end(block));
-        if let Some(session) = self.session(slot) {
+        if let Some(session) = self.session_mut(slot) {
             session.room = room;
             session.served = end;
         }
@@ -190,7 +194,8 @@ impl Delivery {
         }
     }
 
-    /// The end of an open block for one member. Whether that made one more reference.
+    /// Lays what one member has not been served of an open block, up to `end`. Whether that made one
+    /// more reference. Its mark is reset, as for a block that is sealed now.
     fn serve(&mut self, slot: u32, block: BlockId, end: Mark) -> bool {
         let Some(session) = self.sessions[slot as usize].as_mut() else {
             return false;
@@ -226,7 +231,7 @@ impl Delivery {
         let end = self.store.end(block);
         let added = self.serve(slot, block, end);
         self.store.retain(block, u32::from(added));
-        if let Some(session) = self.session(slot) {
+        if let Some(session) = self.session_mut(slot) {
             session.served = end;
         }
     }

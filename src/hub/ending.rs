@@ -88,12 +88,12 @@ impl Hub {
         })
     }
 
-    /// Ends a session. `why` is what it says itself on the way out, or the operator of who is
-    /// kicked. One that has ended already keeps its reason; when its connection is lost, nothing
+    /// Ends a session. `why` is the last word on it: its own with `/quit`, the operator's with
+    /// `/kick`. One that has ended already keeps its reason; when its connection is lost, nothing
     /// more can be written to it.
     pub(super) fn end(&mut self, slot: u32, reason: CloseReason, why: Option<&str>) {
         let lost = reason == CloseReason::ConnectionLost;
-        match self.delivery.session(slot) {
+        match self.delivery.session_mut(slot) {
             None => return,
             Some(session) if session.is_live() => {}
             Some(_) if lost => return self.doom(slot),
@@ -124,7 +124,7 @@ impl Hub {
     /// The last of what an ended connection has sent, and its leave.
     pub(super) fn finish_input(&mut self, slot: u32) {
         let line_bytes_max = self.limits.line_bytes_max;
-        let Some(session) = self.delivery.session(slot) else {
+        let Some(session) = self.delivery.session_mut(slot) else {
             return;
         };
         let mut lines = std::mem::take(&mut session.lines);
@@ -138,7 +138,7 @@ impl Hub {
 
     /// The other side sends no more.
     pub(super) fn end_of_input(&mut self, slot: u32) {
-        let Some(session) = self.delivery.session(slot) else {
+        let Some(session) = self.delivery.session_mut(slot) else {
             return;
         };
         if matches!(session.phase, Phase::Lingering { .. }) {
@@ -161,7 +161,7 @@ impl Hub {
     /// Whether net is to shut it.
     pub(super) fn start_lingering(&mut self, slot: u32) -> bool {
         let until = self.delivery.now + self.limits.linger_timeout;
-        let Some(session) = self.delivery.session(slot) else {
+        let Some(session) = self.delivery.session_mut(slot) else {
             return false;
         };
         let Phase::Draining { reason, .. } = session.phase else {
@@ -193,7 +193,7 @@ impl Hub {
 
     fn start_draining(&mut self, slot: u32, reason: CloseReason, timeout: Duration) {
         let until = self.delivery.now + timeout;
-        let Some(session) = self.delivery.session(slot) else {
+        let Some(session) = self.delivery.session_mut(slot) else {
             return;
         };
         session.phase = Phase::Draining { reason, until };
@@ -235,7 +235,7 @@ impl Hub {
             .directory
             .name_of(member(slot))
             .map(|name| name.as_str().into());
-        if let Some(session) = self.delivery.session(slot) {
+        if let Some(session) = self.delivery.session_mut(slot) {
             session.left_as = name;
         }
     }

@@ -18,7 +18,7 @@ impl Hub {
     /// lies beyond is kept, so call this only while [`Hub::wants_input`].
     pub fn receive(&mut self, slot: u32, bytes: &[u8]) {
         let now = self.delivery.now;
-        let Some(session) = self.delivery.session(slot) else {
+        let Some(session) = self.delivery.session_mut(slot) else {
             return;
         };
         let first = session.bytes_in == 0;
@@ -36,7 +36,7 @@ impl Hub {
     /// The connection has closed its side: what it sent is handled, an unfinished line at the end
     /// is a line, and then it leaves. While its lines are held back, so is its end.
     pub fn half_close(&mut self, slot: u32) {
-        if let Some(session) = self.delivery.session(slot) {
+        if let Some(session) = self.delivery.session_mut(slot) {
             session.input = Input::Ended;
         }
         if self.wants_input(slot) {
@@ -47,19 +47,14 @@ impl Hub {
     /// Whether reading from this connection is better left for the next turn: its room has said
     /// enough in this one, so that what is read would only have to be kept.
     pub fn wants_input_later(&self, slot: u32) -> bool {
-        let session = self.delivery.sessions.get(slot as usize);
-        let session = session.and_then(Option::as_ref);
+        let session = self.delivery.session(slot);
         session
             .is_some_and(|session| session.is_live() && self.delivery.has_said_enough(session.room))
     }
 
     /// Whether this connection is to be read from. One that has ended is: what it sends is dropped.
     pub fn wants_input(&self, slot: u32) -> bool {
-        let session = self
-            .delivery
-            .sessions
-            .get(slot as usize)
-            .and_then(Option::as_ref);
+        let session = self.delivery.session(slot);
         session.is_some_and(|session| !session.is_live() || session.hold == Hold::No)
     }
 
@@ -71,7 +66,7 @@ impl Hub {
     /// Handles whole lines of what is kept and of `bytes`, until the session is held back.
     fn handle_lines(&mut self, slot: u32, mut bytes: &[u8]) {
         let line_bytes_max = self.limits.line_bytes_max;
-        let Some(session) = self.delivery.session(slot) else {
+        let Some(session) = self.delivery.session_mut(slot) else {
             return;
         };
         let mut lines = std::mem::take(&mut session.lines);
@@ -79,7 +74,7 @@ impl Hub {
             lines.give_spare(self.take_spare_line());
         }
         loop {
-            let Some(session) = self.delivery.session(slot) else {
+            let Some(session) = self.delivery.session_mut(slot) else {
                 return;
             };
             if !session.is_live() {
@@ -100,7 +95,7 @@ impl Hub {
         if let Some(spare) = lines.take_spare() {
             self.keep_spare_line(spare);
         }
-        if let Some(session) = self.delivery.session(slot) {
+        if let Some(session) = self.delivery.session_mut(slot) {
             session.lines = lines;
         }
     }
@@ -123,7 +118,7 @@ impl Hub {
 
     /// Why the next line of this session may not be handled now.
     fn hold_of(&self, slot: u32) -> Hold {
-        let Some(session) = self.delivery.sessions[slot as usize].as_ref() else {
+        let Some(session) = self.delivery.session(slot) else {
             return Hold::No;
         };
         if let Err(until) = session.bucket.check(self.delivery.now, self.rate) {
@@ -139,7 +134,7 @@ impl Hub {
     }
 
     fn hold(&mut self, slot: u32, hold: Hold) {
-        let Some(session) = self.delivery.session(slot) else {
+        let Some(session) = self.delivery.session_mut(slot) else {
             return;
         };
         session.hold = hold;
@@ -157,7 +152,7 @@ impl Hub {
 
     /// Goes on with a session that was held back.
     pub(super) fn resume(&mut self, slot: u32) {
-        let Some(session) = self.delivery.session(slot) else {
+        let Some(session) = self.delivery.session_mut(slot) else {
             return;
         };
         if !session.is_live() || session.hold == Hold::No {
@@ -177,7 +172,7 @@ impl Hub {
     pub(super) fn handle(&mut self, slot: u32, piece: &Piece<'_>) {
         let now = self.delivery.now;
         self.delivery.statistics.lines_in += 1;
-        let Some(session) = self.delivery.session(slot) else {
+        let Some(session) = self.delivery.session_mut(slot) else {
             return;
         };
         session.lines_in += 1;
@@ -214,7 +209,7 @@ impl Hub {
                     .enter(member(slot), line.trim(), &mut into(&mut self.delivery))
                 {
                     self.follow_room(slot);
-                    if let Some(session) = self.delivery.session(slot) {
+                    if let Some(session) = self.delivery.session_mut(slot) {
                         session.phase = Phase::Chatting;
                     }
                     self.joined.push(slot);

@@ -1,8 +1,10 @@
 //! `Hub`: the engine. Bytes and `now` in, bytes and deadlines out: it knows sessions and what a
 //! turn is, no socket, no clock, no log. Imports chat, wire and config. Owned by `net::server`,
-//! which calls, once a turn and in this order: [`Hub::begin_turn`], [`Hub::receive`] and
-//! [`Hub::hang_up`] for what was read, [`Hub::end_turn`], [`Hub::consume`] for what was written,
-//! [`Hub::finish_turn`].
+//! which calls, once a turn and in this order: [`Hub::begin_turn`]; [`Hub::receive`],
+//! [`Hub::half_close`] and [`Hub::hang_up`] for what was read; [`Hub::connect`] for who was accepted;
+//! [`Hub::end_turn`]; [`Hub::swap_dirty`] for who is to be written to, [`Hub::consume`] and
+//! [`Hub::after_write`] for what was written; [`Hub::take_doomed`] and [`Hub::remove`] for who is
+//! to be closed; [`Hub::finish_turn`].
 
 mod deadlines;
 mod delivery;
@@ -134,7 +136,7 @@ impl Hub {
     /// What a session is called, or was when it left.
     pub fn name_of(&self, slot: u32) -> Option<&str> {
         let name = self.directory.name_of(member(slot)).map(Name::as_str);
-        let session = self.delivery.sessions.get(slot as usize)?.as_ref()?;
+        let session = self.delivery.session(slot)?;
         name.or(session.left_as.as_deref())
     }
 
@@ -181,7 +183,7 @@ impl Hub {
     /// Does what is due for a session, if the promise to look at it was made for this point.
     fn look_at(&mut self, slot: u32, promised: Time) {
         let now = self.delivery.now;
-        let Some(session) = self.delivery.session(slot) else {
+        let Some(session) = self.delivery.session_mut(slot) else {
             return;
         };
         if session.armed != promised {
@@ -216,7 +218,7 @@ impl Hub {
     /// Does what may be due for a session that has not ended, named or not.
     fn look_at_live(&mut self, slot: u32) {
         let now = self.delivery.now;
-        let Some(session) = self.delivery.sessions[slot as usize].as_ref() else {
+        let Some(session) = self.delivery.session(slot) else {
             return;
         };
         let oldest = session.outbox.oldest(&self.delivery.store);

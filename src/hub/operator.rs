@@ -80,15 +80,11 @@ impl Hub {
 
     /// Lines that came from a connection and were handled so far.
     pub fn lines_in(&self, slot: u32) -> u64 {
-        let session = self
-            .delivery
-            .sessions
-            .get(slot as usize)
-            .and_then(Option::as_ref);
+        let session = self.delivery.session(slot);
         session.map_or(0, |session| session.lines_in)
     }
 
-    /// Name and number of members of each room that has any, in no order.
+    /// Name and number of members of each room that has any, in alphabetical order.
     pub fn rooms(&self) -> impl Iterator<Item = (&str, usize)> {
         self.directory
             .occupied_rooms()

@@ -50,7 +50,7 @@ impl Hub {
         list.clear();
         std::mem::swap(&mut self.delivery.dirty, list);
         for &slot in &*list {
-            if let Some(session) = self.delivery.session(slot) {
+            if let Some(session) = self.delivery.session_mut(slot) {
                 session.dirty = false;
             }
         }
@@ -66,21 +66,13 @@ impl Hub {
 
     /// Bytes a connection is owed.
     pub fn queued_bytes(&self, slot: u32) -> usize {
-        let session = self
-            .delivery
-            .sessions
-            .get(slot as usize)
-            .and_then(Option::as_ref);
+        let session = self.delivery.session(slot);
         session.map_or(0, |session| session.outbox.bytes())
     }
 
     /// What a connection is owed, in order, as contiguous chunks.
     pub fn chunks(&self, slot: u32) -> impl Iterator<Item = &[u8]> {
-        let session = self
-            .delivery
-            .sessions
-            .get(slot as usize)
-            .and_then(Option::as_ref);
+        let session = self.delivery.session(slot);
         session
             .into_iter()
             .flat_map(|session| session.outbox.chunks(&self.delivery.store))
@@ -96,7 +88,7 @@ impl Hub {
 
     /// Net has written what the socket takes for now.
     pub fn after_write(&mut self, slot: u32) -> AfterWrite {
-        let Some(session) = self.delivery.session(slot) else {
+        let Some(session) = self.delivery.session_mut(slot) else {
             return AfterWrite::KeepOpen;
         };
         let owed = session.outbox.bytes();

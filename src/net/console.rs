@@ -11,6 +11,7 @@ use mio::{Interest, Registry, Token};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use crate::clean::Clean;
 use crate::wire::line::{LineBuffer, Piece};
 
 use super::server::Server;
@@ -188,12 +189,10 @@ impl Server {
     }
 
     fn print_rooms(&mut self) {
-        let mut lines: Vec<_> = self
-            .hub
-            .rooms()
+        let rooms = self.hub.rooms();
+        let mut lines: Vec<_> = rooms
             .map(|(room, here)| format!("= {room} {here}"))
             .collect();
-        lines.sort();
         lines.push("= end".into());
         lines.iter().for_each(|line| self.print(line));
     }
@@ -214,7 +213,7 @@ impl Server {
         if !self.board.is_empty() {
             let time = jiff::Zoned::now().strftime("%H:%M:%S").to_string();
             for line in String::from_utf8_lossy(&self.board).lines() {
-                printer.line(&format!("{time} {line}"));
+                printer.line(&format!("{time} {}", Clean::of(line)));
             }
         }
         printer.flush(now);

@@ -16,16 +16,16 @@ pub const BACKLOG: i32 = 4096;
 /// Silence after which an idle peer is asked for a sign of life.
 pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(6);
 /// Time for an answer, after which the next question is due.
-pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(4);
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
 /// Questions without an answer after which the peer is gone, on a kernel that counts them: Linux
 /// does not while [`USER_TIMEOUT`] is set. It cuts at the first one that has no answer once the
-/// silence is longer than that, here after 18 s; so an outage of ten seconds cuts nobody who is idle.
+/// silence is longer than that, here after 15 s; so an outage of five seconds cuts nobody who is idle.
 pub const KEEPALIVE_PROBES: u32 = 3;
 /// How long bytes may stay unacknowledged before the peer is gone, and how long one that is there may
-/// leave them where they are, once it has no room for more.
-pub const USER_TIMEOUT: Duration = Duration::from_secs(15);
+/// leave them where they are, once it has no room for more. The kernel takes up to half a second more.
+pub const USER_TIMEOUT: Duration = Duration::from_secs(14);
 /// How much later than the server the kernel ends a reader that has stopped.
-const STALL_MARGIN: Duration = Duration::from_secs(5);
+const STALL_MARGIN: Duration = Duration::from_secs(4);
 /// What the kernel is asked to hold at most of what a peer has not taken. Left alone it takes
 /// megabytes for a reader that has stopped, and the stall is noticed so much later.
 ///

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use simplelog::{ConfigBuilder, WriteLogger};
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
 use unicode_normalization::char::is_combining_mark;
 
 use super::error_stream::ErrorStream;
@@ -34,12 +36,16 @@ pub fn set_up(level: LevelFilter) {
     }
 }
 
-/// `2026-03-21T10:00:00.123456789Z [INFO] text`, in UTC. A record is one write, so that lines of several
+/// Always as wide, so that lines stand in columns and sort as text.
+const TIME: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+
+/// `2026-03-21T10:00:00.123456Z [INFO] text`, in UTC. A record is one write, so that lines of several
 /// processes never mix.
 fn plain(level: LevelFilter) -> Box<dyn Log> {
     let off = LevelFilter::Off;
     let config = ConfigBuilder::new()
-        .set_time_format_rfc3339()
+        .set_time_format_custom(TIME)
         .set_thread_level(off)
         .set_target_level(off)
         .set_location_level(off)

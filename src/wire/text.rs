@@ -5,7 +5,7 @@
 //! The first byte of a server line says what it is: `<` a message, `*` news, `-` private,
 //! `=` an answer, `!` a refusal. No text of a user stands at the start of a line.
 
-use crate::chat::{BadName, Command, Event, History, Name, Names, Refusal, RoomList};
+use crate::chat::{Command, Event, History, Names, Refusal, RoomList};
 
 /// The commands as `/help` tells them: how each is written, and what it does.
 pub const COMMANDS: [(&str, &str); 9] = [
@@ -135,7 +135,7 @@ fn is_blank(c: char) -> bool {
 /// Whether the first bytes, or the first line, of a connection belong to another protocol. None of
 /// this is a name.
 pub fn foreign_protocol(first: &[u8]) -> Option<ForeignProtocol> {
-    const HTTP_METHODS: [&[u8]; 9] = [
+    const HTTP_METHODS: [&[u8]; 10] = [
         b"GET ",
         b"POST ",
         b"HEAD ",
@@ -144,6 +144,7 @@ pub fn foreign_protocol(first: &[u8]) -> Option<ForeignProtocol> {
         b"OPTIONS ",
         b"DELETE ",
         b"CONNECT ",
+        b"TRACE ",
         b"PRI * HTTP",
     ];
     if first.starts_with(&[0x16, 0x03]) {
@@ -240,7 +241,7 @@ fn encode_names(names: Names<'_>, out: &mut Vec<u8>) {
         if index > 0 {
             out.extend_from_slice(b", ");
         }
-        out.extend_from_slice(Name::as_str(name).as_bytes());
+        out.extend_from_slice(name.as_str().as_bytes());
     }
     if names.more() > 0 {
         out.extend_from_slice(format!(", … and {} more", names.more()).as_bytes());
@@ -279,7 +280,7 @@ fn quoted(text: &str) -> &str {
 
 fn encode_refusal(refusal: &Refusal<'_>, out: &mut Vec<u8>) -> u32 {
     let words = match *refusal {
-        Refusal::BadName(bad) => bad_name(bad),
+        Refusal::BadName(bad) => bad.to_string(),
         Refusal::NameInUse(name) => format!("{} is taken, choose another", quoted(name)),
         Refusal::NameTimeout => "you gave no name in time; connect again".into(),
         Refusal::LineTooLong => "that line is too long, nothing of it was sent".into(),
@@ -305,10 +306,6 @@ fn encode_refusal(refusal: &Refusal<'_>, out: &mut Vec<u8>) -> u32 {
 
 fn because(why: Option<&str>) -> String {
     why.map_or(String::new(), |why| format!(": {why}"))
-}
-
-fn bad_name(bad: BadName) -> String {
-    bad.to_string()
 }
 
 #[cfg(test)]
@@ -384,6 +381,10 @@ mod tests {
     fn other_protocols_are_known_by_their_first_bytes() {
         assert_eq!(
             foreign_protocol(b"GET / HTTP/1.1\r\n"),
+            Some(ForeignProtocol::Http)
+        );
+        assert_eq!(
+            foreign_protocol(b"TRACE / HTTP/1.1\r\n"),
             Some(ForeignProtocol::Http)
         );
         assert_eq!(

@@ -31,6 +31,8 @@ pub(crate) struct Simulation {
     pub(crate) operations: Vec<Operation>,
     /// For each turn of which somebody is still owed something: bytes said in it, lines owed.
     pub(crate) pinned: BTreeMap<u64, (usize, usize)>,
+    /// What was said in this turn to those who were lost before anybody could look.
+    unseen_bytes: usize,
     pub(crate) progress: bool,
     pub(crate) idle_turns: u32,
     pub(crate) report: Report,
@@ -58,6 +60,7 @@ impl Simulation {
             to_read: Vec::new(),
             operations: Vec::new(),
             pinned: BTreeMap::new(),
+            unseen_bytes: 0,
             progress: false,
             idle_turns: 0,
             report: Report::default(),
@@ -102,6 +105,7 @@ impl Simulation {
 
     pub(crate) fn turn(&mut self) -> Outcome {
         self.report.turns += 1;
+        self.unseen_bytes = 0;
         story!(self, "turn {} at {:?}", self.report.turns, self.now);
         let oldest = self
             .sockets
@@ -140,7 +144,8 @@ impl Simulation {
             observed,
             &circumstances,
         )?;
-        self.pin(rests);
+        let unseen = std::mem::take(&mut self.unseen_bytes);
+        self.pin(rests + unseen);
         if !is_quiet {
             self.hub_agrees()?;
         }
@@ -242,6 +247,10 @@ impl Simulation {
             .hub
             .clients()
             .any(|client| client.slot as usize == slot);
+        if !was_live {
+            // It was cut in this turn, perhaps, and what it was told of that lies with what others are.
+            self.unseen_bytes += self.hub.queued_bytes(slot as u32);
+        }
         self.hub.hang_up(slot as u32);
         if let Some(socket) = self.sockets[slot].as_mut() {
             socket.lost = true;

@@ -293,6 +293,8 @@ async def garbage(world, number):
             data = world.chance.choice(kinds)
             me.send(data or world.chance.randbytes(world.chance.randrange(1, 9000)))
             await world.pause(0, 0.3)
+        # Some of it is a name. Whoever is in the middle of a line cannot quit, and would stay.
+        me.send(b"\n")
         leave(world, me)
         world.done["pieces of garbage"] += 1
         await world.pause(0.2, 2)

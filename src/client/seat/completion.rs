@@ -1,7 +1,7 @@
 //! What Tab completes: commands at the start of a line, names everywhere. Who is here is learned
 //! from what the seat shows. Pure; owned by the seat.
 
-use crate::client::clean::Clean;
+use crate::clean::Clean;
 use crate::client::shown::Shown;
 use crate::wire::reply::News;
 use crate::wire::text::COMMANDS;

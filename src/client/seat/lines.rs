@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use crate::client::clean::Clean;
+use crate::clean::Clean;
 use crate::client::screen::{RoundTrips, delivered};
 use crate::client::shown::Shown;
 use crate::client::style::{Colors, Style};

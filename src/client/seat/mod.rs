@@ -22,11 +22,11 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Instant;
 
-use super::clean::Clean;
 use super::screen::{RoundTrips, Screen};
 use super::session::{Session, Standing};
 use super::shown::Shown;
 use super::style::{Colors, Style};
+use crate::clean::Clean;
 use completion::Names;
 use editor::{Editor, Pressed};
 use keys::{Key, Keys};

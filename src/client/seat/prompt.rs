@@ -16,26 +16,39 @@ pub const UNRETURNED_MARK: &str = "  …  ";
 /// less, so that there is room to type.
 pub fn prompt(standing: &Standing<'_>, now: Instant, columns: usize) -> Row {
     let room = standing.room.unwrap_or("chat");
-    let (room_style, state, state_style) = match standing.link {
-        Link::Coming => (Style::QUIET, "connecting".to_owned(), Style::QUIET),
+    // From the longest to the shortest.
+    let (room_style, states, state_style) = match standing.link {
+        Link::Coming => (Style::QUIET, vec![" connecting> ".to_owned()], Style::QUIET),
         Link::Up => {
-            let figure = standing.round_trip.map_or_else(String::new, figure);
-            (Style::PLAIN, figure, Style::QUIET)
+            let state = standing
+                .round_trip
+                .map(|time| format!(" {}> ", figure(time)));
+            let states = state.into_iter().collect();
+            (Style::PLAIN, states, Style::QUIET)
         }
         Link::Lost { until } => {
-            let state = format!("lost, trying again in {} s", seconds_left(until, now));
-            (Style::WARNING, state, Style::WARNING)
+            let seconds = seconds_left(until, now);
+            let states = vec![
+                format!(" lost, trying again in {seconds} s> "),
+                format!(" lost, {seconds} s> "),
+            ];
+            (Style::WARNING, states, Style::WARNING)
         }
-        Link::Returning => (Style::WARNING, "lost, trying".to_owned(), Style::WARNING),
-        Link::Over => (Style::QUIET, "leaving".to_owned(), Style::QUIET),
+        Link::Returning => {
+            let states = vec![" lost, trying> ".to_owned()];
+            (Style::WARNING, states, Style::WARNING)
+        }
+        Link::Over => (Style::QUIET, vec![" leaving> ".to_owned()], Style::QUIET),
     };
-    let mut whole = Row::of(room_style, room);
-    if !state.is_empty() {
-        whole.push(state_style, &format!(" {state}"));
-    }
-    whole.push(Style::PLAIN, "> ");
-    if whole.columns() <= columns / 2 {
-        return whole;
+    let fitting = |state: String| {
+        let (said, end) = state.split_at(state.len() - "> ".len());
+        let mut row = Row::of(room_style, room);
+        row.push(state_style, said);
+        row.push(Style::PLAIN, end);
+        (row.columns() <= columns / 2).then_some(row)
+    };
+    if let Some(row) = states.into_iter().find_map(fitting) {
+        return row;
     }
     let mut short = Row::of(room_style, room);
     short.push(
@@ -139,6 +152,7 @@ mod tests {
         assert_eq!(said(lost, now, 80), "lobby lost, trying again in 3 s> ");
         assert_eq!(said(Link::Returning, now, 80), "lobby lost, trying> ");
         assert_eq!(said(Link::Up, now, 20), "lobby> ");
+        assert_eq!(said(lost, now, 50), "lobby lost, 3 s> ");
         assert_eq!(said(lost, now, 20), "lobby! ");
         assert_eq!(said(Link::Up, now, 8), "> ");
     }

@@ -4,7 +4,7 @@
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-use crate::client::clean::Clean;
+use crate::clean::Clean;
 use crate::client::style::{Colors, Style};
 
 /// What on a screen is one character: a letter with its marks, say.

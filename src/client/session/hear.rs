@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::life::GREETING_TIMEOUT;
 use super::{BARRIER_TOKEN, Hearing, Identity, Manner, OwnLines, Phase, Session, Stage, counted};
-use crate::client::clean::Clean;
+use crate::clean::Clean;
 use crate::client::end::End;
 use crate::client::ledger::REMEMBERED_TEXTS_MAX;
 use crate::client::shown::Shown;

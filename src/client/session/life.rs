@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{
     Effect, Hearing, LinkEnd, Manner, Phase, SERVER_LINE_BYTES_MAX, Session, Stage, WhenLost,
 };
-use crate::client::clean::Clean;
+use crate::clean::Clean;
 use crate::client::end::End;
 use crate::wire::line::{LineBuffer, Piece};
 

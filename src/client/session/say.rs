@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{BARRIER_TOKEN, Effect, Input, Manner, OwnLines, Phase, Session, counted};
-use crate::client::clean::Clean;
+use crate::clean::Clean;
 use crate::client::ledger::Kind;
 use crate::client::shown::Shown;
 

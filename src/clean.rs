@@ -1,6 +1,7 @@
 //! `Clean`: text that cannot drive a terminal. The client trusts no server (nor a file name or an
 //! argument that it repeats): whatever it shows goes through here once more, in one place, and the
-//! type says that it has. Not the cleaning that the server does for all its receivers.
+//! type says that it has. The operator's board shows messages so, too. Not the cleaning that the
+//! server does for all its receivers, which leaves right-to-left marks to those who want them.
 
 use std::fmt;
 use std::iter::Peekable;
