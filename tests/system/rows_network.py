@@ -10,7 +10,6 @@ from rows import row
 
 IDLE_MAX = 60  # seconds until an idle peer that vanished is gone
 OWING_MAX = 15  # and one that owes acknowledgements
-TIMER_SLACK = 0.2  # of our own clock
 OUTAGE = 5  # seconds that nobody idle may notice
 
 
