@@ -54,5 +54,13 @@ mod tests {
         }
         backoff.reset();
         assert!(backoff.wait() <= FIRST);
+        let first_wait = |seed| Backoff::new(fastrand::Rng::with_seed(seed)).wait();
+        let waits: Vec<_> = (0..8)
+            .map(|more| first_wait(seed.wrapping_add(more)))
+            .collect();
+        assert!(
+            waits.iter().any(|wait| *wait != waits[0]),
+            "seed {seed}: all come back at once"
+        );
     }
 }

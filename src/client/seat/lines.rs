@@ -314,6 +314,10 @@ mod tests {
                 words: Clean::default(),
             }),
         ];
+        assert_eq!(
+            styles[1], " \x1b[1m<>\x1b[0m \n",
+            "one's own name has no colour"
+        );
         for (index, one) in styles.iter().enumerate() {
             assert!(one.contains("\x1b["), "{one:?}");
             assert!(!styles[..index].contains(one), "{styles:?}");
