@@ -10,8 +10,10 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::Command as Process;
+use std::sync::mpsc;
+use std::thread;
 
-use common::{Client, Daemon, Signal, chatd_command, run_to_end};
+use common::{Client, Daemon, PATIENCE, Signal, chatd_command, run_to_end};
 use pty_process::blocking::Command;
 use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
 use terminal_support::{Model, Sitting};
@@ -34,7 +36,11 @@ fn a_board_that_nobody_reads_loses_lines_and_counts_them_and_the_chat_goes_on() 
         ben.expect_prefix(&wanted);
     }
     // Now somebody reads, and there is room again.
-    let mut lines = BufReader::new(board).lines().map(|line| line.unwrap());
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        let mut lines = BufReader::new(board).lines().map_while(Result::ok);
+        lines.try_for_each(|line| sender.send(line))
+    });
     let (mut shown, mut lost) = (Vec::new(), 0);
     let mut next = LINES;
     while shown.len() + lost < next || lost == 0 {
@@ -44,7 +50,7 @@ fn a_board_that_nobody_reads_loses_lines_and_counts_them_and_the_chat_goes_on() 
             ben.expect_line(&format!("<ann> {next} after"));
             next += 1;
         }
-        let line = lines.next().unwrap();
+        let line = lines.recv_timeout(PATIENCE).unwrap();
         match line.split_once(" lobby <ann> ") {
             Some((_, text)) => {
                 shown.push(text.split(' ').next().unwrap().parse::<usize>().unwrap())
