@@ -46,6 +46,7 @@ fn a_board_that_nobody_reads_loses_lines_and_counts_them_and_the_chat_goes_on() 
     while shown.len() + lost < next || lost == 0 {
         if shown.len() >= 1_000 && lost == 0 {
             // What tells of the loss is the line after it.
+            assert!(next < LINES + 500, "not a word of what was lost");
             ann.say(&format!("{next} after"));
             ben.expect_line(&format!("<ann> {next} after"));
             next += 1;
