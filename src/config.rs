@@ -108,9 +108,9 @@ pub struct Limits {
     /// Bytes of the messages of all rooms; past it, rooms where nobody has spoken for longest forget.
     pub history_total_bytes_max: usize,
     /// Members up to which each join and leave is told singly.
-    pub roster_members_max: usize,
-    /// How often at most a room above `roster_members_max` hears of joins and leaves.
-    pub roster_news_interval: Duration,
+    pub announce_members_max: usize,
+    /// How often at most a room above `announce_members_max` hears of joins and leaves.
+    pub churn_interval: Duration,
     /// Names in a welcome; the rest is counted.
     pub welcome_names_max: usize,
     /// Names in the answer to `/who`; the rest is counted.
@@ -146,8 +146,8 @@ impl Default for Limits {
             history_lines_max: 20,
             history_bytes_max: 256 << 10,
             history_total_bytes_max: 32 << 20,
-            roster_members_max: 200,
-            roster_news_interval: Duration::from_secs(1),
+            announce_members_max: 200,
+            churn_interval: Duration::from_secs(1),
             welcome_names_max: 20,
             who_names_max: 1000,
             rooms_listed_max: 1000,
@@ -273,7 +273,7 @@ impl fmt::Display for Limits {
         writeln!(to, "rate = {}", self.rate_lines_per_second)?;
         writeln!(to, "burst = {}", self.burst_lines_max)?;
         writeln!(to, "history = {}", self.history_lines_max)?;
-        writeln!(to, "roster-max = {}", self.roster_members_max)?;
+        writeln!(to, "roster-max = {}", self.announce_members_max)?;
         writeln!(to, "drain-timeout = {}", seconds(&self.drain_timeout))
     }
 }

@@ -144,7 +144,7 @@ impl Flags {
             rate_lines_per_second: self.rate,
             burst_lines_max: self.burst,
             history_lines_max: self.history,
-            roster_members_max: self.roster_max,
+            announce_members_max: self.roster_max,
             ..Limits::default()
         };
         Config {

@@ -132,8 +132,8 @@ fn nobody_is_cut_for_what_was_said_in_this_turn() {
 #[test]
 fn a_room_under_a_used_number_waits_its_own_interval() {
     let mut stage = Stage::new(Limits {
-        roster_members_max: 1,
-        roster_news_interval: Duration::from_secs(1),
+        announce_members_max: 1,
+        churn_interval: Duration::from_secs(1),
         ..Limits::default()
     });
     let at = |milliseconds| Time::after_start(Duration::from_millis(milliseconds));

@@ -384,11 +384,11 @@ fn random_name(random: &mut fastrand::Rng, length_max: usize) -> String {
         .collect()
 }
 
-/// A generator whose seed is printed; `NAMES_SEED=…` replays a run.
+/// A generator whose seed is printed; `TEST_NAMES_SEED=…` replays a run.
 fn seeded() -> fastrand::Rng {
-    let seed = std::env::var("NAMES_SEED")
+    let seed = std::env::var("TEST_NAMES_SEED")
         .map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
-    println!("to replay: NAMES_SEED={seed} cargo test --test names");
+    println!("to replay: TEST_NAMES_SEED={seed} cargo test --test names");
     fastrand::Rng::with_seed(seed)
 }
 

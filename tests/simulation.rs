@@ -4,7 +4,7 @@
 //! processes. What it checks are the rows F83 to F88 of what chatd must live through, that nobody
 //! is cut without cause, that nothing waits for ever, nothing spins, and nothing is left behind.
 //!
-//! `CHATD_SIMULATION_SEEDS=100000` runs so many seeds, `CHATD_SIMULATION_SEED=7` tells the whole
+//! `TEST_SIMULATION_SEEDS=100000` runs so many seeds, `TEST_SIMULATION_SEED=7` tells the whole
 //! story of one.
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -31,12 +31,12 @@ const SEED_TIMEOUT: Duration = Duration::from_secs(100);
 
 #[test]
 fn whatever_happens_everybody_sees_what_they_must() {
-    if let Some(seed) = number("CHATD_SIMULATION_SEED") {
+    if let Some(seed) = number("TEST_SIMULATION_SEED") {
         let report = Simulation::new(seed, Trace::Print).run_to_end();
         println!("{report:?}");
         return;
     }
-    let seeds = number("CHATD_SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let seeds = number("TEST_SIMULATION_SEEDS").unwrap_or(SEEDS);
     let began = Instant::now();
     let (total, failed) = run_all(seeds);
     if let Some((seed, fault)) = failed {
@@ -109,7 +109,7 @@ impl Watch {
 }
 
 fn replay(seed: u64) -> String {
-    format!("CHATD_SIMULATION_SEED={seed} cargo test --test simulation -- --nocapture")
+    format!("TEST_SIMULATION_SEED={seed} cargo test --test simulation -- --nocapture")
 }
 
 /// Runs one seed; what went wrong, be it a panic of the hub, and the end of the story.

@@ -36,7 +36,7 @@ fn rules(script: &mut Script<'_>) -> Rules {
         history_lines_max: script.below(5),
         history_bytes_max: script.choice(&[0, 20, 1000]),
         history_total_bytes_max: script.choice(&[30, 100, 10_000]),
-        roster_members_max: script.below(5),
+        announce_members_max: script.below(5),
         welcome_names_max: script.below(4),
         who_names_max: script.below(4),
         rooms_listed_max: script.below(4),

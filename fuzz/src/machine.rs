@@ -287,7 +287,7 @@ impl Machine {
     fn admit(&mut self, slot: u32, mut socket: Socket, refused: Option<CloseReason>) {
         socket.connected_at = self.now;
         socket.refused = refused.is_some();
-        socket.heard.is_told_singly = self.limits.roster_members_max > SLOTS as usize;
+        socket.heard.is_told_singly = self.limits.announce_members_max > SLOTS as usize;
         socket.readable = !socket.inbox.is_empty() || socket.sending != Sending::Open;
         let readable = socket.readable;
         self.sockets[slot as usize] = Some(socket);

@@ -19,7 +19,7 @@ pub struct Rules {
     /// Bytes of the messages of all rooms.
     pub history_total_bytes_max: usize,
     /// Members up to which each join and leave is told singly.
-    pub roster_members_max: usize,
+    pub announce_members_max: usize,
     /// Names in a welcome.
     pub welcome_names_max: usize,
     /// Names in the answer to `/who`.
@@ -307,7 +307,7 @@ mod tests {
         history_lines_max: 0,
         history_bytes_max: 0,
         history_total_bytes_max: 1 << 20,
-        roster_members_max: 200,
+        announce_members_max: 200,
         welcome_names_max: 20,
         who_names_max: 20,
         rooms_listed_max: 20,

@@ -329,9 +329,9 @@ mod tests {
             }
         }
         let letters: Vec<char> = ('!'..='~').collect();
-        let seed = std::env::var("NAMES_SEED")
+        let seed = std::env::var("TEST_NAMES_SEED")
             .map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
-        println!("to replay: NAMES_SEED={seed} cargo test --lib name");
+        println!("to replay: TEST_NAMES_SEED={seed} cargo test --lib name");
         let mut random = fastrand::Rng::with_seed(seed);
         let mut good = 0;
         for round in 0..20_000 {

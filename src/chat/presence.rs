@@ -111,7 +111,7 @@ impl Directory {
     /// Whether a join or leave that involves this many members is told by itself. Not while others
     /// wait to be told together: they came first.
     fn is_told_singly(&self, room: RoomId, members: usize) -> bool {
-        members <= self.rules.roster_members_max && self.rooms[room.slot()].churn.is_empty()
+        members <= self.rules.announce_members_max && self.rooms[room.slot()].churn.is_empty()
     }
 
     fn count_churn(&mut self, room: RoomId, count: impl FnOnce(&mut Churn)) {

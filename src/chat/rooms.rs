@@ -122,7 +122,7 @@ mod tests {
         history_lines_max: 100,
         history_bytes_max: 1000,
         history_total_bytes_max: 1000,
-        roster_members_max: 200,
+        announce_members_max: 200,
         welcome_names_max: 20,
         who_names_max: 20,
         rooms_listed_max: 20,

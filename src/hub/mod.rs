@@ -164,7 +164,7 @@ impl Hub {
         let after = self.directory.room_of(member(slot));
         while let Some(room) = self.directory.take_churning() {
             self.deadlines
-                .add_room(now, self.limits.roster_news_interval, room);
+                .add_room(now, self.limits.churn_interval, room);
         }
         if before != after {
             self.delivery.enter_room(slot, after);
@@ -248,7 +248,7 @@ fn rules(limits: &Limits) -> Rules {
         history_lines_max: limits.history_lines_max,
         history_bytes_max: limits.history_bytes_max,
         history_total_bytes_max: limits.history_total_bytes_max,
-        roster_members_max: limits.roster_members_max,
+        announce_members_max: limits.announce_members_max,
         welcome_names_max: limits.welcome_names_max,
         who_names_max: limits.who_names_max,
         rooms_listed_max: limits.rooms_listed_max,

@@ -6,7 +6,7 @@ pub struct Seed(u64);
 
 impl Seed {
     /// The environment variable that replays a run.
-    const VARIABLE: &str = "CHAT_TEST_SEED";
+    const VARIABLE: &str = "TEST_SEED";
 
     /// The seed of the environment if there is one, else a new one.
     pub fn of_environment_or_new() -> Seed {

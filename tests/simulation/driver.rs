@@ -272,7 +272,7 @@ impl Simulation {
                 (self.rng.u32(..40) == 0).then_some(CloseReason::TooManyFromAddress)
             };
             story!(self, "  {serial} connects to slot {slot}: {refusal:?}");
-            let view = View::new(self.limits.roster_members_max < plan::CROWD_MAX);
+            let view = View::new(self.limits.announce_members_max < plan::CROWD_MAX);
             self.sockets[slot] = Some(Socket::new(serial, self.now, view, &mut self.rng));
             self.crowd.is_in(serial, slot, self.now, &mut self.rng);
             match refusal {

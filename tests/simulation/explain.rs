@@ -268,7 +268,7 @@ fn obligations(world: &World, circumstances: &Circumstances) -> Outcome {
     for (name, room) in &world.rooms {
         if room
             .churn
-            .is_some_and(|churn| churn.since + limits.roster_news_interval <= now)
+            .is_some_and(|churn| churn.since + limits.churn_interval <= now)
         {
             return Err(format!("room {name} was not told who came and went"));
         }

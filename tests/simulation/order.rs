@@ -40,7 +40,7 @@ pub(crate) fn steps_of_begin(
         .iter()
         .map(|&(slot, count)| Step::Run(slot, count))
         .collect();
-    let interval = world.limits.roster_news_interval;
+    let interval = world.limits.churn_interval;
     let due = world.rooms.iter().filter(|(_, room)| {
         room.churn
             .is_some_and(|churn| churn.since + interval <= now)

@@ -41,7 +41,7 @@ impl World {
         let Some(seat) = self.peer(slot).seat().cloned() else {
             return Err(format!("slot {slot} has no seat"));
         };
-        let (now, told_singly_max) = (self.now, self.limits.roster_members_max);
+        let (now, told_singly_max) = (self.now, self.limits.announce_members_max);
         let room = self.rooms.get_mut(&seat.room).expect("its room is there");
         room.members.push(slot);
         let here = room.members.len();
@@ -63,7 +63,7 @@ impl World {
     }
 
     pub(crate) fn depart(&mut self, slot: usize, seat: &Seat, why: Option<&str>) -> Outcome {
-        let (now, told_singly_max) = (self.now, self.limits.roster_members_max);
+        let (now, told_singly_max) = (self.now, self.limits.announce_members_max);
         let room = self.rooms.get_mut(&seat.room).expect("its room is there");
         let before = room.members.len();
         room.members.retain(|&member| member != slot);
