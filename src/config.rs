@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
+pub mod address;
+
 /// The longest timeout that may be set. A bound at all, so that an instant plus a timeout
 /// always is an instant.
 const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);

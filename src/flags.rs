@@ -11,7 +11,7 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use log::LevelFilter;
 
 use crate::config::{Config, Limits};
-use crate::net::address::ListenAddress;
+use crate::config::address::ListenAddress;
 
 const AFTER_HELP: &str = "\
 BYTES may end in K, M or G (256K, 1M). S is in seconds and may have a fraction (0.5).

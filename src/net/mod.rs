@@ -2,7 +2,6 @@
 //! What is said over a socket is decided in `hub`; `main` owns what is made here.
 
 mod accept;
-pub mod address;
 mod conn;
 mod console;
 mod error_stream;
