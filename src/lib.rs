@@ -25,7 +25,6 @@ pub mod chat;
 pub mod clean;
 pub mod client;
 pub mod config;
-pub mod flags;
 pub mod hub;
 pub mod net;
 pub mod time;

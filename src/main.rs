@@ -1,4 +1,4 @@
-//! `chatd`: flags → `Config` → log → file limit → sockets → `Server::run` → exit code.
+//! `chatd`: `Config` → log → file limit → sockets → `Server::run` → exit code.
 //! It decides in which order things start and with which code the process ends, nothing else.
 
 use std::fmt;
@@ -6,11 +6,12 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use chatd::config::Config;
-use chatd::flags::{self, Flags};
+use chatd::config::address::ListenAddress;
+use chatd::config::{Config, NoConfig};
+use chatd::net::listener::LISTENERS_MAX;
 use chatd::net::server::Server;
 use chatd::net::systemd::{self, Notify};
-use chatd::net::{file_limit, listener, log as server_log};
+use chatd::net::{file_limit, listener, log as server_log, resolve};
 use mio::net::TcpListener;
 
 /// Why the process ends otherwise than by a clean stop; the numbers are those of sysexits(3).
@@ -37,52 +38,57 @@ impl Fault {
 
 fn main() -> ExitCode {
     end_on_panic();
-    let flags = match Flags::read() {
-        Ok(flags) => flags,
-        Err(answer) if !answer.use_stderr() => {
+    let result = match Config::read() {
+        Ok(config) if config.check => check(config),
+        Ok(config) => serve(config),
+        Err(NoConfig::Answer(answer)) => {
             // Help or version; whoever does not read it does not miss it.
             let _ = answer.print();
-            return ExitCode::SUCCESS;
+            Ok(())
         }
-        Err(error) => return end(&Fault::new(Exit::Usage, flags::one_line(&error))),
-    };
-    let result = match flags.check {
-        true => check(&flags),
-        false => serve(&flags),
+        Err(NoConfig::Usage(said)) => Err(Fault::new(Exit::Usage, said)),
+        Err(NoConfig::Settings(said)) => Err(Fault::new(Exit::Settings, said)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(fault) => end(&fault),
+        Err(fault) => {
+            report_fault(&fault.said);
+            ExitCode::from(fault.exit as u8)
+        }
     }
 }
 
 /// `--check`: every fault is one of the settings here, be it a name that is unknown.
-fn check(flags: &Flags) -> Result<(), Fault> {
-    let checked = resolve(flags).and_then(|listen| settings(flags, listen));
-    let (config, warning) = checked.map_err(|fault| Fault::new(Exit::Settings, fault.said))?;
+fn check(mut config: Config) -> Result<(), Fault> {
+    let settings = |fault: Fault| Fault::new(Exit::Settings, fault.said);
+    let listen = resolve(&config).map_err(settings)?;
+    let warning = fit_to_machine(&mut config, listen.len()).map_err(settings)?;
     if let Some(warning) = warning {
-        complain(&warning);
+        report_fault(&warning);
     }
+    config.listen = listen.into_iter().map(ListenAddress::Numeric).collect();
     let _ = write!(io::stdout(), "{config}");
     Ok(())
 }
 
-fn serve(flags: &Flags) -> Result<(), Fault> {
+fn serve(mut config: Config) -> Result<(), Fault> {
     let unavailable = |error: &dyn fmt::Display| Fault::new(Exit::Unavailable, error);
     // Before anything else opens a descriptor or starts a thread.
     let inherited = systemd::inherited_listeners().map_err(|bad| unavailable(&bad))?;
-    let listen = match inherited.is_empty() {
-        true => resolve(flags)?,
-        false => addresses(&inherited)?,
+    let listen = if inherited.is_empty() {
+        resolve(&config)?
+    } else {
+        addresses(&inherited)?
     };
-    let (config, warning) = settings(flags, listen)?;
+    let warning = fit_to_machine(&mut config, listen.len())?;
     server_log::set_up(config.log_level);
     if let Some(warning) = warning {
         log::warn!("{warning}");
     }
-    let listeners = match inherited.is_empty() {
-        true => listener::bind_all(&config.listen).map_err(|error| unavailable(&error))?,
-        false => inherited,
+    let listeners = if inherited.is_empty() {
+        listener::bind_all(&listen).map_err(|error| unavailable(&error))?
+    } else {
+        inherited
     };
     listener::allow_stalls(&listeners, config.limits.stall_timeout)
         .map_err(|error| unavailable(&error))?;
@@ -97,11 +103,11 @@ fn serve(flags: &Flags) -> Result<(), Fault> {
     server.run().map_err(cannot_poll)
 }
 
-fn resolve(flags: &Flags) -> Result<Vec<SocketAddr>, Fault> {
+fn resolve(config: &Config) -> Result<Vec<SocketAddr>, Fault> {
     let mut listen = Vec::new();
-    for address in &flags.listen {
-        let resolved = address.resolve();
-        listen.extend(resolved.map_err(|unknown| Fault::new(Exit::Unavailable, unknown))?);
+    for address in &config.listen {
+        let found = resolve::socket_addresses(address);
+        listen.extend(found.map_err(|unknown| Fault::new(Exit::Unavailable, unknown))?);
     }
     Ok(listen)
 }
@@ -112,48 +118,46 @@ fn addresses(listeners: &[TcpListener]) -> Result<Vec<SocketAddr>, Fault> {
     io::Result::<Vec<_>>::map_err(addresses, cannot_listen)
 }
 
-/// The settings that take effect, and a warning where they are not those that were asked for.
-fn settings(flags: &Flags, listen: Vec<SocketAddr>) -> Result<(Config, Option<String>), Fault> {
-    let mut config = flags.config(listen);
-    config
-        .check()
-        .map_err(|error| Fault::new(Exit::Settings, error))?;
+/// Lowers the settings to what this machine allows, where so many sockets listen: a warning if
+/// they then are not those that were asked for.
+fn fit_to_machine(config: &mut Config, listeners: usize) -> Result<Option<String>, Fault> {
+    if listeners > LISTENERS_MAX {
+        let said = format!(
+            "{listeners} addresses to listen on are too many: choose {LISTENERS_MAX} or fewer"
+        );
+        return Err(Fault::new(Exit::Settings, said));
+    }
     let wanted = config.limits.clients_max;
     let files_max = file_limit::raise();
-    let possible = file_limit::clients_max(wanted, files_max)
+    let possible = file_limit::clients_max(wanted, files_max, listeners)
         .map_err(|few| Fault::new(Exit::Unavailable, few))?;
     config.limits.clients_max = possible;
-    let warning = (possible < wanted).then(|| {
+    Ok((possible < wanted).then(|| {
         format!(
             "--max-clients {wanted} is lowered to {possible}: only {files_max} open files are \
              allowed (ulimit -n, or LimitNOFILE= in the unit)"
         )
-    });
-    Ok((config, warning))
+    }))
 }
 
 /// A panic, in whatever thread, is one line and the end: never a backtrace, never half a server.
 fn end_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let what = panic.to_string().replace('\n', " ");
-        complain(&format!("internal fault, {what}; please report it"));
+        report_fault(&format!("internal fault, {what}; please report it"));
         std::process::exit(Exit::Internal as i32);
     }));
 }
 
-fn end(fault: &Fault) -> ExitCode {
-    complain(&fault.said);
-    ExitCode::from(fault.exit as u8)
-}
-
 /// One plain line, whatever was typed; in one write, and without a panic where standard error
 /// is gone.
-fn complain(what: &str) {
+fn report_fault(what: &str) {
     let mut line = String::from("chatd: ");
     for character in what.chars() {
-        match character.is_control() {
-            true => line.extend(character.escape_default()),
-            false => line.push(character),
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
         }
     }
     line.push('\n');

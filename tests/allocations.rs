@@ -111,6 +111,8 @@ fn counted(lines: usize, deliveries: usize) -> Counted {
 fn limits() -> Limits {
     Limits {
         rate_lines_per_second: 0,
+        // Full after the warm-up: until then a history grows.
+        history_lines_max: 20,
         ..Limits::default()
     }
 }

@@ -17,8 +17,13 @@ const SETTINGS: &[(&str, &str)] = &[
     ("--line-max", "2345"),
     ("--rate", "13"),
     ("--burst", "77"),
+    ("--byte-rate", "20K"),
+    ("--byte-burst", "128K"),
     ("--history", "31"),
-    ("--roster-max", "99"),
+    ("--history-total-max", "16M"),
+    ("--max-rooms", "55"),
+    ("--rooms-per-member", "5"),
+    ("--announce-max", "99"),
     ("--drain-timeout", "9"),
     ("--log-level", "debug"),
 ];
@@ -124,7 +129,8 @@ fn the_flag_wins_over_the_variable() {
         let other = match *flag {
             "--listen" => "127.0.0.1:5998",
             "--log-level" => "warn",
-            "--outbox-max" | "--outbox-total-max" => "64M",
+            "--outbox-max" | "--outbox-total-max" | "--byte-burst" | "--history-total-max" => "64M",
+            "--rooms-per-member" => "22",
             _ => "2222",
         };
         let both = check(&[flag, value], &[(variable(flag), other)]);
@@ -140,6 +146,75 @@ fn sizes_may_be_written_with_their_unit() {
         let with_unit = check(&["--outbox-max", same], &[]);
         assert_eq!(with_unit.output, plain.output, "{same}");
     }
+}
+
+#[test]
+fn what_a_check_prints_can_be_given_back() {
+    let given: Vec<String> = SETTINGS
+        .iter()
+        .map(|(flag, value)| format!("{flag}={value}"))
+        .chain(["--console".into(), "--listen=[::1]:5002".into()])
+        .collect();
+    let given: Vec<&str> = given.iter().map(String::as_str).collect();
+    let printed = check(&given, &[]).output;
+    let flags: Vec<String> = printed
+        .lines()
+        .map(|line| format!("--{}", line.replacen(" = ", "=", 1)))
+        .collect();
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    assert_eq!(check(&flags, &[]).output, printed);
+}
+
+#[test]
+fn a_variable_that_is_no_setting_is_refused_with_the_nearest_name() {
+    for (wrong, nearest) in [
+        ("CHATD_MAX_CLINTS", "CHATD_MAX_CLIENTS"),
+        ("CHATD_OUTBOXMAX", "CHATD_OUTBOX_MAX"),
+        ("CHATD_ROOMS_PER_MEMBERS", "CHATD_ROOMS_PER_MEMBER"),
+        ("CHATD_ROSTERMAX", "CHATD_ROSTER_MAX"),
+        ("CHATD_chek", "CHATD_CHECK"),
+    ] {
+        let finished = check(&[], &[(wrong.into(), "1")]);
+        assert_plain_refusal(&finished, 78, wrong);
+        assert_plain_refusal(&finished, 78, &format!("nearest is {nearest};"));
+        let mut command = chatd_command(&["--listen", "127.0.0.1:0"]);
+        command.env(wrong, "1");
+        assert_plain_refusal(&run_to_end(command), 78, nearest);
+    }
+    // What only begins alike is somebody else's.
+    for others in ["CHATDX", "CHAT_D", "MY_CHATD_RATE"] {
+        let finished = check(&[], &[(others.into(), "1")]);
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+    }
+}
+
+#[test]
+fn announce_max_has_another_name_as_flag_and_as_variable() {
+    let plain = check(&["--announce-max", "7"], &[]);
+    assert!(plain.output.contains("announce-max = 7\n"), "{plain:?}");
+    assert_eq!(check(&["--roster-max", "7"], &[]).output, plain.output);
+    let (own, other) = ("CHATD_ANNOUNCE_MAX", "CHATD_ROSTER_MAX");
+    assert_eq!(check(&[], &[(own.into(), "7")]).output, plain.output);
+    assert_eq!(check(&[], &[(other.into(), "7")]).output, plain.output);
+    // The flag wins, whatever either is called.
+    for flag in ["--announce-max", "--roster-max"] {
+        let both = check(&[flag, "7"], &[(other.into(), "8")]);
+        assert_eq!(both.output, plain.output);
+    }
+    let wrong = check(&[], &[(other.into(), "some")]);
+    assert_plain_refusal(&wrong, 2, other);
+    let twice = check(&[], &[(own.into(), "7"), (other.into(), "8")]);
+    assert_plain_refusal(&twice, 78, other);
+    let twice = check(&["--announce-max", "7", "--roster-max", "8"], &[]);
+    assert_plain_refusal(&twice, 2, "multiple times");
+}
+
+#[test]
+fn the_byte_rate_is_off_where_the_rate_is() {
+    let off = check(&["--rate", "0"], &[]);
+    assert!(off.output.contains("byte-rate = 0\n"), "{off:?}");
+    let on = check(&["--rate", "1"], &[]);
+    assert!(on.output.contains("byte-rate = 16384\n"), "{on:?}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Bounds of `Limits` that no flag sets: each is reached here, unless it is where it belongs: the
-//! prompt in `protocol_joining`, the news of big rooms in `protocol_big_rooms`, what is read and
+//! prompt in `protocol_joining`, how many messages a newcomer is shown in
+//! `protocol_history`, the news of big rooms in `protocol_big_rooms`, what is read and
 //! accepted in a turn in `faults_memory` and `faults_accept`. Bounds that have a flag are in
 //! `protocol_*`.
 
@@ -16,7 +17,7 @@ const SMALL: [&str; 6] = ["--rate", "0", "--line-max", "128", "--outbox-max", "9
 fn history_bytes_max_bounds_what_a_newcomer_is_given() {
     let chatd = Daemon::start(&[&SMALL[..], &["--history", "100"]].concat());
     let mut ann = chatd.join("ann");
-    let line = |number: u32| format!("{number:03} {}", "x".repeat(100));
+    let line = |number: u32| format!("{number:03} {}", "x".repeat(120));
     for number in 0..100 {
         ann.say(&line(number));
     }

@@ -51,7 +51,7 @@ fn the_count_is_always_plural() {
 }
 
 #[test]
-fn the_last_20_are_kept_and_no_more() {
+fn the_last_20_are_shown_however_many_are_kept() {
     let chatd = Daemon::start(&[]);
     let mut ann = chatd.join("ann");
     let said: String = (0..25).map(|number| format!("line {number}\n")).collect();

@@ -68,7 +68,7 @@ fn a_fault_in_the_environment_names_its_variable() {
 #[test]
 fn settings_that_cannot_work_are_one_line_and_exit_78() {
     #[rustfmt::skip]
-    let faults: [(&[&str], &str); 8] = [
+    let faults: [(&[&str], &str); 24] = [
         (&["--outbox-max", "16K"], "choose 32768 or more"),
         (&["--outbox-total-max", "512K"], "choose 1048576 or more"),
         (&["--burst", "0"], "choose a burst of 1 or more"),
@@ -77,6 +77,22 @@ fn settings_that_cannot_work_are_one_line_and_exit_78() {
         (&["--line-max", "10"], "choose 128 to 65536"),
         (&["--line-max", "1M"], "choose 128 to 65536"),
         (&["--max-clients", "0"], "choose 1 to 1000000"),
+        (&["--max-clients", "1000001"], "choose 1 to 1000000"),
+        (&["--max-per-address", "1000001"], "choose 0 to 1000000"),
+        (&["--drain-timeout", "86401"], "choose 0 to 86400 seconds"),
+        (&["--rate", "1000001"], "choose 0 to 1000000"),
+        (&["--burst", "1000001"], "choose 0 to 1000000"),
+        (&["--byte-burst", "1K"], "choose 16384 or more, or --byte-rate 0"),
+        (&["--line-max", "64K", "--byte-burst", "128K"], "choose 200704 or more"),
+        (&["--history", "10001"], "choose 0 to 10000"),
+        (&["--history-total-max", "255K"], "choose 262144 or more, or --history 0"),
+        (&["--max-rooms", "0"], "choose 1 to 1000000"),
+        (&["--max-rooms", "1000001"], "choose 1 to 1000000"),
+        (&["--rooms-per-member", "0"], "choose 1 to 1000"),
+        (&["--rooms-per-member", "1001"], "choose 1 to 1000"),
+        (&["--announce-max", "1000001"], "choose 0 to 1000000"),
+        (&["--roster-max", "1000001"], "choose 0 to 1000000"),
+        (&["--stall-timeout", "0.0009"], "choose 0.001 to 86400 seconds"),
     ];
     for (flags, said) in faults {
         assert_fault(chatd().args(flags).arg("--check"), 78, said);
@@ -147,8 +163,13 @@ fn a_check_prints_every_setting_as_its_flag_takes_it() {
         ("line-max", "1024"),
         ("rate", "18"),
         ("burst", "19"),
+        ("byte-rate", "20000"),
+        ("byte-burst", "200000"),
         ("history", "20"),
-        ("roster-max", "21"),
+        ("history-total-max", "1000000"),
+        ("max-rooms", "21"),
+        ("rooms-per-member", "22"),
+        ("announce-max", "23"),
         ("drain-timeout", "0"),
         ("board", "true"),
         ("console", "true"),
@@ -157,10 +178,7 @@ fn a_check_prints_every_setting_as_its_flag_takes_it() {
     let mut by_flag = chatd();
     let mut by_environment = chatd();
     for (flag, value) in flags {
-        match value {
-            "true" => by_flag.arg(format!("--{flag}")),
-            _ => by_flag.arg(format!("--{flag}={value}")),
-        };
+        by_flag.arg(format!("--{flag}={value}"));
         let variable = flag.to_uppercase().replace('-', "_");
         by_environment.env(format!("CHATD_{variable}"), value);
     }
@@ -193,6 +211,53 @@ fn sizes_take_a_letter_and_lists_a_comma() {
     ] {
         assert!(said.contains(line), "no {line:?} in\n{said}");
     }
+}
+
+#[test]
+fn switches_take_a_value_or_none() {
+    for (flags, printed) in [
+        (&[] as &[&str], "board = false\nconsole = false\n"),
+        (&["--board"], "board = true\nconsole = false\n"),
+        (
+            &["--board=yes", "--console=no"],
+            "board = true\nconsole = false\n",
+        ),
+        (
+            &["--board=no", "--console"],
+            "board = true\nconsole = true\n",
+        ),
+    ] {
+        let said = checked(chatd().arg("--check").args(flags));
+        assert!(said.contains(printed), "{flags:?} are\n{said}");
+    }
+    // The flag wins.
+    let mut command = chatd();
+    command
+        .env("CHATD_BOARD", "yes")
+        .args(["--check", "--board=no"]);
+    assert!(checked(&mut command).contains("board = false\n"));
+}
+
+#[test]
+fn blanks_around_an_address_are_no_part_of_it() {
+    let mut command = chatd();
+    command.env("CHATD_LISTEN", " 127.0.0.1:1 ,\t[::1]:2\n");
+    let said = checked(command.arg("--check"));
+    let wanted = "listen = 127.0.0.1:1\nlisten = [::1]:2\nmax-clients";
+    assert!(said.starts_with(wanted), "{said}");
+    let mut command = chatd();
+    command.env("CHATD_LISTEN", "127.0.0.1:1 127.0.0.1:2");
+    assert_fault(&mut command, 2, "there is a blank in it");
+}
+
+#[test]
+fn more_listeners_than_there_is_room_for_are_one_line_and_exit_78() {
+    let mut flags = ["--listen=127.0.0.1:0"].repeat(1025);
+    let said = "1025 addresses to listen on are too many: choose 1024 or fewer";
+    assert_fault(chatd().args(&flags), 78, said);
+    assert_fault(chatd().args(&flags).arg("--check"), 78, said);
+    flags.pop();
+    checked(chatd().args(&flags).args(["--check", "--max-clients=10"]));
 }
 
 #[test]
@@ -241,6 +306,21 @@ fn f06_too_few_files_is_one_line_and_exit_69() {
 fn f06_the_file_limit_is_raised_and_bounds_the_clients() {
     let hard = &mut shell("ulimit -Sn 100; ulimit -Hn 300; exec \"$0\" --check --max-clients 250");
     assert!(checked(hard).contains("max-clients = 250\n"));
+    // Sockets to listen on that the reserve has no room for are taken from the clients.
+    let many = "--listen 127.0.0.1:0 ".repeat(14);
+    let hard = &mut shell(&format!(
+        "ulimit -n 300; exec \"$0\" --check --max-clients 258 {many}"
+    ));
+    assert!(checked(hard).contains("max-clients = 258\n"));
+    let mut server = Running::start(&mut shell(&format!("ulimit -n 300; exec \"$0\" {many}")));
+    server.line_with("--max-clients 10000 is lowered to 258");
+    server.listening_address();
+    server.stops_cleanly();
+    assert_fault(
+        &mut shell(&format!("ulimit -n 73; exec \"$0\" {many}")),
+        69,
+        "needs 74 or more",
+    );
     let start = "ulimit -Sn 100; ulimit -Hn 300; exec \"$0\" --listen 127.0.0.1:0";
     let mut server = Running::start(&mut shell(start));
     let warning = server.line_with("--max-clients 10000 is lowered to 268");

@@ -30,7 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const PURE_LAYERS: &[&str] = &["chat", "wire", "hub"];
 
 /// Layers that use nothing but std.
-const STD_ONLY_LAYERS: &[&str] = &["config", "time", "clean"];
+const STD_ONLY_LAYERS: &[&str] = &["time", "clean"];
 
 /// Paths that a pure layer must not name, wherever they stand in a longer path.
 const IMPURE_PATHS: &[&[&str]] = &[
@@ -206,8 +206,6 @@ fn std_only_faults(place: &Place, paths: &[NamedPath], crates: &[String]) -> Vec
     paths
         .iter()
         .filter(|path| crates.iter().any(|name| name == path.parts[0]))
-        // A plain value, like the rest of the settings.
-        .filter(|path| path.parts != ["log", "LevelFilter"])
         .map(|path| {
             let (named, layer) = (path.parts.join("::"), place.layer);
             (
@@ -397,7 +395,7 @@ fn comments_strings_and_tests_are_no_code() {
 fn another_crate_where_only_std_may_be_is_caught() {
     let text = "//! X.\nuse std::time::Duration;\nuse clap::Parser;\nuse crate::hub::Hub;\n";
     assert_eq!(
-        said_of("src/config.rs", text),
+        said_of("src/time.rs", text),
         ["3: clap::Parser", "4: crate::hub::Hub"]
     );
     assert_eq!(

@@ -34,6 +34,7 @@ fuzz_target!(|bytes: &[u8]| {
 fn rules(script: &mut Script<'_>) -> Rules {
     Rules {
         history_lines_max: script.below(5),
+        replay_messages_max: 20,
         history_bytes_max: script.choice(&[0, 20, 1000]),
         history_total_bytes_max: script.choice(&[30, 100, 10_000]),
         announce_members_max: script.below(5),

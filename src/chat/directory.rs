@@ -12,8 +12,10 @@ use super::vocabulary::{Audience, Command, Event, MemberId, Refusal, RoomId};
 /// The numbers that the rules of chat depend on.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
-    /// Messages of a room kept for those who join.
+    /// Messages of a room that are kept.
     pub history_lines_max: usize,
+    /// Messages of those kept that are shown to a member who joins.
+    pub replay_messages_max: usize,
     /// Bytes of those messages.
     pub history_bytes_max: usize,
     /// Bytes of the messages of all rooms.
@@ -305,6 +307,7 @@ mod tests {
 
     const RULES: Rules = Rules {
         history_lines_max: 0,
+        replay_messages_max: 0,
         history_bytes_max: 0,
         history_total_bytes_max: 1 << 20,
         announce_members_max: 200,

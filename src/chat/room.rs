@@ -115,6 +115,7 @@ pub(super) fn alphabetical(a: &Name, b: &Name) -> Ordering {
 pub struct History {
     lines_max: usize,
     bytes_max: usize,
+    replay_max: usize,
     /// Names and texts one after another, behind what is forgotten.
     said: String,
     /// Bytes at the start of `said` that are of no message any more.
@@ -130,11 +131,13 @@ struct Lengths {
 }
 
 impl History {
-    /// An empty one that keeps at most `lines_max` messages and `bytes_max` bytes of them.
-    pub(super) fn new(lines_max: usize, bytes_max: usize) -> History {
+    /// An empty one that keeps at most `lines_max` messages and `bytes_max` bytes of them, and shows
+    /// `replay_max` of them to a member who joins.
+    pub(super) fn new(lines_max: usize, bytes_max: usize, replay_max: usize) -> History {
         History {
             lines_max,
             bytes_max,
+            replay_max,
             said: String::new(),
             forgotten: 0,
             messages: VecDeque::new(),
@@ -188,9 +191,15 @@ impl History {
         })
     }
 
+    /// The last of them, for a member who joins: how many, and who said what.
+    pub fn replay(&self) -> (usize, impl Iterator<Item = (&str, &str)>) {
+        let shown = self.len().min(self.replay_max);
+        (shown, self.iter().skip(self.len() - shown))
+    }
+
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
-        *self = History::new(self.lines_max, self.bytes_max);
+        *self = History::new(self.lines_max, self.bytes_max, self.replay_max);
     }
 
     /// Bytes of the messages there are.
@@ -252,7 +261,7 @@ mod tests {
     fn a_history_is_the_last_messages_that_fit() {
         let ann = Name::parse("ann").unwrap();
         let texts: Vec<String> = (0..500usize).map(|n| "ü".repeat(n * 7 % 60)).collect();
-        let mut history = History::new(8, 300);
+        let mut history = History::new(8, 300, 8);
         for (index, text) in texts.iter().enumerate() {
             history.push(&ann, text);
             let mut expected = Vec::new();
@@ -273,11 +282,11 @@ mod tests {
     #[test]
     fn a_message_that_never_fits_is_not_kept_and_costs_no_other() {
         let ann = Name::parse("ann").unwrap();
-        let mut history = History::new(8, 20);
+        let mut history = History::new(8, 20, 8);
         history.push(&ann, "short");
         history.push(&ann, &"long ".repeat(5));
         assert!(history.iter().eq([("ann", "short")]));
-        let mut none = History::new(0, 20);
+        let mut none = History::new(0, 20, 8);
         none.push(&ann, "short");
         assert!(none.is_empty());
     }

@@ -17,7 +17,11 @@ impl Directory {
         self.rooms.insert(Room {
             name,
             roster: Roster::default(),
-            history: History::new(self.rules.history_lines_max, self.rules.history_bytes_max),
+            history: History::new(
+                self.rules.history_lines_max,
+                self.rules.history_bytes_max,
+                self.rules.replay_messages_max,
+            ),
             churn: Churn::default(),
             last_message: 0,
         });
@@ -120,6 +124,7 @@ mod tests {
 
     const RULES: Rules = Rules {
         history_lines_max: 100,
+        replay_messages_max: 20,
         history_bytes_max: 1000,
         history_total_bytes_max: 1000,
         announce_members_max: 200,

@@ -1,9 +1,8 @@
-//! `ListenAddress`: what `--listen` was given → socket addresses. It asks the resolver where a
-//! host name is given, and opens nothing that stays open. Owned by the command line.
+//! `ListenAddress`: what `--listen` is given, as a plain value. Not the addresses that a host name
+//! stands for (that is `net::resolve`). Owned by the settings.
 
 use std::fmt;
-use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 /// An `ADDR:PORT`: an IPv4 address, an IPv6 address in brackets, or the name of a host.
@@ -20,43 +19,27 @@ pub enum ListenAddress {
     },
 }
 
-impl ListenAddress {
-    /// The addresses to listen on. A host name stands for all of its addresses, since a client
-    /// that is told the same name may come by any of them; those which this machine does not
-    /// have are left out, as long as one remains (`localhost` is also `::1` where IPv6 is off).
-    ///
-    /// # Errors
-    /// When the name is unknown.
-    pub fn resolve(&self) -> Result<Vec<SocketAddr>, UnknownHost> {
-        let (host, port) = match self {
-            ListenAddress::Numeric(address) => return Ok(vec![*address]),
-            ListenAddress::Named { host, port } => (host, *port),
-        };
-        let unknown = |reason| UnknownHost {
-            host: host.clone(),
-            reason,
-        };
-        let mut all: Vec<SocketAddr> = (host.as_str(), port)
-            .to_socket_addrs()
-            .map_err(unknown)?
-            .collect();
-        all.sort_unstable();
-        all.dedup();
-        let (here, elsewhere): (Vec<_>, Vec<_>) = all.into_iter().partition(is_of_this_machine);
-        // With nothing left, binding shall fail and say why.
-        Ok(if here.is_empty() { elsewhere } else { here })
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenAddress::Numeric(address) => write!(to, "{address}"),
+            ListenAddress::Named { host, port } if host.contains(':') => {
+                write!(to, "[{host}]:{port}")
+            }
+            ListenAddress::Named { host, port } => write!(to, "{host}:{port}"),
+        }
     }
-}
-
-/// Whether a socket can be bound to the address, with any port.
-fn is_of_this_machine(address: &SocketAddr) -> bool {
-    TcpListener::bind((address.ip(), 0)).is_ok()
 }
 
 impl FromStr for ListenAddress {
     type Err = AddressError;
 
+    /// Blanks around it are dropped: a list in a variable is often written with some.
     fn from_str(text: &str) -> Result<Self, AddressError> {
+        let text = text.trim();
+        if text.contains(char::is_whitespace) {
+            return Err(AddressError::Blank);
+        }
         if let Ok(address) = text.parse() {
             return Ok(ListenAddress::Numeric(address));
         }
@@ -91,6 +74,8 @@ pub enum AddressError {
     NoHost,
     /// An IPv6 address without its brackets, or with half of them.
     Brackets,
+    /// A blank within.
+    Blank,
 }
 
 impl fmt::Display for AddressError {
@@ -102,33 +87,12 @@ impl fmt::Display for AddressError {
                 "give an address before the port; 0.0.0.0 is every IPv4 address, [::] is every address"
             }
             AddressError::Brackets => "an IPv6 address stands in brackets, such as [::1]:5001",
+            AddressError::Blank => "there is a blank in it; an address is such as 127.0.0.1:5001",
         })
     }
 }
 
 impl std::error::Error for AddressError {}
-
-/// A host name that the resolver does not know, or could not ask for.
-#[derive(Debug)]
-pub struct UnknownHost {
-    host: String,
-    reason: io::Error,
-}
-
-impl fmt::Display for UnknownHost {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reason = self.reason.to_string();
-        // The resolver's own words come behind a preamble of the standard library.
-        let reason = reason.rsplit(": ").next().unwrap_or(&reason);
-        write!(
-            to,
-            "cannot listen on {}: {reason}; check the name, or give an address with --listen",
-            self.host.escape_debug(),
-        )
-    }
-}
-
-impl std::error::Error for UnknownHost {}
 
 #[cfg(test)]
 mod tests {
@@ -157,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_apart() {
-        use AddressError::{Brackets, NoHost, NoPort, PortTooLarge};
+        use AddressError::{Blank, Brackets, NoHost, NoPort, PortTooLarge};
         for (text, error) in [
             ("", NoPort),
             ("127.0.0.1", NoPort),
@@ -171,30 +135,29 @@ mod tests {
             ("[]:5001", NoHost),
             ("::1:5001", Brackets),
             ("[::1:5001", Brackets),
+            ("local host:5001", Blank),
+            ("localhost: 5001", Blank),
+            ("127.0.0.1:1 127.0.0.1:2", Blank),
         ] {
             assert_eq!(text.parse::<ListenAddress>(), Err(error), "{text:?}");
         }
     }
 
     #[test]
-    fn a_name_stands_for_its_addresses_on_this_machine() {
-        let localhost: ListenAddress = "localhost:7".parse().expect("an address");
-        let found = localhost.resolve().expect("localhost is known everywhere");
-        assert!(!found.is_empty());
-        for address in found {
-            assert!(address.ip().is_loopback(), "{address}");
-            assert_eq!(address.port(), 7);
+    fn blanks_around_an_address_are_no_part_of_it() {
+        for (text, plain) in [
+            (" 127.0.0.1:1\n", "127.0.0.1:1"),
+            ("\tlocalhost:2 ", "localhost:2"),
+        ] {
+            assert_eq!(text.parse::<ListenAddress>(), plain.parse());
         }
     }
 
     #[test]
-    fn an_unknown_name_is_one_line_without_preamble() {
-        let nowhere: ListenAddress = "no-such-host.invalid:5001".parse().expect("an address");
-        let said = nowhere.resolve().expect_err("unknown").to_string();
-        assert!(
-            said.starts_with("cannot listen on no-such-host.invalid: "),
-            "{said}"
-        );
-        assert!(!said.contains("lookup") && !said.contains('\n'), "{said}");
+    fn what_is_shown_can_be_read_again() {
+        for text in ["127.0.0.1:1", "[::1]:2", "localhost:3", "[fe80::1%eth0]:4"] {
+            let address: ListenAddress = text.parse().expect(text);
+            assert_eq!(address.to_string(), text);
+        }
     }
 }

@@ -246,6 +246,7 @@ impl Hub {
 fn rules(limits: &Limits) -> Rules {
     Rules {
         history_lines_max: limits.history_lines_max,
+        replay_messages_max: limits.replay_messages_max,
         history_bytes_max: limits.history_bytes_max,
         history_total_bytes_max: limits.history_total_bytes_max,
         announce_members_max: limits.announce_members_max,

@@ -18,9 +18,8 @@ use crate::wire::text;
 use super::conn::Conn;
 use super::server::Server;
 
-/// Listeners have the tokens below that of the signals.
+/// Listeners have the tokens below that of the signals: `LISTENERS_MAX` of them, which `main` sees to.
 const FIRST_LISTENER: usize = usize::MAX - 1;
-const LISTENERS_MAX: usize = 1024;
 /// How long accepting rests when there are no descriptors left, unless one becomes free.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// How often that is said in the log.
@@ -61,7 +60,7 @@ impl Acceptor {
         clients_per_address_max: usize,
     ) -> io::Result<Acceptor> {
         let mut listeners = Vec::new();
-        for (index, mut socket) in sockets.into_iter().take(LISTENERS_MAX).enumerate() {
+        for (index, mut socket) in sockets.into_iter().enumerate() {
             registry.register(
                 &mut socket,
                 Token(FIRST_LISTENER - index),

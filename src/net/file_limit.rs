@@ -5,26 +5,30 @@ use std::fmt;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors that are not for clients: standard streams, sockets to listen on, the poll, the
-/// signals, the service manager, and a few to answer those who are one too many.
-pub const FILES_RESERVED: u64 = 32;
-/// With fewer than this there would be hardly a client: better not to start.
-pub const FILES_MIN: u64 = 64;
+/// Descriptors that are not for clients: standard streams, a few sockets to listen on, the poll, the
+/// signals, the service manager, and some to answer those who are one too many.
+pub const FILES_RESERVED: usize = 32;
+/// Sockets to listen on for which the reserve has room; it grows by those beyond.
+const LISTENERS_IN_RESERVE: usize = 4;
+/// Clients for which it is worth to start.
+const CLIENTS_MIN: usize = 32;
 
-/// Fewer than [`FILES_MIN`] open files are allowed.
+/// Fewer open files are allowed than a server needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooFewFiles {
     /// How many are.
     pub files_max: u64,
+    /// How many it takes.
+    pub files_min: usize,
 }
 
 impl fmt::Display for TooFewFiles {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             to,
-            "only {} open files are allowed, and chatd needs {FILES_MIN} or more: \
+            "only {} open files are allowed, and chatd needs {} or more: \
              raise the limit (ulimit -n, or LimitNOFILE= in the unit)",
-            self.files_max
+            self.files_max, self.files_min
         )
     }
 }
@@ -47,17 +51,22 @@ pub fn raise() -> u64 {
     now.unwrap_or(u64::MAX)
 }
 
-/// The clients that can be served at once where `wanted` are asked for and `files_max` files
-/// may be open.
+/// The clients that can be served at once where `wanted` are asked for, `files_max` files may be
+/// open, and so many sockets listen.
 ///
 /// # Errors
 /// When there are fewer files than a server needs.
-pub fn clients_max(wanted: usize, files_max: u64) -> Result<usize, TooFewFiles> {
-    if files_max < FILES_MIN {
-        return Err(TooFewFiles { files_max });
+pub fn clients_max(wanted: usize, files_max: u64, listeners: usize) -> Result<usize, TooFewFiles> {
+    let reserved = FILES_RESERVED + listeners.saturating_sub(LISTENERS_IN_RESERVE);
+    let files_min = reserved + CLIENTS_MIN;
+    let files = usize::try_from(files_max).unwrap_or(usize::MAX);
+    if files < files_min {
+        return Err(TooFewFiles {
+            files_max,
+            files_min,
+        });
     }
-    let left = usize::try_from(files_max - FILES_RESERVED).unwrap_or(usize::MAX);
-    Ok(wanted.min(left))
+    Ok(wanted.min(files - reserved))
 }
 
 #[cfg(test)]
@@ -66,11 +75,18 @@ mod tests {
 
     #[test]
     fn clients_get_what_the_files_leave() {
-        assert_eq!(clients_max(100, u64::MAX), Ok(100));
-        assert_eq!(clients_max(100, 132), Ok(100));
-        assert_eq!(clients_max(100, 131), Ok(99));
-        assert_eq!(clients_max(100, 64), Ok(32));
-        let refused = TooFewFiles { files_max: 63 };
-        assert_eq!(clients_max(100, 63), Err(refused));
+        assert_eq!(clients_max(100, u64::MAX, 1), Ok(100));
+        assert_eq!(clients_max(100, 132, 1), Ok(100));
+        assert_eq!(clients_max(100, 131, 1), Ok(99));
+        assert_eq!(clients_max(100, 64, 1), Ok(32));
+        let refused = |files_max, files_min| {
+            Err(TooFewFiles {
+                files_max,
+                files_min,
+            })
+        };
+        assert_eq!(clients_max(100, 63, 1), refused(63, 64));
+        assert_eq!(clients_max(100, 132, 14), Ok(90));
+        assert_eq!(clients_max(100, 73, 14), refused(73, 74));
     }
 }

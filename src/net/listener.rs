@@ -1,6 +1,6 @@
 //! Sockets to listen on: opened, or taken from the service manager, with every option set that
 //! an accepted socket inherits, so that accepting costs no further call. Not the accepting itself
-//! (that is `server`), and not names (that is `address`). Owned by the server.
+//! (that is `server`), and not names (that is `resolve`). Owned by the server.
 
 use std::fmt;
 use std::io;
@@ -13,6 +13,8 @@ use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 /// Connections that the kernel completes before we accept them: a burst of 4,000 connects at
 /// once is refused nobody. The kernel lowers it to `net.core.somaxconn`.
 pub const BACKLOG: i32 = 4096;
+/// Sockets to listen on at once: so many tokens are kept for them.
+pub const LISTENERS_MAX: usize = 1024;
 /// Silence after which an idle peer is asked for a sign of life.
 pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(6);
 /// Time for an answer, after which the next question is due.

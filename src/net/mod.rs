@@ -10,6 +10,7 @@ pub mod listener;
 pub mod log;
 mod printer;
 mod report;
+pub mod resolve;
 pub mod server;
 mod signals;
 mod standard_stream;

@@ -249,9 +249,9 @@ fn encode_names(names: Names<'_>, out: &mut Vec<u8>) {
 }
 
 fn encode_history(history: &History, out: &mut Vec<u8>) -> u32 {
-    let first = line(out, &[&format!("* last {} messages:", history.len())]);
-    let messages: u32 = history
-        .iter()
+    let (shown, messages) = history.replay();
+    let first = line(out, &[&format!("* last {shown} messages:")]);
+    let messages: u32 = messages
         .map(|(from, text)| line(out, &["<", from, "> ", text]))
         .sum();
     first + messages + line(out, &["* end of history"])

@@ -1,0 +1,391 @@
+//! Every bound of the server, with its unit in its name, and what follows from one for another.
+//! Nothing here does anything: the hub and the net layer obey these numbers. Owned by whoever
+//! makes a server.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use clap::{Args, Parser};
+
+use super::Config;
+use super::value::{bytes, count, seconds, settings};
+
+/// A timeout that may be 0. The longest is a bound at all so that an instant plus a timeout
+/// always is an instant.
+const TIMEOUT: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(24 * 60 * 60);
+/// A timeout that would cut everybody if it were 0.
+const TIMEOUT_NOT_0: RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(24 * 60 * 60);
+/// A name has up to 24 characters of up to 4 bytes, with a command before it; and an unfinished
+/// line is memory that one connection makes the server keep.
+const LINE_BYTES: RangeInclusive<usize> = 128..=64 << 10;
+/// More would give each line less than the microsecond that it takes anyway.
+const RATE_MAX: u32 = 1_000_000;
+/// Most systems give a process no more descriptors than this.
+const CLIENTS_MAX: usize = 1_000_000;
+/// History is for reading, not an archive.
+const HISTORY_LINES_MAX: usize = 10_000;
+/// Each room of a member is memory, and one more that every leave and rename has to be told to.
+const ROOMS_PER_MEMBER_MAX: usize = 1000;
+/// A name, at its longest, and what separates it from the next in a list.
+const NAME_IN_LIST_BYTES: usize = 100;
+/// A welcome, or any other single answer of the server that no limit of its own bounds.
+const ANSWER_BYTES: usize = 4 << 10;
+/// How much longer than a line of text a line of JSON may be, which escapes the same text.
+const JSON_FACTOR: usize = 8;
+
+settings! {
+    /// The bounds of one server. All byte counts are in bytes, all `_max` are inclusive.
+    ///
+    /// More than twelve fields on purpose: each is a number by itself, read in one place, and a
+    /// test that changes one names just that one.
+    #[derive(Debug, Clone, PartialEq, Eq, Args)]
+    pub struct Limits {
+        /// Connections at once; lowered to what the limit of open files allows
+        #[arg(long = "max-clients", value_name = "N", default_value = "10000", value_parser = count(1..=CLIENTS_MAX))]
+        pub clients_max: usize,
+
+        /// Connections from one IPv4 address or IPv6 /64; 0 is no limit
+        #[arg(long = "max-per-address", value_name = "N", default_value = "0", value_parser = count(0..=CLIENTS_MAX))]
+        pub clients_per_address_max: usize,
+
+        /// Time to give a name
+        #[arg(long, value_name = "S", default_value = "20", value_parser = seconds(TIMEOUT_NOT_0))]
+        pub name_timeout: Duration,
+
+        /// A connection that does not take what it is sent for this long is cut
+        #[arg(long, value_name = "S", default_value = "10", value_parser = seconds(TIMEOUT_NOT_0))]
+        pub stall_timeout: Duration,
+
+        /// What may be queued for one connection before it is cut as too slow
+        #[arg(long = "outbox-max", value_name = "BYTES", default_value = "1M", value_parser = bytes(0..=usize::MAX))]
+        pub outbox_bytes_max: usize,
+
+        /// What may be queued for all together, a text shared by many counted once; past it, the
+        /// connection that is furthest behind is cut
+        #[arg(long = "outbox-total-max", value_name = "BYTES", default_value = "256M", value_parser = bytes(0..=usize::MAX))]
+        pub outbox_total_bytes_max: usize,
+
+        /// The longest line that is taken
+        #[arg(long = "line-max", value_name = "BYTES", default_value = "4096", value_parser = bytes(LINE_BYTES))]
+        pub line_bytes_max: usize,
+
+        /// Lines a second from one connection; more are held back, not lost; 0 is no limit
+        #[arg(long = "rate", value_name = "N", default_value = "10", value_parser = count(0..=RATE_MAX))]
+        pub rate_lines_per_second: u32,
+
+        /// Lines that may come at once before the rate holds back
+        #[arg(long = "burst", value_name = "N", default_value = "100", value_parser = count(0..=RATE_MAX))]
+        pub burst_lines_max: u32,
+
+        /// What one connection may say a second, in bytes as they leave the server; 0 is no
+        /// limit, and there is none without a --rate
+        #[arg(long = "byte-rate", value_name = "BYTES", default_value = "16K", value_parser = bytes(0..=usize::MAX))]
+        pub byte_rate_bytes_per_second: usize,
+
+        /// What one connection may say at once before the byte rate holds back
+        #[arg(long = "byte-burst", value_name = "BYTES", default_value = "256K", value_parser = bytes(0..=usize::MAX))]
+        pub byte_burst_bytes_max: usize,
+
+        /// The last messages of a room, kept in memory; who joins is shown the last 20 of them;
+        /// 0 is none
+        #[arg(long = "history", value_name = "N", default_value = "200", value_parser = count(0..=HISTORY_LINES_MAX))]
+        pub history_lines_max: usize,
+
+        /// Memory of all rooms' last messages; past it, rooms that were silent for longest forget
+        #[arg(long = "history-total-max", value_name = "BYTES", default_value = "32M", value_parser = bytes(0..=usize::MAX))]
+        pub history_total_bytes_max: usize,
+
+        /// Rooms at once
+        #[arg(long = "max-rooms", value_name = "N", default_value = "1000", value_parser = count(1..=CLIENTS_MAX))]
+        pub rooms_max: usize,
+
+        /// Rooms that one member may be in at once
+        #[arg(long = "rooms-per-member", value_name = "N", default_value = "32", value_parser = count(1..=ROOMS_PER_MEMBER_MAX))]
+        pub rooms_per_member_max: usize,
+
+        /// Members of a room up to which joins and leaves are announced individually; above, once
+        /// a second together
+        #[arg(long = "announce-max", visible_alias = "roster-max", value_name = "N", default_value = "200", value_parser = count(0..=CLIENTS_MAX))]
+        pub announce_members_max: usize,
+
+        /// Time for everybody to take what is queued when the server stops
+        #[arg(long, value_name = "S", default_value = "5", value_parser = seconds(TIMEOUT))]
+        pub drain_timeout: Duration,
+
+        /// Silence after which a connection without a name is told what to do.
+        #[arg(skip = Duration::from_millis(300))]
+        pub prompt_timeout: Duration,
+
+        /// How long one ended connection may take to read what it is still owed.
+        #[arg(skip = Duration::from_secs(5))]
+        pub flush_timeout: Duration,
+
+        /// How long a closed connection is still read from, so that what the peer sends does not
+        /// become a reset that destroys the last line on its way.
+        #[arg(skip = Duration::from_millis(500))]
+        pub linger_timeout: Duration,
+
+        /// Bytes of the messages of one room that are kept.
+        #[arg(skip = 256_usize << 10)]
+        pub history_bytes_max: usize,
+
+        /// Messages of those kept that are shown to a member who joins.
+        #[arg(skip = 20_usize)]
+        pub replay_messages_max: usize,
+
+        /// Messages in one page of the past.
+        #[arg(skip = 1000_usize)]
+        pub page_messages_max: usize,
+
+        /// Joins and leaves of a room that are announced individually at once, before
+        /// `announce_per_second` holds: the size of the token bucket.
+        #[arg(skip = 20_u32)]
+        pub announce_burst: u32,
+
+        /// Joins and leaves a second of a room that are announced individually: what the token
+        /// bucket gets back.
+        #[arg(skip = 5_u32)]
+        pub announce_per_second: u32,
+
+        /// How often at most a room hears of joins and leaves that are told together.
+        #[arg(skip = Duration::from_secs(1))]
+        pub churn_interval: Duration,
+
+        /// Names in a welcome in text; the rest is counted.
+        #[arg(skip = 20_usize)]
+        pub welcome_names_max: usize,
+
+        /// Names in an `entered` in JSON; the rest is counted.
+        #[arg(skip = 100_usize)]
+        pub entered_names_max: usize,
+
+        /// Names in the answer to `/who`; the rest is counted.
+        #[arg(skip = 1000_usize)]
+        pub who_names_max: usize,
+
+        /// Rooms in the answer to `/rooms`; the rest is counted.
+        #[arg(skip = 1000_usize)]
+        pub rooms_listed_max: usize,
+
+        /// Bytes of a room's topic.
+        #[arg(skip = 300_usize)]
+        pub topic_bytes_max: usize,
+
+        /// Bytes of the `ref` by which a program knows the answer to a request of its own.
+        #[arg(skip = 64_usize)]
+        pub reference_bytes_max: usize,
+
+        /// Bytes a room may say in one turn before it is not read from any more in that turn.
+        #[arg(skip = 256_usize << 10)]
+        pub block_bytes_max: usize,
+
+        /// Bytes read from one connection in one turn.
+        #[arg(skip = 4_usize << 10)]
+        pub read_bytes_max: usize,
+
+        /// Bytes written to one connection in one turn.
+        #[arg(skip = 1_usize << 20)]
+        pub write_bytes_max: usize,
+
+        /// Connections accepted in one turn.
+        #[arg(skip = 64_usize)]
+        pub accepts_per_turn_max: usize,
+    }
+}
+
+impl Default for Limits {
+    /// What holds where neither a flag nor the environment says anything.
+    fn default() -> Self {
+        static DEFAULTS: LazyLock<Limits> = LazyLock::new(|| {
+            let config = Config::try_parse_from(["chatd"]);
+            config.expect("the defaults are within their bounds").limits
+        });
+        DEFAULTS.clone()
+    }
+}
+
+impl Limits {
+    /// These limits, with those that no flag sets brought in line with those that one does:
+    /// a quarter of an outbox is the most that one turn of a room, the history, or one answer
+    /// may put into it, so that no single event overflows a healthy reader.
+    #[must_use]
+    pub fn with_derived(self) -> Limits {
+        let share = self.outbox_bytes_max / 4;
+        let listed_max = share / NAME_IN_LIST_BYTES;
+        let has_rate = self.rate_lines_per_second > 0;
+        Limits {
+            block_bytes_max: share.min(256 << 10),
+            history_bytes_max: share.min(256 << 10),
+            who_names_max: listed_max.min(1000),
+            rooms_listed_max: listed_max.min(1000),
+            // What lies beyond a connection's rate must be kept for it: so where a rate is on,
+            // little is read at once.
+            read_bytes_max: if has_rate { 4 << 10 } else { 64 << 10 },
+            byte_rate_bytes_per_second: self.byte_rate(),
+            ..self
+        }
+    }
+
+    /// Bytes a second that a connection may say; 0 is off. Off, too, where the rate in lines is.
+    pub fn byte_rate(&self) -> usize {
+        if self.rate_lines_per_second == 0 {
+            0
+        } else {
+            self.byte_rate_bytes_per_second
+        }
+    }
+
+    /// Bytes of a line of JSON from a client, without its ending.
+    pub fn json_line_bytes_max(&self) -> usize {
+        JSON_FACTOR * self.line_bytes_max
+    }
+
+    /// Looks for limits that cannot work together. That each is within its own bounds is seen to
+    /// where its flag is read.
+    ///
+    /// # Errors
+    /// The first fault that was found; its text names the flag and what to choose instead.
+    pub fn check(&self) -> Result<(), Contradiction> {
+        let fault = |said| Err(Contradiction(said));
+        let (outbox, outbox_min) = (self.outbox_bytes_max, self.outbox_bytes_min());
+        if self.rate_lines_per_second > 0 && self.burst_lines_max == 0 {
+            let rate = self.rate_lines_per_second;
+            return fault(format!(
+                "--burst 0 with --rate {rate} lets no line through: \
+                 choose a burst of 1 or more, or --rate 0 for no limit"
+            ));
+        }
+        let (burst, line) = (self.byte_burst_bytes_max, self.said_bytes_max());
+        if self.byte_rate() > 0 && burst < line {
+            return fault(format!(
+                "--byte-burst {burst} does not let the longest line through, which may leave as \
+                 {line} bytes: choose {line} or more, or --byte-rate 0 for no limit"
+            ));
+        }
+        if outbox < outbox_min {
+            let line = self.line_bytes_max;
+            return fault(format!(
+                "--outbox-max {outbox} is too small for lines of {line} bytes: \
+                 choose {outbox_min} or more, or a smaller --line-max"
+            ));
+        }
+        let total = self.outbox_total_bytes_max;
+        if total < outbox {
+            return fault(format!(
+                "--outbox-total-max {total} is less than the {outbox} of --outbox-max for a \
+                 single connection: choose {outbox} or more"
+            ));
+        }
+        let (total, single) = (self.history_total_bytes_max, self.history_bytes_max);
+        if self.history_lines_max > 0 && total < single {
+            return fault(format!(
+                "--history-total-max {total} is less than the {single} bytes that a single room \
+                 may keep: choose {single} or more, or --history 0 for none"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The smallest outbox that holds, at once, the welcome, the history and a full block with
+    /// the line that filled it. Of the outbox these may take a quarter each.
+    fn outbox_bytes_min(&self) -> usize {
+        2 * self.said_bytes_max()
+    }
+
+    /// What a line of a client takes at most when it leaves the server, with all that stands
+    /// around it: one byte of it may become the three of U+FFFD.
+    fn said_bytes_max(&self) -> usize {
+        3 * self.line_bytes_max + ANSWER_BYTES
+    }
+}
+
+/// Settings that cannot work together: in one plain line which, and what to choose instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contradiction(String);
+
+impl fmt::Display for Contradiction {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Contradiction {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_sound_and_derived() {
+        let limits = Limits::default();
+        assert_eq!(limits.check(), Ok(()));
+        assert_eq!(limits.clone().with_derived(), limits);
+        assert_eq!(limits.json_line_bytes_max(), 32 << 10);
+    }
+
+    #[test]
+    fn the_smallest_outbox_holds_a_welcome_a_history_and_an_overfull_block() {
+        for line_bytes_max in [*LINE_BYTES.start(), 4096, *LINE_BYTES.end()] {
+            let mut limits = Limits {
+                line_bytes_max,
+                ..Limits::default()
+            };
+            limits.outbox_bytes_max = limits.outbox_bytes_min();
+            let limits = limits.with_derived();
+            assert_eq!(limits.check(), Ok(()));
+            let line_that_filled_it = 3 * line_bytes_max + NAME_IN_LIST_BYTES;
+            let welcome = (limits.welcome_names_max + 2) * NAME_IN_LIST_BYTES;
+            let most =
+                limits.block_bytes_max + limits.history_bytes_max + line_that_filled_it + welcome;
+            assert!(most <= limits.outbox_bytes_max, "{limits:?}");
+            assert!(limits.who_names_max >= limits.welcome_names_max);
+        }
+    }
+
+    #[test]
+    fn what_depends_on_the_rate_follows_it() {
+        let limits = |rate_lines_per_second| {
+            let limits = Limits {
+                rate_lines_per_second,
+                ..Limits::default()
+            };
+            limits.with_derived()
+        };
+        // Less is read at once where a rate is on.
+        assert_eq!(limits(0).read_bytes_max, 64 << 10);
+        assert_eq!(limits(1).read_bytes_max, 4 << 10);
+        assert_eq!(limits(0).byte_rate_bytes_per_second, 0);
+        assert_eq!(limits(1).byte_rate_bytes_per_second, 16 << 10);
+    }
+
+    #[test]
+    fn every_contradiction_is_found_and_said_in_one_line() {
+        let good = Limits::default;
+        #[rustfmt::skip]
+        let faults = [
+            ("--burst 0", Limits { burst_lines_max: 0, ..good() }),
+            ("--byte-burst 16383", Limits { byte_burst_bytes_max: 16_383, ..good() }),
+            ("--outbox-max 32767", Limits { outbox_bytes_max: 32_767, ..good() }),
+            ("--outbox-total-max 1048575", Limits { outbox_total_bytes_max: (1 << 20) - 1, ..good() }),
+            ("--history-total-max 262143", Limits { history_total_bytes_max: (1 << 18) - 1, ..good() }),
+        ];
+        for (start, limits) in faults {
+            let said = limits.check().expect_err(start).to_string();
+            assert!(said.starts_with(start), "{said:?} does not say {start:?}");
+            assert!(said.contains("choose"), "{said:?} does not say what to do");
+            assert!(!said.contains('\n'), "{said:?} is more than a line");
+        }
+        #[rustfmt::skip]
+        let off = [
+            Limits { rate_lines_per_second: 0, burst_lines_max: 0, byte_burst_bytes_max: 0, ..good() },
+            Limits { byte_rate_bytes_per_second: 0, byte_burst_bytes_max: 0, ..good() },
+            Limits { history_lines_max: 0, history_total_bytes_max: 0, ..good() },
+        ];
+        for limits in off {
+            assert_eq!(limits.check(), Ok(()));
+        }
+    }
+}
