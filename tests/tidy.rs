@@ -20,14 +20,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("time", &[]),
     ("clean", &[]),
-    ("wire", &["chat", "time"]),
-    ("hub", &["chat", "wire", "config", "time"]),
-    ("net", &["chat", "wire", "hub", "config", "time", "clean"]),
-    ("client", &["wire", "clean"]),
+    ("dialect", &["chat", "time"]),
+    ("fanout", &["time"]),
+    ("hub", &["chat", "dialect", "fanout", "config", "time"]),
+    (
+        "net",
+        &["chat", "dialect", "hub", "config", "time", "clean"],
+    ),
+    ("client", &["dialect", "clean"]),
 ];
 
 /// Layers that know no clock, socket, file, log or environment: everything below `net`.
-const PURE_LAYERS: &[&str] = &["chat", "wire", "hub"];
+const PURE_LAYERS: &[&str] = &["chat", "dialect", "fanout", "hub"];
 
 /// Layers that use nothing but std.
 const STD_ONLY_LAYERS: &[&str] = &["config", "time", "clean"];
@@ -318,7 +322,7 @@ fn said_of(path: &str, text: &str) -> Vec<String> {
 fn an_import_against_the_layers_is_caught() {
     let text = "//! X.\nuse crate::{chat::Name, hub::{self, Hub}};\nfn f() { crate::net::go() }\n";
     assert_eq!(
-        said_of("src/wire/text.rs", text),
+        said_of("src/dialect/text.rs", text),
         [
             "2: crate::hub::self",
             "2: crate::hub::Hub",
@@ -332,13 +336,16 @@ fn an_import_against_the_layers_is_caught() {
 
 #[test]
 fn a_way_around_by_super_is_caught() {
-    let text = "//! X.\nuse super::name;\nuse super::super::wire;\n";
-    assert_eq!(said_of("src/chat/room.rs", text), ["3: super::super::wire"]);
+    let text = "//! X.\nuse super::name;\nuse super::super::dialect;\n";
     assert_eq!(
-        said_of("src/chat/mod.rs", "//! X.\nuse super::wire::line;\n"),
-        ["2: super::wire::line"]
+        said_of("src/chat/room.rs", text),
+        ["3: super::super::dialect"]
     );
-    assert_eq!(said_of("src/wire/text/mod.rs", text), [""; 0]);
+    assert_eq!(
+        said_of("src/chat/mod.rs", "//! X.\nuse super::dialect::line;\n"),
+        ["2: super::dialect::line"]
+    );
+    assert_eq!(said_of("src/dialect/text/mod.rs", text), [""; 0]);
 }
 
 #[test]
@@ -401,7 +408,7 @@ fn another_crate_where_only_std_may_be_is_caught() {
         ["3: clap::Parser", "4: crate::hub::Hub"]
     );
     assert_eq!(
-        said_of("src/wire/line.rs", "//! X.\nuse memchr::memchr;\n"),
+        said_of("src/dialect/line.rs", "//! X.\nuse memchr::memchr;\n"),
         [""; 0]
     );
 }

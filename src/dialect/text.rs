@@ -1,6 +1,6 @@
 //! The line protocol, version 1: a line of a client → [`Command`], an [`Event`] → lines for a
 //! client. Not what any of it means (that is `chat`), and not where lines begin and end
-//! (`wire::line`). Pure functions; nobody owns anything here.
+//! (`dialect::line`). Pure functions; nobody owns anything here.
 //!
 //! The first byte of a server line says what it is: `<` a message, `*` news, `-` private,
 //! `=` an answer, `!` a refusal. No text of a user stands at the start of a line.
