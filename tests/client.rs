@@ -8,7 +8,7 @@ use std::io::Write;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use client_support::{Client, FakeServer, Seated, command, run};
+use crate::client_support::{Client, FakeServer, Seated, command, run};
 use rustix::process::{Pid, Signal, kill_process};
 
 fn start(server: &FakeServer, arguments: &[&str]) -> Client {

@@ -5,8 +5,8 @@
 mod client_support;
 mod common;
 
-use client_support::Client;
-use common::Daemon;
+use crate::client_support::Client;
+use crate::common::Daemon;
 use rustix::process::Signal;
 
 fn start(chatd: &Daemon, name: &str, arguments: &[&str]) -> Client {
@@ -109,9 +109,9 @@ fn what_is_typed_while_the_server_is_away_is_said_when_it_is_back() {
     let mut client = start(&chatd, "ann", &["--room", "den"]);
     client.shows("* welcome to den");
     chatd.signal(Signal::TERM);
-    chatd.expect_exit(common::PATIENCE);
+    chatd.expect_exit(crate::common::PATIENCE);
     client.types("are you there?\n");
-    let again = Daemon::spawn(common::chatd_command(&["--listen", &address]), 1);
+    let again = Daemon::spawn(crate::common::chatd_command(&["--listen", &address]), 1);
     let mut ben = again.join("ben");
     ben.say("/join den");
     loop {

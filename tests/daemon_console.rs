@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Daemon, PATIENCE};
+use crate::common::{Daemon, PATIENCE};
 
 #[test]
 fn what_the_operator_types_is_said_to_all_rooms() {

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Daemon, Finished, chatd_command, run_to_end};
+use crate::common::{Daemon, Finished, chatd_command, run_to_end};
 
 /// Every flag that takes a value, with one that is not its default.
 const SETTINGS: &[(&str, &str)] = &[

@@ -5,7 +5,7 @@ mod common;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use common::{Client, Daemon, PATIENCE, Signal, chatd_command, run_to_end};
+use crate::common::{Client, Daemon, PATIENCE, Signal, chatd_command, run_to_end};
 
 /// Twenty members, one connection without a name; all are told, all closed, exit code 0.
 fn drains_and_stops_on(signal: Signal) {

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Client, Daemon, Signal};
+use crate::common::{Client, Daemon, Signal};
 
 /// The lines of the log that name this connection.
 fn lines_about(chatd: &Daemon, address: &str) -> Vec<String> {
@@ -93,7 +93,7 @@ fn what_people_say_is_never_logged() {
     ann.say(&format!("/quit {SECRET}"));
     ann.expect_closed();
     chatd.signal(Signal::TERM);
-    chatd.expect_exit(common::PATIENCE);
+    chatd.expect_exit(crate::common::PATIENCE);
     chatd.expect_log(&[&ann.address().to_string()]);
     for line in chatd.log_lines() {
         assert!(!line.contains(SECRET), "{line}");
@@ -107,7 +107,7 @@ fn starting_and_stopping_are_logged_with_the_version() {
     chatd.expect_log(&["listening on", &chatd.address().to_string()]);
     let before = chatd.log_lines().len();
     chatd.signal(Signal::TERM);
-    chatd.expect_exit(common::PATIENCE);
+    chatd.expect_exit(crate::common::PATIENCE);
     assert!(chatd.log_lines().len() > before, "the stop is logged");
 }
 

@@ -7,8 +7,10 @@ mod common;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use common::process::{self, allow_files, allow_no_more_files, open_files, processor_time};
-use common::{Client, Daemon, Heard, PATIENCE, PROMPT, Pair, ROOM_TO_TALK, Signal, shell_command};
+use crate::common::process::{self, allow_files, allow_no_more_files, open_files, processor_time};
+use crate::common::{
+    Client, Daemon, Heard, PATIENCE, PROMPT, Pair, ROOM_TO_TALK, Signal, shell_command,
+};
 
 /// Connections that wait in vain: the server may open no more files, and has said so.
 fn waiting(chatd: &Daemon, count: usize) -> Vec<Client> {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
 
-use common::{Client, Daemon, Heard, PATIENCE, Pair, Signal, chatd_command};
+use crate::common::{Client, Daemon, Heard, PATIENCE, Pair, Signal, chatd_command};
 
 #[test]
 fn f60_killed_under_load_it_is_back_and_all_are_named_again() {
@@ -188,7 +188,8 @@ fn f56_a_log_in_a_pipe_that_nobody_reads_stops_nobody() {
 
 #[test]
 fn f56_a_log_on_a_terminal_that_was_stopped_stops_nobody() {
-    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    let terminal =
+        openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
     unlockpt(&terminal).expect("a terminal");
     let path = ptsname(&terminal, Vec::new()).expect("its name");
     let path = path.to_str().expect("a path");

@@ -7,8 +7,8 @@ mod common;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use common::process::{memory_bytes, memory_peak_bytes};
-use common::{Client, Daemon, Heard, Pair};
+use crate::common::process::{memory_bytes, memory_peak_bytes};
+use crate::common::{Client, Daemon, Heard, Pair};
 
 /// A member whose small buffer is soon full, since it does not read.
 fn stalled(chatd: &Daemon, name: &str) -> Client {
@@ -125,7 +125,7 @@ fn f32_when_all_outboxes_hold_too_much_the_furthest_behind_goes_first() {
         let cut = next - 2;
         let start = Instant::now();
         while chatd.statistic("slow consumers cut") < cut as u64 {
-            assert!(start.elapsed() < common::PATIENCE, "nobody is cut");
+            assert!(start.elapsed() < crate::common::PATIENCE, "nobody is cut");
             dens[next].say(10);
             let held = queued(&chatd);
             assert!(held <= (2 << 20) + SLACK, "{held} bytes are held");
@@ -175,7 +175,7 @@ fn f33_a_reader_that_sips_is_cut_for_the_oldest_byte() {
     let start = Instant::now();
     while queued(&chatd) < 100_000 {
         assert!(
-            start.elapsed() < common::PATIENCE,
+            start.elapsed() < crate::common::PATIENCE,
             "the sipper takes it all"
         );
         for _ in 0..100 {
@@ -189,7 +189,10 @@ fn f33_a_reader_that_sips_is_cut_for_the_oldest_byte() {
     let mut sips = 0;
     let left = "* sipper left (3 here): too slow";
     while talker.hear_for(Duration::from_millis(50)) != Heard::Line(left.into()) {
-        assert!(start.elapsed() < common::PATIENCE, "{sips} sips saved it");
+        assert!(
+            start.elapsed() < crate::common::PATIENCE,
+            "{sips} sips saved it"
+        );
         sipper.sip();
         sips += 1;
     }
@@ -407,7 +410,7 @@ fn until_clients(chatd: &Daemon, count: usize) {
         0 => "* welcome to lobby, watcher (1 here: watcher)".to_owned(),
         _ => format!("* welcome to lobby, watcher ({} here", count + 1),
     };
-    let deadline = Instant::now() + common::PATIENCE;
+    let deadline = Instant::now() + crate::common::PATIENCE;
     loop {
         watcher.say("watcher");
         let welcome = watcher.expect_welcome();

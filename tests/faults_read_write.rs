@@ -6,7 +6,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Client, Daemon, Pair};
+use crate::common::{Client, Daemon, Pair};
 
 #[test]
 fn f17_who_pipes_ten_megabytes_is_answered_and_nobody_is_harmed() {
@@ -167,14 +167,14 @@ fn f20_nothing_meant_for_the_last_owner_of_a_slot_reaches_the_next() {
     let secret = format!("old {}", "x".repeat(500));
     for round in 0..ROUNDS {
         let old = chatd.join(&format!("old{round}"));
-        chatd.signal(common::Signal::STOP);
+        chatd.signal(crate::common::Signal::STOP);
         // All of this waits for the server at once: the last lines to the old one, its end, and
         // the new one, who has said nothing yet when its slot is its own.
         talker.say(&format!("/msg old{round} {secret}"));
         old.reset();
         let mut new = chatd.connect();
         new.say(&format!("new{round}"));
-        chatd.signal(common::Signal::CONT);
+        chatd.signal(crate::common::Signal::CONT);
         let welcome = new.expect_welcome();
         assert!(welcome.contains(&format!("new{round}")), "{welcome}");
         let mut after = chatd.connect();

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::Instant;
 
-use common::{Client, Daemon, Pair};
+use crate::common::{Client, Daemon, Pair};
 
 #[test]
 fn f46_what_steers_a_terminal_reaches_neither_board_nor_log() {
@@ -57,15 +57,15 @@ fn f54_of_a_crowd_that_asks_for_one_name_one_gets_it_again_and_again() {
     let mut crowd: Vec<Client> = (0..CROWD).map(|_| chatd.connect()).collect();
     for round in 0..ROUNDS {
         // All of it waits in the sockets before the first is handled, under any spelling.
-        chatd.signal(common::Signal::STOP);
+        chatd.signal(crate::common::Signal::STOP);
         for (number, client) in crowd.iter_mut().enumerate() {
             client.say(["ann", "ANN", "\u{ff21}nn"][number % 2]);
         }
-        chatd.signal(common::Signal::CONT);
+        chatd.signal(crate::common::Signal::CONT);
         let mut winners = Vec::new();
         for (number, client) in crowd.iter_mut().enumerate() {
             let mut line = client.next_line();
-            if line == common::PROMPT {
+            if line == crate::common::PROMPT {
                 line = client.next_line();
             }
             if line.starts_with("* welcome to lobby, ") {
@@ -103,8 +103,8 @@ fn f56_a_storm_in_the_log_is_twenty_lines_a_second_and_a_count() {
         visitor.say("/quit");
         visitor.lines_until_closed();
     }
-    chatd.signal(common::Signal::TERM);
-    chatd.expect_exit(common::PATIENCE);
+    chatd.signal(crate::common::Signal::TERM);
+    chatd.expect_exit(crate::common::PATIENCE);
     let seconds = start.elapsed().as_secs() as usize + 1;
     let lines = chatd.log_lines_until_end();
     let is_event = |line: &&String| line.contains("] join ") || line.contains("] end ");

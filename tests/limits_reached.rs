@@ -7,7 +7,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Client, Daemon};
+use crate::common::{Client, Daemon};
 
 /// Everything that follows from the outbox is small with these: a quarter of it is 2,250 bytes.
 const SMALL: [&str; 6] = ["--rate", "0", "--line-max", "128", "--outbox-max", "9000"];
@@ -67,12 +67,12 @@ fn block_bytes_max_spreads_a_burst_so_that_no_reader_overflows() {
     reader.lines_until_pong();
     // Of each there are 20,000 bytes to be had in one turn, more than twice what an outbox holds;
     // all of them come to no more than what the kernel takes for one who reads.
-    chatd.signal(common::Signal::STOP);
+    chatd.signal(crate::common::Signal::STOP);
     let line = format!("{}\n", "x".repeat(99));
     for talker in &mut talkers {
         talker.send(line.repeat(200).as_bytes());
     }
-    chatd.signal(common::Signal::CONT);
+    chatd.signal(crate::common::Signal::CONT);
     let heard = reader.next_lines(2000);
     assert!(heard.iter().all(|line| line.starts_with("<t")), "{heard:?}");
     assert_eq!(chatd.statistic("slow consumers cut"), 0);
@@ -98,7 +98,7 @@ fn flush_timeout_ends_who_has_left_and_does_not_read() {
     let line = format!("{}\n", "x".repeat(4000));
     let start = Instant::now();
     while chatd.statistic("queued unique bytes") < 100_000 {
-        assert!(start.elapsed() < common::PATIENCE, "it is read");
+        assert!(start.elapsed() < crate::common::PATIENCE, "it is read");
         talker.send(line.repeat(20).as_bytes());
         talker.lines_until_pong();
     }
@@ -145,19 +145,19 @@ fn write_bytes_max_is_no_end_of_what_is_owed() {
     let mut said = 0;
     let start = Instant::now();
     while chatd.statistic("queued unique bytes") < 6 << 20 {
-        assert!(start.elapsed() < common::PATIENCE, "it is read");
+        assert!(start.elapsed() < crate::common::PATIENCE, "it is read");
         talker.send(line.repeat(50).as_bytes());
         talker.lines_until_pong();
         said += 50;
     }
     // While the server stands still, all that the kernel holds is taken: then its socket has room
     // for more at once than one turn writes.
-    chatd.signal(common::Signal::STOP);
+    chatd.signal(crate::common::Signal::STOP);
     let mut heard = 0;
-    while let common::Heard::Line(_) = reader.hear_for(Duration::from_millis(300)) {
+    while let crate::common::Heard::Line(_) = reader.hear_for(Duration::from_millis(300)) {
         heard += 1;
     }
-    chatd.signal(common::Signal::CONT);
+    chatd.signal(crate::common::Signal::CONT);
     let rest = reader.next_lines(said - heard);
     assert!(rest.iter().all(|line| line.starts_with("<talker> x")));
     reader.expect_silence_until_pong();

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Client, Daemon};
+use crate::common::{Client, Daemon};
 
 /// `* 37 joined, 12 left (8412 here)` as numbers.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Client, Daemon, Seed};
+use crate::common::{Client, Daemon, Seed};
 
 /// What the protocol makes of the bytes of one line, said once more and without the server:
 /// invalid UTF-8 and control characters (TAB is none) become U+FFFD.

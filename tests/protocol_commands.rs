@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::Daemon;
+use crate::common::Daemon;
 
 #[test]
 fn help_has_one_line_for_each_command() {

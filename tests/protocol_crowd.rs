@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Client, Daemon};
+use crate::common::{Client, Daemon};
 
 const MEMBERS: usize = 300;
 const TALKERS: usize = 30;

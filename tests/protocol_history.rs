@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Client, Daemon};
+use crate::common::{Client, Daemon};
 
 /// Joins and gives what comes between the welcome and everything later.
 fn join_and_read(chatd: &Daemon, name: &str) -> (Client, Vec<String>) {

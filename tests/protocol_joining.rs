@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use common::{Client, Daemon, PATIENCE, PROMPT};
+use crate::common::{Client, Daemon, PATIENCE, PROMPT};
 
 #[test]
 fn a_silent_connection_is_prompted_once() {

@@ -5,7 +5,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Client, Daemon};
+use crate::common::{Client, Daemon};
 
 #[test]
 fn quit_gets_no_answer_and_is_told_to_the_room() {

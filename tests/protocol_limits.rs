@@ -7,7 +7,7 @@ mod common;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use common::{Client, Daemon, PROMPT};
+use crate::common::{Client, Daemon, PROMPT};
 
 /// Lines `first`, `first + 1`, … in one write.
 fn burst(client: &mut Client, numbers: std::ops::Range<u32>) {

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Client, Daemon};
+use crate::common::{Client, Daemon};
 
 #[test]
 fn everyone_else_in_the_room_gets_a_message() {

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Client, Daemon};
+use crate::common::{Client, Daemon};
 
 /// Who says what, and what all three then read. Until they have, nobody goes on.
 struct Step {

@@ -10,9 +10,9 @@ mod terminal_support;
 use std::io::Write;
 use std::time::Duration;
 
-use client_support::{FakeServer, Peer};
+use crate::client_support::{FakeServer, Peer};
+use crate::terminal_support::{Model, Sitting, seat};
 use socket2::SockRef;
-use terminal_support::{Model, Sitting, seat};
 
 fn seated(arguments: &[&str]) -> (Sitting, Peer, FakeServer) {
     let server = FakeServer::new();

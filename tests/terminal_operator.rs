@@ -13,10 +13,10 @@ use std::process::Command as Process;
 use std::sync::mpsc;
 use std::thread;
 
-use common::{Client, Daemon, PATIENCE, Signal, chatd_command, run_to_end};
+use crate::common::{Client, Daemon, PATIENCE, Signal, chatd_command, run_to_end};
+use crate::terminal_support::{Model, Sitting};
 use pty_process::blocking::Command;
 use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
-use terminal_support::{Model, Sitting};
 
 // The board
 
@@ -87,7 +87,8 @@ fn lost_lines(note: &str) -> usize {
 #[test]
 fn a_board_on_a_stopped_terminal_stops_nobody() {
     for length in [61, 77, 100, 333] {
-        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        let terminal =
+            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         unlockpt(&terminal).unwrap();
         let path = ptsname(&terminal, Vec::new()).unwrap();
         let output = File::options()

@@ -9,8 +9,8 @@ mod terminal_support;
 
 use std::time::{Duration, Instant};
 
-use client_support::{FakeServer, Peer};
-use terminal_support::{Model, Sitting, seat};
+use crate::client_support::{FakeServer, Peer};
+use crate::terminal_support::{Model, Sitting, seat};
 
 /// A seat in the lobby, and the server's side of it.
 fn seated(arguments: &[&str]) -> (Sitting, Peer, FakeServer) {

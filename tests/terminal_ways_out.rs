@@ -10,11 +10,11 @@ mod terminal_support;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use client_support::{FakeServer, Peer};
+use crate::client_support::{FakeServer, Peer};
+use crate::terminal_support::{Model, Sitting, client, seat};
 use pty_process::blocking::Command;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use rustix::termios::LocalModes;
-use terminal_support::{Model, Sitting, client, seat};
 
 fn seated() -> (Sitting, Peer, FakeServer) {
     let server = FakeServer::new();

@@ -315,12 +315,13 @@ pub struct Seated {
 impl Seated {
     /// Standard input and output are the terminal; standard error is not, so that it can be told apart.
     pub fn start(command: &mut Command) -> Self {
+        use rustix::fs::OFlags;
         use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&ours).unwrap();
         unlockpt(&ours).unwrap();
         let path = ptsname(&ours, Vec::new()).unwrap();
-        let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let theirs = rustix::fs::open(&path, flags, rustix::fs::Mode::empty()).unwrap();
         let terminal = std::fs::File::from(ours);
         command.stdin(theirs.try_clone().unwrap());
