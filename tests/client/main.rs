@@ -1,6 +1,12 @@
 //! `chat-client`, and what sits at a terminal: the programs as processes, against scripted servers
 //! and the real one. One binary, so that the support is compiled once and tests of all files run
 //! side by side. A test may change no state of this process.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::disallowed_macros,
+    reason = "tests live outside"
+)]
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod client_support;
