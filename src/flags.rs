@@ -177,6 +177,10 @@ pub fn one_line(error: &clap::Error) -> String {
 }
 
 /// The variable of the environment that holds the value at fault, if it is one that does.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "settings come from the environment"
+)]
 fn variable_at_fault(error: &clap::Error) -> Option<String> {
     let text = |kind| match error.get(kind)? {
         ContextValue::String(text) => Some(text.as_str()),

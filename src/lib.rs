@@ -13,8 +13,9 @@
 //! ```
 //!
 //! Layers are folders, and imports point one way: `chat ← dialect ← fanout ← hub ← net ← main`. `config` and
-//! `time` are plain values that every layer above `chat` may use, [`clean`] keeps terminals safe. Below `net` nothing knows a
-//! clock, a socket, a file or the log; `tests/tidy.rs` fails if it does.
+//! `time` are plain values that every layer above `chat` may use, [`clean`] keeps terminals safe.
+//! Below `net` nothing knows a clock, a socket, a file or the log: clippy (`clippy.toml`) and
+//! `tests/engine/imports.rs` fail if it does.
 //!
 //! A reading order: [`chat`] (`vocabulary`, `room`, `directory`), [`dialect`] (`line`, `text`), [`fanout`] (
 //! `block`, `outbox`), [`hub`] (`session`, `mod`, `input`, `delivery`, `turn`, `ending`), [`net`]
