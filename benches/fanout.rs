@@ -1,7 +1,12 @@
 //! What it costs to tell many what few say: turns of the engine alone, driven as `net::server`
 //! does it, and the whole server over loopback. Throughput is in deliveries and in bytes of them.
 //! Not latency, and not many clients that all talk: see `load`.
-
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::disallowed_macros,
+    reason = "it measures"
+)]
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -7,8 +7,8 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use chatd::wire::line::{LineBuffer, Piece};
-use chatd::wire::text;
+use chatd::dialect::line::{LineBuffer, Piece};
+use chatd::dialect::text;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const LINE_BYTES_MAX: usize = 4096;

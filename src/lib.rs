@@ -4,28 +4,30 @@
 //!
 //! ```text
 //!             bytes          lines            Command           Event, Audience
-//!  socket ─► net::conn ─► wire::line ─► wire::text::parse ─► chat::Directory ─┐
+//!  socket ─► net::conn ─► dialect::line ─► dialect::text::parse ─► chat::Directory ─┐
 //!            (fill)                                          the rules        │
 //!                                                                             ▼
-//!  socket ◄─ net::conn ◄─ wire::outbox ◄── wire::block ◄── wire::text::encode
+//!  socket ◄─ net::conn ◄─ fanout::outbox ◄── fanout::block ◄── dialect::text::encode
 //!            (flush)      slices of        all a room        in hub::delivery
 //!                         shared blocks    said in a turn
 //! ```
 //!
-//! Layers are folders, and imports point one way: `chat ← wire ← hub ← net ← main`. `config` and
-//! `time` are plain values that every layer above `chat` may use, [`clean`] keeps terminals safe. Below `net` nothing knows a
-//! clock, a socket, a file or the log; `tests/tidy.rs` fails if it does.
+//! Layers are folders, and imports point one way: `chat ← dialect ← fanout ← hub ← net ← main`. `config` and
+//! `time` are plain values that every layer above `chat` may use, [`clean`] keeps terminals safe.
+//! Below `net` nothing knows a clock, a socket, a file or the log: clippy (`clippy.toml`) and
+//! `tests/engine/imports.rs` fail if it does.
 //!
-//! A reading order: [`chat`] (`vocabulary`, `room`, `directory`), [`wire`] (`line`, `text`,
+//! A reading order: [`chat`] (`vocabulary`, `room`, `directory`), [`dialect`] (`line`, `text`), [`fanout`] (
 //! `block`, `outbox`), [`hub`] (`session`, `mod`, `input`, `delivery`, `turn`, `ending`), [`net`]
 //! (`server`, `conn`).
-//! The other program, `chat-client`, is [`client`]: it knows the server by `wire` alone.
+//! The other program, `chat-client`, is [`client`]: it knows the server by `dialect` alone.
 
 pub mod chat;
 pub mod clean;
 pub mod client;
 pub mod config;
+pub mod dialect;
+pub mod fanout;
 pub mod hub;
 pub mod net;
 pub mod time;
-pub mod wire;

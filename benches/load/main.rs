@@ -6,6 +6,12 @@
 //! checks and sends in a loop (`driver`, over `member`); what the threads tell each other is
 //! `progress`; `conduct` measures; `report` writes the table. `raw` is the ceiling, in a process
 //! of its own. The words of each protocol are all in `frame`.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::disallowed_macros,
+    reason = "it measures"
+)]
 
 use std::process::ExitCode;
 

@@ -6,10 +6,10 @@ use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::fault::Fault;
-use crate::frame::{Contender, Frames, Parser, Seen};
-use crate::options::Check;
-use crate::progress::{BLOCK_BYTES, Ledger, RoomProgress, Shared};
+use super::fault::Fault;
+use super::frame::{Contender, Frames, Parser, Seen};
+use super::options::Check;
+use super::progress::{BLOCK_BYTES, Ledger, RoomProgress, Shared};
 
 /// A receiving connection.
 #[derive(Debug)]

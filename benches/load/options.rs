@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use crate::frame::TEXT_BYTES_MIN;
+use super::frame::TEXT_BYTES_MIN;
 
 /// Measures a chat server from outside: `cargo bench --bench load -- FLAGS`.
 ///

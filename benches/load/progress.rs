@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Barrier, OnceLock};
 use std::time::Instant;
 
-use crate::fault::Fault;
-use crate::frame::Seen;
+use super::fault::Fault;
+use super::frame::Seen;
 
 /// Bytes whose checksum is compared between the receivers of a room.
 pub(crate) const BLOCK_BYTES: u64 = 64 << 10;

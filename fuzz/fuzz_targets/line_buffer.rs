@@ -2,7 +2,7 @@
 //! the same lines, as early as they can be known, and no more is kept than the bound allows.
 #![no_main]
 
-use chatd::wire::line::{LineBuffer, Piece};
+use chatd::dialect::line::{LineBuffer, Piece};
 use chatd_fuzz::script::Script;
 use libfuzzer_sys::fuzz_target;
 

@@ -3,7 +3,7 @@
 #![no_main]
 
 use chatd::chat::{Command, Refusal};
-use chatd::wire::text::{clean, foreign_protocol, parse};
+use chatd::dialect::text::{clean, foreign_protocol, parse};
 use chatd_fuzz::server_line::is_control;
 use libfuzzer_sys::fuzz_target;
 

@@ -5,8 +5,8 @@
 #![no_main]
 
 use chatd::chat::{Audience, Directory, Event, History, MemberId, Name, Refusal, RoomId, Rules};
-use chatd::wire::reply::{News, Reply};
-use chatd::wire::text::{COMMANDS, clean, encode, parse};
+use chatd::dialect::reply::{News, Reply};
+use chatd::dialect::text::{COMMANDS, clean, encode, parse};
 use chatd_fuzz::script::Script;
 use chatd_fuzz::server_line;
 use libfuzzer_sys::fuzz_target;

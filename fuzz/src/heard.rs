@@ -4,7 +4,7 @@
 //! went, nothing after a last word. Not what others were told: the machine compares that. Owned
 //! by a socket.
 
-use chatd::wire::reply::{News, Reply};
+use chatd::dialect::reply::{News, Reply};
 
 use crate::server_line;
 

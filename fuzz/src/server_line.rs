@@ -3,9 +3,9 @@
 
 use chatd::chat::Name;
 use chatd::clean::Clean;
-use chatd::wire::reply::Reply;
+use chatd::dialect::reply::Reply;
 
-/// What could end a line or drive a terminal, said once more and apart from `wire::text`.
+/// What could end a line or drive a terminal, said once more and apart from `dialect::text`.
 pub fn is_control(c: char) -> bool {
     matches!(c, '\0'..='\u{8}' | '\n'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}')
 }

@@ -1,5 +1,5 @@
 //! The words of chat: what members ask for, what they are told, who is told, what is refused.
-//! Not how any of it looks on the wire (that is `wire::text`). Values here borrow what they speak
+//! Not how any of it looks on the wire (that is `dialect::text`). Values here borrow what they speak
 //! of and live for one call; nobody owns them for longer.
 
 use std::fmt;

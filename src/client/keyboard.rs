@@ -9,7 +9,7 @@ use std::thread;
 
 use super::run::Event;
 use super::seat::SeatEvent;
-use crate::wire::line::{LineBuffer, Piece};
+use crate::dialect::line::{LineBuffer, Piece};
 
 /// Bytes of a line of the user. Far more than servers take: it is theirs to refuse a line.
 const TYPED_LINE_BYTES_MAX: usize = 64 << 10;

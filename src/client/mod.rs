@@ -4,6 +4,12 @@
 //! Read [`run`] first: it is the one place where threads meet. [`session`] is the conversation
 //! itself, without threads or sockets; [`link`] is the socket, [`keyboard`] where the user's lines
 //! come from, [`screen`] where lines are shown. For a person at a terminal the [`seat`] is both.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::disallowed_macros,
+    reason = "the client is a program of its own, at the edge"
+)]
 
 pub mod backoff;
 pub mod end;

@@ -21,7 +21,7 @@ use super::end::End;
 use super::ledger::Ledger;
 use super::shown::Shown;
 use crate::clean::Clean;
-use crate::wire::line::{LineBuffer, Piece};
+use crate::dialect::line::{LineBuffer, Piece};
 
 /// Bytes of a line of the server. Its longest honest one names a thousand members.
 const SERVER_LINE_BYTES_MAX: usize = 256 << 10;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::clean::Clean;
-use crate::wire::reply::Reply;
+use crate::dialect::reply::Reply;
 
 /// See the file.
 #[derive(Debug, Clone, PartialEq, Eq)]

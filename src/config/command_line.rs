@@ -1,5 +1,9 @@
 //! From the command line and the environment of this process to settings, or to one line that
 //! says what is wrong with them. Which settings there are is not written here. Called by `main`.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "settings come from the environment"
+)]
 
 use std::env;
 use std::error::Error;

@@ -5,9 +5,9 @@
 
 use crate::chat::{Audience, Directory, Event, MemberId, Refusal, RoomId};
 use crate::config::Limits;
+use crate::dialect::text;
+use crate::fanout::block::{BlockId, BlockStore, Mark, Slice};
 use crate::time::Time;
-use crate::wire::block::{BlockId, BlockStore, Mark, Slice};
-use crate::wire::text;
 
 use super::session::Session;
 use super::statistics::Statistics;

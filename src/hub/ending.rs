@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::chat::{CloseReason, Directory, Refusal};
+use crate::dialect::text::{self, ForeignProtocol};
 use crate::time::Time;
-use crate::wire::text::{self, ForeignProtocol};
 
 use super::delivery::{into, member};
 use super::session::{Hold, Input, Phase};

@@ -2,8 +2,8 @@
 //! rate, a room that has said enough in this turn, answers that are not read. Part of the hub.
 
 use crate::chat::{CloseReason, Command, Event, Refusal};
-use crate::wire::line::{LineBuffer, Piece};
-use crate::wire::text;
+use crate::dialect::line::{LineBuffer, Piece};
+use crate::dialect::text;
 
 use super::Hub;
 use super::delivery::{into, member};

@@ -1,5 +1,5 @@
 //! `Hub`: the engine. Bytes and `now` in, bytes and deadlines out: it knows sessions and what a
-//! turn is, no socket, no clock, no log. Imports chat, wire and config. Owned by `net::server`,
+//! turn is, no socket, no clock, no log. Imports chat, dialect, fanout and config. Owned by `net::server`,
 //! which calls, once a turn and in this order: [`Hub::begin_turn`]; [`Hub::receive`],
 //! [`Hub::half_close`] and [`Hub::hang_up`] for what was read; [`Hub::connect`] for who was accepted;
 //! [`Hub::end_turn`]; [`Hub::swap_dirty`] for who is to be written to, [`Hub::consume`] and

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::chat::CloseReason;
-use crate::wire::text;
+use crate::dialect::text;
 
 use super::delivery::{into, member};
 use super::{Hub, Session};

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::chat::{CloseReason, RoomId};
 use crate::config::Limits;
+use crate::dialect::line::LineBuffer;
+use crate::fanout::block::{BlockStore, Mark};
+use crate::fanout::outbox::Outbox;
 use crate::time::Time;
-use crate::wire::block::{BlockStore, Mark};
-use crate::wire::line::LineBuffer;
-use crate::wire::outbox::Outbox;
 
 /// How far a session has come. It only ever goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

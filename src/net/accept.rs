@@ -13,7 +13,7 @@ use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 
 use crate::chat::{CloseReason, Event};
-use crate::wire::text;
+use crate::dialect::text;
 
 use super::conn::Conn;
 use super::server::Server;

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::clean::Clean;
-use crate::wire::line::{LineBuffer, Piece};
+use crate::dialect::line::{LineBuffer, Piece};
 
 use super::server::Server;
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
+use super::process::raise_own_files_max;
 use super::{Client, PATIENCE, PROMPT};
 
 /// A running server on a port of its own.
@@ -68,6 +69,8 @@ impl Daemon {
     /// Starts this command (made by [`chatd_command`]) and waits until its log told of so many
     /// `listening on ADDR:PORT`.
     pub fn spawn(mut command: Command, listeners: usize) -> Daemon {
+        // Crowds of several tests share the files of this process.
+        raise_own_files_max();
         let mut child = command.spawn().expect("starting chatd");
         let log = Lines::of(child.stderr.take().expect("standard error is piped"));
         // A test that gave it another standard output looks there itself.

@@ -1,6 +1,6 @@
 //! What every black-box test starts from: a real `chatd` ([`Daemon`]) and real connections to it
 //! ([`Client`]). It knows the outside of the server only: flags, log, signals, bytes. It holds no
-//! expectation of a single test. Owned by all test files, each of which says `mod common;`.
+//! expectation of a single test. Owned by `tests/daemon`, used by `tests/client` too.
 //!
 //! ```no_run
 //! let chatd = Daemon::start(&["--history", "0"]);
@@ -16,7 +16,7 @@
 //! ([`Client::expect_silence_until_pong`]); to let time pass, wait for something the server does
 //! after a known time ([`Daemon::pass_prompt_time`]).
 
-// Each test file uses its own part of these helpers.
+// Each test binary uses its own part of these helpers.
 #![allow(dead_code, unreachable_pub, unused_imports)]
 
 mod client;

@@ -3,8 +3,8 @@
 
 use crate::clean::Clean;
 use crate::client::shown::Shown;
-use crate::wire::reply::News;
-use crate::wire::text::COMMANDS;
+use crate::dialect::reply::News;
+use crate::dialect::text::COMMANDS;
 
 /// Names remembered; of a crowd, those that were met last.
 const NAMES_MAX: usize = 2000;

@@ -8,7 +8,7 @@ use crate::clean::Clean;
 use crate::client::screen::{RoundTrips, delivered};
 use crate::client::shown::Shown;
 use crate::client::style::{Colors, Style};
-use crate::wire::reply::News;
+use crate::dialect::reply::News;
 
 /// Messages remembered, to know again what a history repeats after a lost link.
 const REMEMBERED_MESSAGES_MAX: usize = 200;

@@ -10,7 +10,7 @@ use crate::clean::Clean;
 use crate::client::end::End;
 use crate::client::ledger::REMEMBERED_TEXTS_MAX;
 use crate::client::shown::Shown;
-use crate::wire::reply::{News, Reply};
+use crate::dialect::reply::{News, Reply};
 
 /// Characters of a foreign server's line that are repeated to the user.
 const EXCERPT_CHARACTERS_MAX: usize = 60;

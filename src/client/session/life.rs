@@ -8,7 +8,7 @@ use super::{
 };
 use crate::clean::Clean;
 use crate::client::end::End;
-use crate::wire::line::{LineBuffer, Piece};
+use crate::dialect::line::{LineBuffer, Piece};
 
 /// From our name to the end of the greeting.
 pub(super) const GREETING_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,0 +1,36 @@
+//! `chatd` from outside: real processes and real sockets, each test with a server of its own. One
+//! binary, so that `common` is compiled once and tests of all files run side by side. A test may
+//! change no state of this process but its limit of open files, which only ever rises.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::disallowed_macros,
+    reason = "tests live outside"
+)]
+#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::too_many_lines, reason = "some are lists of cases")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod console;
+mod faults_accept;
+mod faults_life;
+mod faults_memory;
+mod faults_read_write;
+mod faults_text;
+mod flags;
+mod life;
+mod limits_reached;
+mod log;
+mod protocol_big_rooms;
+mod protocol_bytes;
+mod protocol_commands;
+mod protocol_crowd;
+mod protocol_history;
+mod protocol_joining;
+mod protocol_leaving;
+mod protocol_limits;
+mod protocol_talking;
+mod protocol_transcript;
+mod startup;

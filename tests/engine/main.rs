@@ -1,0 +1,17 @@
+//! The parts of `chatd` that need no process and no server, by the library's public interface; and
+//! what the load generator counts. Allocations have a binary of their own (`tests/allocations.rs`):
+//! counting them takes another allocator, which nothing here should pay for.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::disallowed_macros,
+    reason = "tests live outside"
+)]
+#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::too_many_lines, reason = "some are lists of cases")]
+
+mod hub_by_hand;
+mod imports;
+mod load_checks;
+mod names;
+mod simulation;
