@@ -1,5 +1,5 @@
-//! What it costs to tell many what few say: turns of the engine alone, driven as `net::server`
-//! does it, and the whole server over loopback. Throughput is in deliveries and in bytes of them.
+//! What it costs to tell many what few say: the turn of the server with sockets that are memory,
+//! and the whole server over loopback. Throughput is in deliveries and in bytes of them.
 //! Not latency, and not many clients that all talk: see `load`.
 #![allow(
     clippy::disallowed_methods,
@@ -9,136 +9,127 @@
 )]
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[path = "../tests/common/in_memory.rs"]
+mod in_memory;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use chatd::config::Limits;
-use chatd::hub::Hub;
-use chatd::time::Time;
 use criterion::{
     BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
     measurement::WallTime,
 };
 
+use in_memory::{InMemory, Language};
+
 const LINE: &[u8; 64] = b"a line of sixty-four bytes, as people write them when they talk\n";
 const LINES_IN_TURN: usize = 30;
 const LINES_THROUGH_SERVER: usize = 1000;
-/// How many chunks net hands to the kernel at once.
-const CHUNKS_MAX: usize = 64;
+/// Between two turns.
+const MOMENT: Duration = Duration::from_micros(1);
 
 fn one_sender(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("engine, 1 sender of 30 lines");
     for members in [10, 100, 1000, 10_000] {
         let input = [(0, LINE.repeat(LINES_IN_TURN))];
-        bench_turn(&mut group, members, Chat::new(members), &input);
+        bench_turn(&mut group, members, room(members, text), &input);
     }
     group.finish();
 }
 
 fn many_senders(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("engine, 30 senders of 1 line");
+    let mut group = criterion.benchmark_group("engine, 30 lines of up to 30 senders");
     for members in [10, 100, 1000, 10_000] {
-        let senders = (0..members).cycle().take(LINES_IN_TURN);
-        let input: Vec<_> = senders.map(|slot| (slot, LINE.to_vec())).collect();
-        bench_turn(&mut group, members, Chat::new(members), &input);
+        let senders = members.min(LINES_IN_TURN as u32);
+        let said = LINE.repeat(LINES_IN_TURN / senders as usize);
+        let input: Vec<_> = (0..senders).map(|slot| (slot, said.clone())).collect();
+        bench_turn(&mut group, members, room(members, text), &input);
     }
     group.finish();
 }
 
+/// Members of one language against as many of both. In each room 30 people or programs say a line,
+/// as many of each as there are among the members.
+fn languages(criterion: &mut Criterion) {
+    let text_line = std::str::from_utf8(LINE).unwrap().trim_end();
+    for (name, language) in [
+        ("text", text as fn(u32) -> _),
+        ("json", json),
+        ("both", both),
+    ] {
+        let title = format!("engine, 30 senders of 1 line, {name}");
+        let mut group = criterion.benchmark_group(title);
+        for members in [100, 1000, 10_000] {
+            let senders = 0..LINES_IN_TURN as u32;
+            let input: Vec<_> = senders
+                .map(|slot| (slot, language(slot).line(text_line)))
+                .collect();
+            bench_turn(&mut group, members, room(members, language), &input);
+        }
+        group.finish();
+    }
+}
+
 fn many_rooms(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("engine, 100 rooms of 10, 1 line in each");
-    let mut chat = Chat::new(1000);
+    let mut server = room(1000, text);
     for slot in 0..1000 {
-        chat.turn(&[(slot, format!("/join room{}\n", slot / 10).into_bytes())]);
+        let join = format!("/join room{}\n", slot / 10);
+        server.pass(MOMENT, &[(slot, join)]);
     }
+    server.settle();
     let input: Vec<_> = (0..100).map(|room| (room * 10, LINE.to_vec())).collect();
-    bench_turn(&mut group, 1000, chat, &input);
+    bench_turn(&mut group, 1000, server, &input);
     group.finish();
 }
 
 fn bench_turn(
     group: &mut BenchmarkGroup<'_, WallTime>,
     members: u32,
-    mut chat: Chat,
+    mut server: InMemory,
     input: &[(u32, Vec<u8>)],
 ) {
-    let before = chat.hub.statistics().deliveries_out;
-    let bytes = chat.turn(input);
-    let elements = chat.hub.statistics().deliveries_out - before;
+    let before = server.statistics().deliveries_out;
+    let bytes = server.pass(MOMENT, input);
+    let elements = server.statistics().deliveries_out - before;
     assert!(
         elements > 0 && bytes > elements,
         "somebody is told something"
     );
     group.throughput(Throughput::ElementsAndBytes { elements, bytes });
     group.bench_function(BenchmarkId::from_parameter(members), |bencher| {
-        bencher.iter(|| assert_eq!(chat.turn(input), bytes));
+        bencher.iter(|| assert!(server.pass(MOMENT, input) >= bytes));
     });
 }
 
-/// The engine and what the server keeps beside it.
-struct Chat {
-    hub: Hub,
-    now: Time,
-    flushing: Vec<u32>,
+fn text(_: u32) -> Language {
+    Language::Text
 }
 
-impl Chat {
-    fn new(members: u32) -> Chat {
-        let limits = Limits {
-            rate_lines_per_second: 0,
-            history_lines_max: 0,
-            ..Limits::default()
-        };
-        let mut chat = Chat {
-            hub: Hub::new(limits.with_derived()),
-            now: Time::START,
-            flushing: Vec::new(),
-        };
-        for slot in 0..members {
-            chat.hub.connect(slot);
-            chat.turn(&[(slot, format!("member{slot}\n").into_bytes())]);
-        }
-        // The last joins of a large room are told after a while.
-        chat.now = chat.now + Duration::from_secs(2);
-        chat.turn(&[]);
-        assert_eq!(chat.hub.statistics().clients, members as usize);
-        chat
-    }
+fn json(_: u32) -> Language {
+    Language::Json
+}
 
-    /// One turn, and the bytes that were written in it.
-    fn turn(&mut self, input: &[(u32, Vec<u8>)]) -> u64 {
-        self.now = self.now + Duration::from_micros(1);
-        self.hub.begin_turn(self.now);
-        for (slot, bytes) in input {
-            assert!(self.hub.wants_input(*slot), "nobody is held back");
-            self.hub.receive(*slot, bytes);
-        }
-        self.hub.end_turn();
-        self.hub.swap_dirty(&mut self.flushing);
-        let mut written = 0;
-        for index in 0..self.flushing.len() {
-            written += self.write(self.flushing[index]);
-        }
-        while self.hub.take_joined().is_some() {}
-        assert_eq!(self.hub.take_doomed(), None, "nobody is cut");
-        self.hub.finish_turn();
-        written
+fn both(slot: u32) -> Language {
+    if slot.is_multiple_of(2) {
+        Language::Text
+    } else {
+        Language::Json
     }
+}
 
-    /// Every socket takes everything.
-    fn write(&mut self, slot: u32) -> u64 {
-        let mut written = 0;
-        while self.hub.queued_bytes(slot) > 0 {
-            let chunks = self.hub.chunks(slot).take(CHUNKS_MAX);
-            let count = chunks.map(<[u8]>::len).sum();
-            self.hub.consume(slot, count);
-            written += count as u64;
-        }
-        self.hub.after_write(slot);
-        written
-    }
+/// A lobby without rate and history.
+fn room(members: u32, language: fn(u32) -> Language) -> InMemory {
+    let mut server = InMemory::new(Limits {
+        rate_lines_per_second: 0,
+        history_lines_max: 0,
+        ..Limits::default()
+    });
+    server.enter(members, language);
+    server
 }
 
 fn whole_server(criterion: &mut Criterion) {
@@ -259,6 +250,6 @@ criterion_group! {
         .sample_size(50)
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(3));
-    targets = one_sender, many_senders, many_rooms, whole_server
+    targets = one_sender, many_senders, languages, many_rooms, whole_server
 }
 criterion_main!(benches);

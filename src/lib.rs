@@ -1,33 +1,36 @@
-//! chatd, a group-chat server on one event loop.
+//! chatd, a group-chat server on one event loop: everything of the server but its `main`.
 //!
-//! Read it as the way of a message, from socket to socket:
+//! The way of a message, from socket to socket:
 //!
 //! ```text
-//!             bytes          lines            Command           Event, Audience
-//!  socket ─► net::conn ─► dialect::line ─► dialect::text::parse ─► chat::Directory ─┐
-//!            (fill)                                          the rules        │
-//!                                                                             ▼
-//!  socket ◄─ net::conn ◄─ fanout::outbox ◄── fanout::block ◄── dialect::text::encode
-//!            (flush)      slices of        all a room        in hub::delivery
-//!                         shared blocks    said in a turn
+//!            bytes            lines               Request              Fact, To
+//!  socket ─► turn ─► hub::input ─► hub::requests ─────────► chat::Directory ─────┐
+//!            Io::fill              text::read, json::Line     the rules          │
+//!                                                                                ▼
+//!  socket ◄─ turn ◄─ fanout::outbox ◄─ fanout::block ◄─ dialect::encode ◄─ hub::listeners
+//!            Io::flush  slices of      all a room said   once for each      histories, board,
+//!                       shared blocks  in this turn      encoding present   records, delivery
 //! ```
 //!
-//! Layers are folders, and imports point one way: `chat ← dialect ← fanout ← hub ← net ← main`. `config` and
-//! `time` are plain values that every layer above `chat` may use, [`clean`] keeps terminals safe.
-//! Below `net` nothing knows a clock, a socket, a file or the log: clippy (`clippy.toml`) and
-//! `tests/engine/imports.rs` fail if it does.
+//! Layers are folders, and imports point one way:
+//! `chat ← dialect ← fanout ← session ← hub ← turn ← net ← main`. [`config`], [`time`], [`bucket`] and
+//! [`clean`] are plain values. Below `net` nothing knows a clock, a socket, a file or the log: clippy
+//! (`clippy.toml`) and `tests/engine/imports.rs` fail if it does.
 //!
-//! A reading order: [`chat`] (`vocabulary`, `room`, `directory`), [`dialect`] (`line`, `text`), [`fanout`] (
-//! `block`, `outbox`), [`hub`] (`session`, `mod`, `input`, `delivery`, `turn`, `ending`), [`net`]
-//! (`server`, `conn`).
-//! The other program, `chat-client`, is [`client`]: it knows the server by `dialect` alone.
+//! A reading order: [`chat`] (`command`, `fact`, `directory`), [`dialect`] (`mod`, `text`),
+//! [`fanout`] (`block`, `outbox`), [`session`], [`hub`] (`mod`, `input`, `requests`, `listeners`,
+//! `delivery`, `pressure`, `ending`), [`turn`], [`net`] (`server`, `conn`). `docs/hacking.md` says more:
+//! recipes, tests, words. The other program, `chat-client`, is a crate root of its own
+//! (`src/bin/chat-client`), and uses `dialect` and `clean` alone.
 
+pub mod bucket;
 pub mod chat;
 pub mod clean;
-pub mod client;
 pub mod config;
 pub mod dialect;
 pub mod fanout;
 pub mod hub;
 pub mod net;
+pub mod session;
 pub mod time;
+pub mod turn;

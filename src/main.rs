@@ -17,11 +17,12 @@ use chatd::config::{Config, NoConfig};
 use chatd::net::listener::LISTENERS_MAX;
 use chatd::net::server::Server;
 use chatd::net::systemd::{self, Notify};
-use chatd::net::{file_limit, listener, log as server_log, resolve};
+use chatd::net::turn_away::turn_away;
+use chatd::net::{file_limit, listener, log as server_log, resolve, signals};
 use mio::net::TcpListener;
 
 /// Why the process ends otherwise than by a clean stop; the numbers are those of sysexits(3).
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Exit {
     Usage = 2,
     Unavailable = 69,
@@ -44,6 +45,7 @@ impl Fault {
 
 fn main() -> ExitCode {
     end_on_panic();
+    signals::ignore_terminal_stops();
     let result = match Config::read() {
         Ok(config) if config.check => check(config),
         Ok(config) => serve(config),
@@ -59,6 +61,12 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             report_fault(&fault.said);
+            if matches!(fault.exit, Exit::Usage | Exit::Settings)
+                && let Ok(handed_in) = systemd::inherited_listeners()
+                && !handed_in.is_empty()
+            {
+                turn_away(handed_in);
+            }
             ExitCode::from(fault.exit as u8)
         }
     }
@@ -96,8 +104,6 @@ fn serve(mut config: Config) -> Result<(), Fault> {
     } else {
         inherited
     };
-    listener::allow_stalls(&listeners, config.limits.stall_timeout)
-        .map_err(|error| unavailable(&error))?;
     let listening = addresses(&listeners)?;
     let cannot_poll = |error| Fault::new(Exit::Unavailable, format!("cannot poll: {error}"));
     let mut server = Server::new(&config, listeners, Notify::from_env()).map_err(cannot_poll)?;
@@ -114,6 +120,10 @@ fn resolve(config: &Config) -> Result<Vec<SocketAddr>, Fault> {
     for address in &config.listen {
         let found = resolve::socket_addresses(address);
         listen.extend(found.map_err(|unknown| Fault::new(Exit::Unavailable, unknown))?);
+    }
+    if let Some((all, one)) = listener::contradiction(&listen) {
+        let said = format!("--listen {all} takes {one} too: leave one of the two out");
+        return Err(Fault::new(Exit::Settings, said));
     }
     Ok(listen)
 }

@@ -46,3 +46,22 @@ impl Sub<Duration> for Time {
         )
     }
 }
+
+/// What a clock on the wall says, for people and for ids: milliseconds since 1970, UTC. It may go
+/// back; nothing is measured by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
+pub struct WallTime(u64);
+
+impl WallTime {
+    /// So many milliseconds after the beginning of 1970; no later than the year 2248, so that an id
+    /// of a message has room for it.
+    pub const fn from_millis(millis: u64) -> WallTime {
+        const LAST: u64 = (1 << 43) - 1;
+        WallTime(if millis < LAST { millis } else { LAST })
+    }
+
+    /// Milliseconds since the beginning of 1970.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+}

@@ -191,7 +191,8 @@ impl Sample {
     }
 }
 
-fn nothing() -> Outcome {
+/// Nothing was measured.
+pub(crate) fn nothing() -> Outcome {
     Outcome {
         deliveries_per_second: f64::NAN,
         bytes_per_second: f64::NAN,

@@ -118,7 +118,9 @@ fn tabulate(experiment: &Experiment, runs: &[Vec<Outcome>]) -> Table {
 /// and where others had its core, the rates say little.
 fn notes(experiment: &Experiment, runs: &[Vec<Outcome>]) -> Vec<String> {
     let mut notes = Vec::new();
-    let saturated = |entry: &Entry| matches!(entry.workload.pace, Pace::Window { .. });
+    let saturated = |entry: &Entry| {
+        matches!(entry.workload.pace, Pace::Window { .. }) && entry.workload.languages.is_none()
+    };
     for (place, entry) in experiment.entries.iter().enumerate() {
         let all = || runs.iter().map(|run| &run[place]);
         let idle = all().map(|outcome| 1.0 - outcome.server_busy - outcome.core_taken);

@@ -8,6 +8,7 @@ use crate::experiment::{
     throughput_measures,
 };
 use crate::frame::Contender;
+use crate::languages::Languages;
 use crate::member::Pace;
 use crate::options::{Check, Mode, Options};
 use crate::report::{Bound, Unit};
@@ -38,12 +39,14 @@ pub(crate) fn experiments(options: &Options, rivals: Rivals, threads: usize) -> 
         Mode::Connect => vec![plan.connect()],
         Mode::Idle => vec![plan.idle()],
         Mode::Stalled => vec![plan.stalled()],
+        Mode::Languages => vec![plan.languages()],
         Mode::All => {
             let mut all = plan.throughput_of(&[500, 50, 200, 1000, 5000], 64);
             all.extend(plan.throughput_of(&[500], 500));
             all.extend([
                 plan.latency(),
                 plan.rooms(),
+                plan.languages(),
                 plan.idle(),
                 plan.connect(),
                 plan.stalled(),
@@ -71,6 +74,7 @@ impl Plan<'_> {
                 lines: options.in_flight as u64,
             },
             stalled: 0,
+            languages: None,
             check: options.check,
             threads: self.threads,
             poll: options.poll_or(100),
@@ -240,6 +244,51 @@ impl Plan<'_> {
                 value: Box::new(|run| run[0].cpu_per_delivery / run[1].cpu_per_delivery),
                 bound: Bound::AtMost(1.3),
             }],
+        }
+    }
+
+    fn languages(&self) -> Experiment {
+        let workload = self.workload(self.options.connections_or(&[500])[0]);
+        let rooms = [Languages::Text, Languages::Json, Languages::Both];
+        let entries = rooms.map(|languages| {
+            let workload = Workload {
+                languages: Some(languages),
+                ..workload.clone()
+            };
+            entry(languages.label(), Contender::Chatd, &workload)
+        });
+        let cpu: fn(&Outcome) -> f64 = |outcome| outcome.cpu_per_delivery;
+        let figure = |label: &str, value: fn(&[Outcome]) -> f64, bound| Figure {
+            label: format!("CPU/delivery, text and JSON / {label}"),
+            unit: Unit::Plain,
+            value: Box::new(value),
+            bound,
+        };
+        let text: fn(&[Outcome]) -> f64 = |run| run[2].cpu_per_delivery / run[0].cpu_per_delivery;
+        let json: fn(&[Outcome]) -> f64 = |run| run[2].cpu_per_delivery / run[1].cpu_per_delivery;
+        // Half of its lines are those of one language, half those of the other.
+        let mean: fn(&[Outcome]) -> f64 = |run| {
+            2.0 * run[2].cpu_per_delivery / (run[0].cpu_per_delivery + run[1].cpu_per_delivery)
+        };
+        Experiment {
+            title: format!(
+                "languages: {} connections in one room, 2 speakers, {} B texts, {} lines in flight",
+                workload.connections, workload.text_bytes, self.options.in_flight,
+            ),
+            entries: entries.into(),
+            measures: vec![
+                measure("deliveries/s", Unit::Count, |outcome| {
+                    outcome.deliveries_per_second
+                }),
+                measure("bytes/s", Unit::Bytes, |outcome| outcome.bytes_per_second),
+                measure("CPU/delivery", Unit::Nanoseconds, cpu),
+                measure("server busy", Unit::Percent, |outcome| outcome.server_busy),
+            ],
+            figures: vec![
+                figure("mean of both", mean, Bound::AtMost(1.1)),
+                figure("JSON", json, Bound::None),
+                figure("text", text, Bound::None),
+            ],
         }
     }
 

@@ -43,7 +43,7 @@ pub(crate) struct Options {
         value_name = "LIST"
     )]
     pub(crate) against: Vec<Rival>,
-    /// Receiving connections; several sizes may be given [throughput and raw: 500; latency: 200;
+    /// Receiving connections; several sizes may be given [throughput, languages and raw: 500; latency: 200;
     /// rooms: 1000; connect: 2500,5000,10000,19500; idle: 10000; stalled: 100].
     #[arg(long, value_delimiter = ',', value_name = "LIST")]
     pub(crate) connections: Vec<usize>,
@@ -117,6 +117,8 @@ pub(crate) enum Mode {
     Rooms,
     /// Readers that stop while their room is busy: growth until they are cut.
     Stalled,
+    /// A room of people, one of programs, and one of both, as many in each.
+    Languages,
     /// The raw ceiling alone: a bare loop of 64 KiB sends.
     Raw,
     /// Everything that has a target.

@@ -10,6 +10,7 @@ use crate::conduct::conduct;
 use crate::connect::{Part, Seat};
 use crate::fault::Fault;
 use crate::frame::{Contender, Frames};
+use crate::languages::{self, Languages};
 use crate::member::Pace;
 use crate::options::Check;
 use crate::progress::{RoomProgress, Shared, note_fault};
@@ -32,6 +33,8 @@ pub(crate) struct Workload {
     pub(crate) pace: Pace,
     /// Members that never read, besides.
     pub(crate) stalled: usize,
+    /// Who is in the room, where that is what is measured.
+    pub(crate) languages: Option<Languages>,
     /// What is checked.
     pub(crate) check: Check,
     /// Threads of the generator.
@@ -89,6 +92,9 @@ pub(crate) fn execute(
     contender: Contender,
     server: &Server,
 ) -> Result<Outcome, Fault> {
+    if let (Some(languages), Pace::Window { lines }) = (workload.languages, workload.pace) {
+        return languages::execute(workload, languages, lines as usize, server);
+    }
     let all = workload.connections + workload.stalled;
     let frames = Frames::new(contender, workload.text_bytes, all, workload.rooms);
     let seats = workload.deal(contender);

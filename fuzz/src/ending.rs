@@ -1,37 +1,39 @@
-//! How a connection may end: its farewell against what happened to it and what its peer has read.
+//! How a connection may end: its summary against what happened to it and what its peer has read.
 
 use chatd::config::Limits;
-use chatd::hub::{CloseReason, Farewell};
+use chatd::session::{CloseReason, ConnectionSummary};
 
-use crate::socket::{Sending, Socket};
+use crate::socket::{Sending, Socket, Sockets};
 
-/// Checks the farewell of a connection. `stopping`: the server was told to stop.
+/// Checks the summary of a connection.
 ///
 /// # Panics
 /// When it did not happen so.
-pub fn check(socket: &Socket, farewell: &Farewell, limits: &Limits, stopping: bool) {
-    assert_eq!(farewell.bytes_in, socket.bytes_in);
-    assert_eq!(farewell.bytes_out, socket.bytes_out);
-    assert!(farewell.name.is_some() || !socket.heard.welcomed);
-    let possible = match farewell.reason {
+pub fn check(socket: &Socket, summary: &ConnectionSummary, sockets: &Sockets) {
+    assert_eq!(summary.bytes_in, socket.bytes_in);
+    assert_eq!(summary.bytes_out, socket.bytes_out);
+    assert!(summary.name.is_some() || !socket.heard.welcomed);
+    let possible = match summary.reason {
         CloseReason::Quit | CloseReason::WrongProtocol => socket.bytes_in > 0,
-        CloseReason::TooSlow => socket.was_behind || can_overflow(socket, limits),
+        CloseReason::TooSlow => socket.was_behind || can_overflow(socket, &sockets.limits),
         CloseReason::HungUp => {
             assert_eq!(
-                farewell.lines_in, socket.lines_in,
+                summary.lines_in, socket.lines_in,
                 "it said more than was handled"
             );
             socket.sending != Sending::Open
         }
         CloseReason::ConnectionLost => socket.sending == Sending::Broken,
-        CloseReason::NameTimeout => farewell.name.is_none(),
-        CloseReason::Kicked => socket.kicked && farewell.name.is_some(),
+        CloseReason::NameTimeout => summary.name.is_none(),
+        CloseReason::Kicked => socket.kicked && summary.name.is_some(),
+        CloseReason::Replaced => socket.bytes_in > 0 && summary.name.is_some(),
         CloseReason::ServerFull | CloseReason::TooManyFromAddress => socket.refused,
-        CloseReason::ShuttingDown => stopping,
+        CloseReason::ShuttingDown => sockets.is_stopping,
     };
-    assert!(possible, "{farewell:?} of {socket:?}");
-    if socket.shut {
-        check_last_word(socket, farewell);
+    assert!(possible, "{summary:?} of {socket:?}");
+    // To a connection that is broken nothing can be said.
+    if socket.shut && socket.sending != Sending::Broken {
+        check_last_word(socket, summary, sockets);
     }
 }
 
@@ -42,14 +44,20 @@ fn can_overflow(socket: &Socket, limits: &Limits) -> bool {
     limits.outbox_bytes_max < most_in_a_turn
 }
 
-/// Somebody who has read everything has read why.
-fn check_last_word(socket: &Socket, farewell: &Farewell) {
+/// Somebody who has read everything has read why, and all that it was to hear before.
+fn check_last_word(socket: &Socket, summary: &ConnectionSummary, sockets: &Sockets) {
     let heard = &socket.heard;
     assert!(heard.is_whole(), "the last line is not whole");
-    let last_word = farewell.reason.refusal().map(|refusal| refusal.code());
-    assert_eq!(heard.last_word.as_deref(), last_word, "{farewell:?}");
+    let reason = summary.reason;
+    let last_word = reason.refusal().map(|refusal| refusal.code());
+    // Who never spoke goes without a word, unless it found no place.
+    let may_be_silent = !socket.had_spoken && !reason.is_told_unasked();
+    if !may_be_silent || heard.last_word.is_some() {
+        assert_eq!(heard.last_word.as_deref(), last_word, "{summary:?}");
+    }
     // A cut throws away what was counted with the lines before it.
-    if farewell.reason != CloseReason::TooSlow {
-        assert_eq!(farewell.lines_out, heard.lines);
+    if reason != CloseReason::TooSlow {
+        assert_eq!(summary.lines_out, heard.lines);
+        heard.check_complete(&sockets.log);
     }
 }

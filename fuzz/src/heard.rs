@@ -1,30 +1,41 @@
-//! `Heard`: everything one connection has read, followed line by line. It holds each line to the
-//! protocol and to its place: prompt first, histories whole, own lines only where they were asked
-//! for and before the answer to a later ping, each number of members in step with who came and
-//! went, nothing after a last word. Not what others were told: the machine compares that. Owned
-//! by a socket.
+//! `Heard`: everything one connection has read, followed line by line, in whichever language it is.
+//! It holds each line to its language and to its place: a greeting first, histories whole, nothing
+//! after a last word; and what rooms tell, to the log of what happened: all of it, once, in order.
+//! What each language looks like is in `heard/text.rs` and `heard/json.rs`. Owned by a socket.
 
-use chatd::dialect::reply::{News, Reply};
+mod json;
+mod text;
 
-use crate::server_line;
+use std::collections::HashSet;
+
+use chatd::dialect::Encoding;
+
+use crate::log::{Log, Place};
 
 /// Codes of the refusals that are the last word to a connection.
-const LAST_WORDS: [&str; 7] = [
+const LAST_WORDS: [&str; 8] = [
     "server-full",
     "too-many-from-your-address",
     "name-timeout",
     "too-slow",
     "kicked",
+    "replaced",
     "shutting-down",
     "wrong-protocol",
 ];
 
+/// Who says nothing for a while is told this in text, whatever it then speaks.
+const PROMPT: &[u8] = b"* chatd: type your name and press Enter";
+
 /// What the line that comes next may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 enum Expected {
+    #[default]
     Anything,
-    /// So many messages of a history, then its end.
-    History(usize),
+    /// The topic, if the room has one.
+    Topic,
+    /// So many messages of a history beside these, then its end.
+    History(usize, Vec<String>),
     /// The rest of an HTTP answer.
     HttpHead,
     /// The last word to a browser.
@@ -33,65 +44,58 @@ enum Expected {
     Nothing,
 }
 
-/// See the file.
+/// A room that tells the connection what happens in it.
 #[derive(Debug)]
+struct Following {
+    room: String,
+    /// Where in the log it may be: more than one place only where all is alike.
+    places: Vec<Place>,
+    /// What was said before, while that is told.
+    past: Option<Vec<String>>,
+}
+
+/// See the file.
+#[derive(Debug, Default)]
 pub struct Heard {
     unfinished: Vec<u8>,
     expected: Expected,
-    /// Messages of the room that were said while it listened, as `<name> text`.
-    pub messages: Vec<Box<str>>,
-    /// Private messages.
-    pub privates: usize,
+    /// The language of the last line.
+    language: Option<Encoding>,
+    rooms: Vec<Following>,
+    /// Private messages and announcements before these were told before.
+    told: usize,
+    announced: usize,
     /// Whether it was let in.
     pub welcomed: bool,
-    /// Whether it was told what to do.
-    pub prompted: bool,
+    /// It was told something beside what to do.
+    is_greeted: bool,
+    /// It was told something in JSON.
+    is_programs: bool,
     /// Lines of the protocol, of all kinds.
     pub lines: u64,
     /// The code of the last word, if there was one.
     pub last_word: Option<Box<str>>,
-    /// Whether each join and leave is told by itself, so that they can be counted.
-    pub is_told_singly: bool,
-    /// What it is called, and how many are in its room, as far as it knows.
+    /// What it is called, in plain text.
     name: Box<str>,
-    here: usize,
-    /// Own lines come back.
+    /// Own lines come back, in plain text.
     echo: bool,
-    /// The number of the last ping that was answered.
+    /// The number of the last numbered request that was answered.
     barrier: u64,
-}
-
-impl Default for Heard {
-    fn default() -> Heard {
-        Heard {
-            unfinished: Vec::new(),
-            expected: Expected::Anything,
-            messages: Vec::new(),
-            privates: 0,
-            welcomed: false,
-            prompted: false,
-            lines: 0,
-            last_word: None,
-            is_told_singly: false,
-            name: Box::default(),
-            here: 0,
-            echo: false,
-            barrier: 0,
-        }
-    }
+    /// Ids of what it heard said.
+    ids: HashSet<String>,
 }
 
 impl Heard {
-    /// Takes bytes as they were read.
+    /// Takes bytes as they were read. The log knows all that has happened by now.
     ///
     /// # Panics
     /// When they cannot come from a good server.
-    pub fn hear(&mut self, bytes: &[u8]) {
+    pub fn hear(&mut self, bytes: &[u8], log: &Log) {
         let mut rest = bytes;
         while let Some(length) = rest.iter().position(|&byte| byte == b'\n') {
             let mut line = std::mem::take(&mut self.unfinished);
             line.extend_from_slice(&rest[..length]);
-            self.hear_line(&line);
+            self.hear_line(&line, log);
             rest = &rest[length + 1..];
         }
         self.unfinished.extend_from_slice(rest);
@@ -102,149 +106,114 @@ impl Heard {
         self.unfinished.is_empty()
     }
 
-    fn hear_line(&mut self, line: &[u8]) {
-        self.lines += 1;
-        match self.expected {
-            Expected::Nothing => panic!("after the last word: {:?}", line.escape_ascii()),
-            Expected::HttpHead => {
-                // The server does not count them: they are no lines of the protocol.
-                self.lines -= 1;
-                if line == b"\r" {
-                    self.expected = Expected::WrongProtocol;
-                }
-            }
-            Expected::Anything if line == b"HTTP/1.1 400 Bad Request\r" => {
-                assert!(!self.welcomed, "a member was taken for a browser");
-                self.lines -= 1;
-                self.expected = Expected::HttpHead;
-            }
-            _ => self.hear_reply(server_line::check(line)),
-        }
-    }
-
-    fn hear_reply(&mut self, reply: Reply<'_>) {
-        match (self.expected, reply) {
-            (Expected::History(left @ 1..), Reply::Message { .. }) => {
-                self.expected = Expected::History(left - 1);
-                return;
-            }
-            (Expected::History(0), Reply::News(text)) => {
-                assert_eq!(News::of(text), News::HistoryEnds);
-                self.expected = Expected::Anything;
-                return;
-            }
-            // The rest of it was what it did not read.
-            (
-                Expected::History(_),
-                Reply::Refusal {
-                    code: "too-slow", ..
-                },
-            ) => {}
-            (Expected::History(left), _) => panic!("{left} messages are missing before {reply:?}"),
-            (Expected::WrongProtocol, Reply::Refusal { code, .. }) => {
-                assert_eq!(code, "wrong-protocol");
-            }
-            (Expected::WrongProtocol, _) => panic!("a browser is told {reply:?}"),
-            _ => {}
-        }
-        match reply {
-            Reply::Message { from, text } => {
-                self.check_speaker(from, text);
-                self.messages.push(format!("<{from}> {text}").into());
-            }
-            Reply::Private { .. } => {
-                assert!(self.welcomed, "a private message to nobody");
-                self.privates += 1;
-            }
-            Reply::News(text) => self.hear_news(text),
-            Reply::Answer(text) => self.hear_answer(text),
-            Reply::Refusal { code, .. } => {
-                if LAST_WORDS.contains(&code) {
-                    self.last_word = Some(code.into());
-                    self.expected = Expected::Nothing;
-                }
-            }
-        }
-    }
-
-    fn check_speaker(&self, from: &str, text: &str) {
-        assert!(self.welcomed, "{from} is heard from outside");
-        if *from == *self.name {
-            assert!(self.echo, "its own line came back");
-            let number = number(text).unwrap_or(u64::MAX);
-            assert!(number >= self.barrier, "{text} came after a later ping");
-        }
-    }
-
-    fn hear_answer(&mut self, text: &str) {
-        match text.split_once(' ') {
-            Some(("echo", onoff)) => self.echo = onoff == "on",
-            Some(("pong", token)) => {
-                if let Some(number) = number(token) {
-                    assert!(number > self.barrier, "pings are answered in their order");
-                    self.barrier = number;
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn hear_news(&mut self, text: &str) {
-        if text.starts_with("chatd: ") {
-            assert_eq!(self.lines, 1, "the prompt is the first line");
-            self.prompted = true;
-            return;
-        }
-        match News::of(text) {
-            News::Welcome { name, .. } => {
-                self.welcomed = true;
-                self.name = name.into();
-                let (_, here) = text.split_once(" (").expect("it says how many are here");
-                self.here = leading_number(here);
-            }
-            News::HistoryBegins => {
-                assert!(self.welcomed, "a history before the welcome");
-                let (_, count) = text.split_once(' ').expect("it says how many");
-                self.expected = Expected::History(leading_number(count));
-            }
-            News::HistoryEnds => panic!("the end of a history that did not begin"),
-            News::Renamed { from, to } => {
-                assert!(self.welcomed, "news outside: {text:?}");
-                if *from == *self.name {
-                    self.name = to.into();
-                }
-            }
-            News::Other => self.hear_of_others(text),
-        }
-    }
-
-    /// `ben joined (3 here)`, `ben left (2 here): too slow`, and what the operator says.
-    fn hear_of_others(&mut self, text: &str) {
-        assert!(self.welcomed, "news outside: {text:?}");
-        let words: Vec<&str> = text.splitn(4, ' ').collect();
-        let [name, verb @ ("joined" | "left"), here, _] = words[..] else {
+    /// Holds it to have heard all that its rooms told it.
+    ///
+    /// # Panics
+    /// When something is missing.
+    pub fn check_complete(&self, log: &Log) {
+        let Some(language) = self.language else {
             return;
         };
-        if self.is_told_singly && !name.contains(':') {
-            assert_ne!(*name, *self.name, "it hears of itself");
-            self.here = match verb {
-                "joined" => self.here + 1,
-                _ => self.here - 1,
-            };
-            assert_eq!(leading_number(&here[1..]), self.here, "{text:?}");
+        for room in &self.rooms {
+            room.check_complete(language, log);
         }
+    }
+
+    fn hear_line(&mut self, line: &[u8], log: &Log) {
+        self.lines += 1;
+        assert_ne!(
+            self.expected,
+            Expected::Nothing,
+            "after the last word: {}",
+            line.escape_ascii()
+        );
+        let language = if line.starts_with(b"{") {
+            Encoding::Json
+        } else {
+            Encoding::Text
+        };
+        assert!(
+            !self.is_greeted || self.language == Some(language),
+            "another language: {}",
+            line.escape_ascii()
+        );
+        self.language = Some(language);
+        self.is_greeted |= line != PROMPT;
+        match language {
+            Encoding::Text => self.hear_text(line, log),
+            Encoding::Json => self.hear_json(line, log),
+        }
+    }
+
+    /// Something that happened in a room that it follows.
+    fn hear_room(&mut self, name: Option<&str>, language: Encoding, line: &str, log: &Log) {
+        let mut rooms = self.rooms.iter_mut();
+        let room = rooms.find(|room| name.is_none_or(|name| room.room == name));
+        let room = room.unwrap_or_else(|| panic!("it is not in the room of {line}"));
+        assert!(room.past.is_none(), "{line} comes in the middle of the past");
+        let hear = |&place: &Place| log.hear(place, language, line);
+        let next: Vec<Place> = room.places.iter().filter_map(hear).collect();
+        assert!(!next.is_empty(), "not what happened next: {line} {room:?}");
+        room.places = next;
+    }
+
+    /// It is in a room from now on.
+    fn enter(&mut self, name: &str, language: Encoding, line: &str, log: &Log) {
+        let places = log.welcomed_with(language, line);
+        assert!(!places.is_empty(), "nobody was welcomed so: {line}");
+        if let Some(index) = self.rooms.iter().position(|room| room.room == name) {
+            self.rooms.swap_remove(index).check_complete(language, log);
+        }
+        self.rooms.push(Following {
+            room: name.to_owned(),
+            places,
+            past: None,
+        });
+    }
+
+    fn hear_told(&mut self, language: Encoding, line: &str, log: &Log) {
+        assert!(self.welcomed, "a private message to nobody");
+        let found = log.find_told(self.told, language, line);
+        self.told = 1 + found.unwrap_or_else(|| panic!("nobody said {line}"));
+    }
+
+    fn hear_announced(&mut self, language: Encoding, line: &str, log: &Log) {
+        assert!(self.welcomed, "an announcement to nobody");
+        let found = log.find_announced(self.announced, language, line);
+        self.announced = 1 + found.unwrap_or_else(|| panic!("nobody announced {line}"));
+    }
+
+    fn hear_refusal(&mut self, code: &str) {
+        if LAST_WORDS.contains(&code) {
+            self.last_word = Some(code.into());
+            self.expected = Expected::Nothing;
+        }
+    }
+
+    /// A numbered request was answered.
+    fn pass_barrier(&mut self, number: u64) {
+        assert!(number >= self.barrier, "answers come in the order asked");
+        self.barrier = number;
     }
 }
 
-/// The number of a line or a ping that is like no other.
-fn number(text: &str) -> Option<u64> {
-    text.strip_prefix('#')?.parse().ok()
+impl Following {
+    fn check_complete(&self, language: Encoding, log: &Log) {
+        assert!(self.past.is_none(), "the past has no end: {self:?}");
+        let mut places = self.places.iter();
+        let is_at_end = places.any(|&place| log.is_at_end(place, language));
+        assert!(is_at_end, "the room has told more: {self:?}");
+    }
+
+    /// What was said before is told as a whole; where it cannot have been so, it is not.
+    fn check_past(&mut self, past: &[String], language: Encoding, log: &Log) {
+        self.places
+            .retain(|&place| log.past(place, language, past.len()) == past);
+        assert!(!self.places.is_empty(), "nobody said before: {past:?}");
+    }
 }
 
-/// The number that a text starts with.
-fn leading_number(text: &str) -> usize {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    text[..end].parse().expect("a number stands here")
+/// The number of a line or a request that is like no other.
+fn number(text: &str) -> Option<u64> {
+    text.strip_prefix('#')?.parse().ok()
 }

@@ -1,20 +1,26 @@
-//! `Machine`: the hub and the sockets around it, turn by turn, as `net::server` drives it: reading,
-//! accepting, the operator, the end of the turn, writing, reaping. The script says what peers do
-//! and what time it is. After each turn the machine looks for what must not be: somebody who waits
-//! for nothing, somebody who should have been cut, bytes nobody counts. Owned by the target.
+//! `Machine`: the [`Turn`] of the server and the sockets around it. The script says what peers and
+//! the operator do and what time it is; between two deadlines the machine lets no time pass, unless
+//! it is to play that the whole process was stopped. After each turn it looks for what must not be:
+//! somebody who waits for nothing, somebody who should have been cut, bytes nobody counts; and
+//! what peers hear is held against what happened (`log`, `heard`). Owned by the target.
 
-use std::collections::HashMap;
+use std::time::Duration;
 
 use chatd::config::Limits;
-use chatd::hub::{AfterWrite, CloseReason, Hub};
-use chatd::time::Time;
+use chatd::hub::{Random, Recorded};
+use chatd::session::{CloseReason, SessionId};
+use chatd::time::{Time, WallTime};
+use chatd::turn::{Event, Turn};
 
-use crate::socket::{Fill, Sending, Socket};
+use crate::log::Log;
+use crate::socket::{Sending, Socket, Sockets};
 
 /// Connections at once: enough for a room, few enough that a script meets them again.
 pub const SLOTS: u32 = 6;
-/// Turns after which a hub that is left alone should long be at rest.
+/// Turns after which a server that is left alone should long be at rest.
 const TURNS_TO_REST_MAX: usize = 200_000;
+/// Any day.
+const STARTED_AT_MILLIS: u64 = 1_790_000_000_000;
 
 /// What the operator, or who accepts, does in the next turn.
 #[derive(Debug)]
@@ -23,8 +29,8 @@ pub enum Order {
     Connect(u32, Socket),
     /// A connection was accepted for which there is no place.
     Refuse(u32, Socket, CloseReason),
-    /// Something is said to all rooms.
-    Announce(Vec<u8>),
+    /// Something clean is said to everybody.
+    Announce(String),
     /// Somebody is thrown out.
     Kick(String, Option<String>),
     /// The connection breaks after it was read, so that only writing finds it broken.
@@ -36,44 +42,39 @@ pub enum Order {
 /// See the file.
 #[derive(Debug)]
 pub struct Machine {
-    hub: Hub,
-    limits: Limits,
+    turn: Turn,
+    sockets: Sockets,
     now: Time,
-    sockets: Vec<Option<Socket>>,
+    /// How far the clock on the wall was put forward.
+    wall_millis: u64,
     orders: Vec<Order>,
-    to_read: Vec<u32>,
-    /// What one write takes at most.
-    write_bytes_max: usize,
-    stopping: bool,
-    /// What was said in any room, in its order: how often, and where if only once.
-    board: HashMap<Box<str>, Said>,
-    board_bytes: Vec<u8>,
-    said: usize,
+    board: Vec<u8>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Said {
-    times: usize,
-    place: usize,
+/// What the `number`th token that was given out looks like.
+pub fn token(number: u8) -> String {
+    format!("{number:02x}").repeat(32)
 }
 
 impl Machine {
-    /// A hub with these limits, whose sockets take at most so much in one write.
+    /// A server with these limits, whose sockets take at most so much in one write.
     pub fn new(limits: Limits, write_bytes_max: usize) -> Machine {
-        let mut hub = Hub::new(limits.clone());
-        hub.turn_board_on();
+        let mut given = 0;
+        let random = Random::new(move || {
+            given += 1;
+            [given; 32]
+        });
+        let mut turn = Turn::new(limits.clone(), random);
+        turn.hub_mut().turn_board_on();
+        let (log, witness) = Log::new();
+        turn.listen(witness);
         Machine {
-            hub,
-            limits,
+            turn,
+            sockets: Sockets::new(SLOTS, write_bytes_max, limits, log),
             now: Time::START,
-            sockets: (0..SLOTS).map(|_| None).collect(),
+            wall_millis: STARTED_AT_MILLIS,
             orders: Vec::new(),
-            to_read: Vec::new(),
-            write_bytes_max,
-            stopping: false,
-            board: HashMap::new(),
-            board_bytes: Vec::new(),
-            said: 0,
+            board: Vec::new(),
         }
     }
 
@@ -81,11 +82,11 @@ impl Machine {
     /// stops.
     pub fn order(&mut self, order: Order) {
         if let Order::Connect(slot, _) | Order::Refuse(slot, ..) = order
-            && (self.stopping || self.is_taken(slot))
+            && (self.sockets.is_stopping || self.is_taken(slot))
         {
             return;
         }
-        self.stopping |= matches!(order, Order::ShutDown);
+        self.sockets.is_stopping |= matches!(order, Order::ShutDown);
         self.orders.push(order);
     }
 
@@ -94,84 +95,87 @@ impl Machine {
         let ordered = self.orders.iter().any(|order| {
             matches!(order, Order::Connect(other, _) | Order::Refuse(other, ..) if *other == slot)
         });
-        ordered || self.sockets[slot as usize].is_some()
+        ordered || self.sockets.slots[slot as usize].is_some()
     }
 
     /// The peer of a slot does something; `act` says whether that makes the socket readable.
     pub fn with_peer(&mut self, slot: u32, act: impl FnOnce(&mut Socket) -> bool) {
-        let Some(socket) = self.sockets[slot as usize].as_mut() else {
-            return;
-        };
-        if act(socket) {
+        if let Some(socket) = self.sockets.slots[slot as usize].as_mut()
+            && act(socket)
+        {
             self.note_readable(slot);
         }
     }
 
     /// The peer of a slot reads so many bytes, now or as they come; 0 is none from now on.
     pub fn open_window(&mut self, slot: u32, bytes: usize) {
-        let Some(socket) = self.sockets[slot as usize].as_mut() else {
+        let Some(socket) = self.sockets.slots[slot as usize].as_mut() else {
             return;
         };
         socket.window = match bytes {
             0 => 0,
             bytes => socket.window.saturating_add(bytes),
         };
-        if socket.window > 0 && !socket.writable {
-            socket.writable = true;
-            self.hub.mark_dirty(slot);
+        if socket.window > 0 && std::mem::take(&mut socket.is_blocked) {
+            let event = Event {
+                writable: true,
+                ..Event::default()
+            };
+            self.turn.note(SessionId(slot), event);
         }
     }
 
-    /// Now, as far as the hub knows.
-    pub fn now(&self) -> Time {
-        self.now
+    /// The clock on the wall is put forward, or back.
+    pub fn put_wall_clock(&mut self, forward_millis: i32) {
+        self.wall_millis = self
+            .wall_millis
+            .saturating_add_signed(forward_millis.into());
     }
 
-    /// When the hub wants its next turn, if nothing happens.
-    pub fn next_turn(&self) -> Option<Time> {
-        if !self.to_read.is_empty() || !self.orders.is_empty() {
-            return Some(self.now);
+    /// Lets time pass as it does for a server that runs: it has a turn whenever it wants one, and
+    /// one at the end.
+    pub fn pass(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        for _ in 0..TURNS_TO_REST_MAX {
+            match self.next_turn() {
+                Some(at) if at < end => self.one_turn(at),
+                _ => return self.one_turn(end),
+            }
         }
-        self.hub.next_deadline().map(|at| at.max(self.now))
+        panic!("it does not come to the end of {duration:?}");
     }
 
-    /// One pass, as `Server::turn`.
-    pub fn turn(&mut self, now: Time) {
-        self.now = now.max(self.now);
-        self.hub.begin_turn(self.now);
-        self.read();
-        for order in std::mem::take(&mut self.orders) {
-            self.obey(order);
+    /// Lets nothing happen but the turn that is wanted next, if one is.
+    pub fn pass_to_next_turn(&mut self) {
+        let at = self.next_turn().unwrap_or(self.now);
+        self.one_turn(at);
+    }
+
+    /// The process is stopped for so long, whatever it had to do. That counts against nobody.
+    pub fn pause(&mut self, duration: Duration) {
+        for socket in self.sockets.slots.iter_mut().flatten() {
+            socket.connected_at = socket.connected_at + duration;
+            socket.stuck_since = socket.stuck_since.map(|since| since + duration);
         }
-        self.hub.end_turn();
-        self.read_board();
-        let taking = self.flush();
-        while let Some(slot) = self.hub.take_joined() {
-            assert!(
-                self.sockets[slot as usize].is_some(),
-                "{slot} joined and is not there"
-            );
-        }
-        self.reap();
-        self.hub.finish_turn();
-        self.check_sockets(&taking);
-        self.check_sums();
+        self.one_turn(self.now + duration);
     }
 
     /// Everybody reads all they are owed, until nothing moves any more; then everybody ends.
     /// Nothing may be left.
     pub fn run_down(mut self) {
         self.rest();
+        if !self.sockets.is_stopping {
+            let sockets = self.sockets.slots.iter().flatten();
+            sockets.for_each(|socket| socket.heard.check_complete(&self.sockets.log));
+        }
         for slot in 0..SLOTS {
             self.with_peer(slot, Socket::end);
         }
         self.rest();
-        assert!(
-            self.sockets.iter().all(Option::is_none),
-            "somebody stays for ever"
-        );
-        let left = self.hub.statistics();
-        assert_eq!((self.hub.live(), left.clients, left.rooms), (0, 0, 0));
+        let left = self.sockets.slots.iter().flatten().count();
+        assert_eq!(left, 0, "somebody stays for ever");
+        let left = self.turn.hub().statistics();
+        assert_eq!((self.turn.hub().live(), left.clients, left.rooms), (0, 0, 0));
         assert_eq!((left.unique_bytes, left.queued_bytes), (0, 0));
     }
 
@@ -181,105 +185,85 @@ impl Machine {
         }
         for _ in 0..TURNS_TO_REST_MAX {
             let Some(at) = self.next_turn() else {
-                let unread = self
-                    .sockets
-                    .iter()
-                    .flatten()
-                    .any(|socket| !socket.inbox.is_empty());
-                return assert!(!unread, "somebody is not read from any more");
+                let mut sockets = self.sockets.slots.iter().flatten();
+                let is_unread = sockets.any(|socket| !socket.inbox.is_empty());
+                return assert!(!is_unread, "somebody is not read from any more");
             };
-            self.turn(at);
+            self.one_turn(at);
         }
         panic!("it never comes to rest");
     }
 
+    /// When the server wants its next turn, if nothing happens.
+    fn next_turn(&self) -> Option<Time> {
+        if !self.orders.is_empty() {
+            return Some(self.now);
+        }
+        self.turn.next_timeout().map(|at| at.max(self.now))
+    }
+
+    fn one_turn(&mut self, now: Time) {
+        self.now = now;
+        let elapsed = u64::try_from(now.since(Time::START).as_millis()).unwrap_or(u64::MAX);
+        let wall = WallTime::from_millis(self.wall_millis.saturating_add(elapsed));
+        let taken: Vec<u64> = self.taken().collect();
+        let sockets = self.sockets.slots.iter_mut().flatten();
+        for socket in sockets.filter(|socket| !socket.has_ended) {
+            socket.had_spoken = socket.bytes_in > 0;
+        }
+        self.turn.start(now, wall, &mut self.sockets);
+        for order in std::mem::take(&mut self.orders) {
+            self.obey(order);
+        }
+        self.turn.finish(&mut self.sockets);
+        self.take_records();
+        self.sockets.log.catch_up();
+        self.check_board();
+        self.check_sockets(&taken);
+        self.check_sums();
+    }
+
+    /// What each peer has taken so far.
+    fn taken(&self) -> impl Iterator<Item = u64> {
+        let sockets = self.sockets.slots.iter();
+        sockets.map(|socket| socket.as_ref().map_or(0, |socket| socket.bytes_out))
+    }
+
     fn note_readable(&mut self, slot: u32) {
-        let Some(socket) = self.sockets[slot as usize].as_mut() else {
+        let Some(socket) = &self.sockets.slots[slot as usize] else {
             return;
         };
-        socket.readable = true;
-        if socket.failed {
-            socket.writable = true;
-            self.hub.mark_dirty(slot);
-        }
-        self.list(slot);
-    }
-
-    fn list(&mut self, slot: u32) {
-        if let Some(socket) = self.sockets[slot as usize].as_mut()
-            && !std::mem::replace(&mut socket.listed, true)
-        {
-            self.to_read.push(slot);
-        }
-    }
-
-    fn read(&mut self) {
-        while let Some(slot) = self.hub.take_released() {
-            let socket = self.sockets[slot as usize].as_ref();
-            if socket.is_some_and(|socket| socket.readable) {
-                self.list(slot);
-            }
-        }
-        let mut reading = std::mem::take(&mut self.to_read);
-        while let Some(slot) = reading.pop() {
-            self.read_one(slot);
-        }
-    }
-
-    fn read_one(&mut self, slot: u32) {
-        let Some(socket) = self.sockets[slot as usize].as_mut() else {
-            return;
+        let event = Event {
+            readable: true,
+            writable: false,
+            failed: socket.sending == Sending::Broken,
         };
-        socket.listed = false;
-        if !socket.readable {
-            return;
-        }
-        if !self.hub.wants_input(slot) {
-            if socket.failed {
-                self.hub.hang_up(slot);
-            }
-            return;
-        }
-        if self.hub.wants_input_later(slot) {
-            return self.list(slot);
-        }
-        let (bytes, fill) = socket.fill(self.limits.read_bytes_max);
-        let readable = socket.readable;
-        if readable {
-            self.list(slot);
-        }
-        if !bytes.is_empty() {
-            self.hub.receive(slot, &bytes);
-        }
-        match fill {
-            Fill::Open => {}
-            Fill::Ended => self.hub.half_close(slot),
-            Fill::Lost => self.hub.hang_up(slot),
-        }
+        self.turn.note(SessionId(slot), event);
     }
 
     fn obey(&mut self, order: Order) {
         match order {
             Order::Connect(slot, socket) => {
-                let full = self.hub.live() >= self.limits.clients_max;
-                let refused = full.then_some(CloseReason::ServerFull);
+                let is_full = self.turn.hub().live() >= self.sockets.limits.clients_max;
+                let refused = is_full.then_some(CloseReason::ServerFull);
                 self.admit(slot, socket, refused);
             }
             Order::Refuse(slot, socket, reason) => self.admit(slot, socket, Some(reason)),
-            Order::Announce(line) => self.hub.announce(&line),
-            Order::Kick(name, why) => {
-                let live = self.hub.live();
-                let kicked = self.hub.kick(&name, why.as_deref()).is_some();
-                let ended = live - self.hub.live();
+            Order::Announce(text) => self.turn.hub_mut().announce(&text),
+            Order::Kick(name, reason) => {
+                let hub = self.turn.hub_mut();
+                let live = hub.live();
+                let kicked = hub.kick(&name, reason.as_deref()).is_some();
+                let ended = live - hub.live();
                 assert_eq!(ended, usize::from(kicked), "{name} was not ended once");
-                // Which of them it was, only its farewell says.
-                let sockets = self.sockets.iter_mut().flatten();
+                // Which of them it was, only its summary says.
+                let sockets = self.sockets.slots.iter_mut().flatten();
                 sockets.for_each(|socket| socket.kicked |= kicked);
             }
             Order::BreakOff(slot) => self.with_peer(slot, Socket::break_off),
             Order::ShutDown => {
-                self.hub.shut_down();
-                assert_eq!(self.hub.live(), 0);
+                self.turn.hub_mut().shut_down();
+                assert_eq!(self.turn.hub().live(), 0);
             }
         }
     }
@@ -287,222 +271,113 @@ impl Machine {
     fn admit(&mut self, slot: u32, mut socket: Socket, refused: Option<CloseReason>) {
         socket.connected_at = self.now;
         socket.refused = refused.is_some();
-        socket.heard.is_told_singly = self.limits.announce_members_max > SLOTS as usize;
-        socket.readable = !socket.inbox.is_empty() || socket.sending != Sending::Open;
-        let readable = socket.readable;
-        self.sockets[slot as usize] = Some(socket);
+        let is_readable = !socket.inbox.is_empty() || socket.sending != Sending::Open;
+        self.sockets.slots[slot as usize] = Some(socket);
         match refused {
-            None => self.hub.connect(slot),
-            Some(reason) => self.hub.refuse_connection(slot, reason),
+            None => self.turn.admit(SessionId(slot)),
+            Some(reason) => self.turn.refuse(SessionId(slot), reason),
         }
-        if readable {
+        if is_readable {
             self.note_readable(slot);
         }
     }
 
-    /// Writes to everybody who is owed something; who took any of it.
-    fn flush(&mut self) -> Vec<u32> {
-        let mut dirty = Vec::new();
-        self.hub.swap_dirty(&mut dirty);
-        let mut taking = Vec::new();
-        for slot in dirty {
-            let Some(socket) = self.sockets[slot as usize].as_mut() else {
-                continue;
-            };
-            let before = socket.bytes_out;
-            flush_one(
-                &mut self.hub,
-                slot,
-                socket,
-                self.write_bytes_max,
-                self.limits.write_bytes_max,
-            );
-            if socket.bytes_out > before {
-                taking.push(slot);
-            }
-            if self.hub.after_write(slot) == AfterWrite::Shut {
-                assert_eq!(
-                    self.hub.queued_bytes(slot),
-                    0,
-                    "it was shut while it is owed something"
-                );
-                assert!(!socket.shut, "a side is shut once");
-                socket.shut = true;
-            }
-        }
-        taking
-    }
-
-    fn reap(&mut self) {
-        while let Some(slot) = self.hub.take_ended() {
-            let socket = self.sockets[slot as usize].as_mut();
-            let socket = socket.expect("what ends is there until it is reaped");
-            assert!(!socket.has_ended, "each connection ends once");
-            socket.has_ended = true;
-        }
-        while let Some(slot) = self.hub.take_doomed() {
-            let socket = self.sockets[slot as usize]
-                .take()
-                .expect("each connection is closed once");
-            let farewell = self.hub.remove(slot).expect("what is doomed has a reason");
-            crate::ending::check(&socket, &farewell, &self.limits, self.stopping);
-            self.check_heard(&socket);
-        }
-    }
-
-    fn read_board(&mut self) {
-        let mut lines = std::mem::take(&mut self.board_bytes);
-        self.hub.take_board(&mut lines);
-        if lines.is_empty() {
-            return self.board_bytes = lines;
-        }
-        let text = std::str::from_utf8(&lines).expect("the board is text");
-        for line in text.lines() {
-            let (_, message) = line.split_once(' ').expect("the room stands first");
-            let said = self.board.entry(message.into()).or_insert(Said {
-                times: 0,
-                place: self.said,
-            });
-            said.times += 1;
-            self.said += 1;
-        }
-        lines.clear();
-        self.board_bytes = lines;
-        let handled = self.hub.statistics().lines_in;
-        assert!(self.said as u64 <= handled, "more was said than came in");
-    }
-
-    /// One line in is at most one message to each who hears it, and all hear them in one order.
-    fn check_heard(&self, socket: &Socket) {
-        let heard = &socket.heard;
-        assert!(heard.privates as u64 <= self.hub.statistics().lines_in);
-        let mut times: HashMap<&str, usize> = HashMap::new();
-        let mut last_place = None;
-        for message in &heard.messages {
-            let said = self
-                .board
-                .get(message)
-                .unwrap_or_else(|| panic!("nobody said {message:?}"));
-            let heard = times.entry(message).or_default();
-            *heard += 1;
-            assert!(
-                *heard <= said.times,
-                "{message:?} was heard more often than said"
-            );
-            if said.times == 1 {
-                assert!(
-                    last_place < Some(said.place),
-                    "{message:?} came out of order"
-                );
-                last_place = Some(said.place);
+    fn take_records(&mut self) {
+        while let Some(record) = self.turn.hub_mut().poll_record() {
+            // What ended in this turn may be closed already.
+            if let (Some(id), Recorded::Ended) = (record.session, record.what)
+                && let Some(socket) = &mut self.sockets.slots[id.slot()]
+            {
+                assert!(!socket.has_ended, "each connection ends once");
+                socket.has_ended = true;
             }
         }
     }
 
-    fn check_sockets(&mut self, taking: &[u32]) {
-        let clients: Vec<(u32, bool)> = self
-            .hub
+    /// The board has what was said, in its order.
+    fn check_board(&mut self) {
+        self.board.clear();
+        self.turn.hub_mut().take_board(&mut self.board);
+        for line in self.board.split_inclusive(|&byte| byte == b'\n') {
+            let line = std::str::from_utf8(line).expect("the board is text");
+            let said = self.sockets.log.next_said();
+            assert_eq!(line.strip_suffix('\n'), said.as_deref());
+        }
+        assert_eq!(self.sockets.log.next_said(), None, "not on the board");
+    }
+
+    fn check_sockets(&mut self, taken: &[u64]) {
+        let hub = self.turn.hub();
+        let clients: Vec<(SessionId, bool)> = hub
             .clients()
-            .map(|client| (client.slot, client.seat.is_some()))
+            .map(|client| (client.session, client.name.is_some()))
             .collect();
-        assert_eq!(clients.len(), self.hub.live());
-        let deadline = self.hub.next_deadline();
-        let now = self.now;
-        for (slot, socket) in (0u32..).zip(&mut self.sockets) {
+        assert_eq!(clients.len(), hub.live());
+        let Sockets { slots, limits, .. } = &mut self.sockets;
+        let next = self.turn.next_timeout();
+        for (slot, socket) in (0u32..).zip(slots) {
+            let owed = hub.queued_bytes(SessionId(slot));
             let Some(socket) = socket else {
-                assert_eq!(self.hub.queued_bytes(slot), 0);
+                assert_eq!(owed, 0);
                 continue;
             };
-            let owed = self.hub.queued_bytes(slot);
-            if socket.readable && !socket.listed {
-                assert!(
-                    !self.hub.wants_input(slot) || deadline == Some(Time::START),
-                    "slot {slot} is forgotten by the reader"
-                );
-                assert!(deadline.is_some(), "slot {slot} is held back for ever");
-            }
-            if owed > 0 {
-                assert!(deadline.is_some(), "slot {slot} may stall for ever");
-                assert!(
-                    !socket.writable || deadline == Some(Time::START),
-                    "a lost wake-up"
-                );
-            }
-            socket.was_behind |= owed > 0;
-            let said_goodbye = socket.shut && socket.was_told_end;
             assert!(
-                !said_goodbye,
+                owed == 0 || next.is_some(),
+                "slot {slot} may stall for ever"
+            );
+            assert!(
+                !socket.shut || owed == 0,
+                "it was shut while it is owed something"
+            );
+            assert!(
+                !(socket.shut && socket.was_told_end),
                 "slot {slot}: both sides are shut, and it stays"
             );
-            if owed == 0 || taking.contains(&slot) {
+            socket.was_behind |= owed > 0;
+            if owed == 0 || socket.bytes_out > taken[slot as usize] {
                 socket.stuck_since = None;
             } else {
-                socket.stuck_since.get_or_insert(now);
+                socket.stuck_since.get_or_insert(self.now);
             }
-            assert_eq!(
-                socket.has_ended,
-                !clients.iter().any(|(client, _)| *client == slot)
-            );
-            let Some(&(_, named)) = clients.iter().find(|(client, _)| *client == slot) else {
-                assert!(deadline.is_some(), "slot {slot} lingers for ever");
-                continue;
-            };
-            let waits = now.since(socket.connected_at);
-            assert!(
-                named || waits < self.limits.name_timeout,
-                "slot {slot} has no name"
-            );
-            let stuck = socket.stuck_since.map(|since| now.since(since));
-            assert!(
-                stuck.is_none_or(|stuck| stuck < self.limits.stall_timeout),
-                "slot {slot} stalls"
-            );
-            assert!(
-                owed <= self.limits.outbox_bytes_max,
-                "slot {slot} is owed {owed} bytes"
-            );
+            let client = clients.iter().find(|(id, _)| id.0 == slot);
+            assert_eq!(socket.has_ended, client.is_none());
+            match client {
+                None => assert!(next.is_some(), "slot {slot} lingers for ever"),
+                Some(&(_, is_named)) => check_live(socket, owed, is_named, self.now, limits),
+            }
         }
     }
 
     fn check_sums(&self) {
-        let owed: usize = (0..SLOTS).map(|slot| self.hub.queued_bytes(slot)).sum();
-        let statistics = self.hub.statistics();
+        let hub = self.turn.hub();
+        let owed: usize = (0..SLOTS)
+            .map(|slot| hub.queued_bytes(SessionId(slot)))
+            .sum();
+        let statistics = hub.statistics();
         assert_eq!(statistics.queued_bytes, owed);
         assert!(
             owed > 0 || statistics.unique_bytes == 0,
             "blocks that nobody waits for"
         );
-        let here: usize = self.hub.rooms().map(|(_, here)| here).sum();
-        assert_eq!(here, statistics.clients);
+        let named = hub.clients().filter(|client| client.name.is_some()).count();
+        assert_eq!(named, statistics.clients);
+        let in_rooms: usize = hub.clients().map(|client| client.rooms.len()).sum();
+        let here: usize = hub.rooms().map(|(_, here)| here).sum();
+        assert_eq!(here, in_rooms);
     }
 }
 
-/// Writes to one as `net::conn` does, in pieces of at most `piece_max`.
-fn flush_one(hub: &mut Hub, slot: u32, socket: &mut Socket, piece_max: usize, bytes_max: usize) {
-    let mut written = 0;
-    while socket.writable && hub.queued_bytes(slot) > 0 {
-        if written >= bytes_max {
-            return hub.mark_dirty(slot);
-        }
-        if socket.sending == Sending::Broken {
-            socket.writable = false;
-            return hub.hang_up(slot);
-        }
-        if socket.window == 0 {
-            socket.writable = false;
-            return;
-        }
-        let count = piece_max.min(socket.window).min(hub.queued_bytes(slot));
-        let mut left = count;
-        for chunk in hub.chunks(slot) {
-            let taken = &chunk[..left.min(chunk.len())];
-            socket.heard.hear(taken);
-            left -= taken.len();
-        }
-        assert_eq!(left, 0, "fewer bytes than are counted");
-        hub.consume(slot, count);
-        socket.window -= count;
-        socket.bytes_out += count as u64;
-        written += count;
-    }
+/// What holds for a connection that has not ended.
+fn check_live(socket: &Socket, owed: usize, is_named: bool, now: Time, limits: &Limits) {
+    let waits = now.since(socket.connected_at);
+    assert!(is_named || waits < limits.name_timeout, "it has no name");
+    let stuck = socket.stuck_since.map(|since| now.since(since));
+    assert!(
+        stuck.is_none_or(|stuck| stuck < limits.stall_timeout),
+        "it stalls"
+    );
+    assert!(
+        owed <= limits.outbox_bytes_max,
+        "it is owed {owed} bytes"
+    );
 }

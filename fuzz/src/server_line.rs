@@ -1,9 +1,10 @@
-//! One line of the server, as a client may rely on it: what every line is held to, whoever wrote
-//! the texts in it. The client's own parser is asked; and what its cleaning is held to.
+//! One line of the server in plain text, as a client may rely on it: what every line is held to,
+//! whoever wrote the texts in it. And what cleaning is held to, the server's and the client's.
 
 use chatd::chat::Name;
 use chatd::clean::Clean;
-use chatd::dialect::reply::Reply;
+
+use crate::text_line::Reply;
 
 /// What could end a line or drive a terminal, said once more and apart from `dialect::text`.
 pub fn is_control(c: char) -> bool {

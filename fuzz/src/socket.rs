@@ -1,10 +1,17 @@
 //! `Socket`: one connection between a peer that the script plays and the server's side of it: the
-//! bytes on their way in both directions, and the readiness bits that an edge-triggered poll would
-//! leave. It says what a read or a write would do. Owned by the machine, in the slot of its session.
+//! bytes on their way in both directions, and what a read or a write comes to. And `Sockets`, all
+//! of them as the [`Io`] of a turn: each looks at what its peer hears. Owned by the machine.
 
+use std::io::IoSlice;
+
+use chatd::config::Limits;
+use chatd::session::{ConnectionSummary, SessionId};
 use chatd::time::Time;
+use chatd::turn::{Fill, Flush, Io};
 
+use crate::ending;
 use crate::heard::Heard;
+use crate::log::Log;
 
 /// What the peer does with its sending side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,17 +24,6 @@ pub enum Sending {
     Broken,
 }
 
-/// What a read came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fill {
-    /// So many bytes, and there may be more later.
-    Open,
-    /// Nothing will follow.
-    Ended,
-    /// The connection is broken.
-    Lost,
-}
-
 /// See the file.
 #[derive(Debug)]
 pub struct Socket {
@@ -37,14 +33,10 @@ pub struct Socket {
     pub sending: Sending,
     /// How many more bytes the peer takes.
     pub window: usize,
-    /// Reading may bring something.
-    pub readable: bool,
-    /// Writing may take something.
-    pub writable: bool,
-    /// The kernel has reported an error.
-    pub failed: bool,
-    /// In the list of those to be read from.
-    pub listed: bool,
+    /// Whether it can be given a larger one for its last lines.
+    can_widen: bool,
+    /// A write found the window shut: the peer's reading is to be told.
+    pub is_blocked: bool,
     /// The server has read that the peer sends no more.
     pub was_told_end: bool,
     /// Its session is over, though it may still be owed something.
@@ -57,13 +49,15 @@ pub struct Socket {
     pub refused: bool,
     /// What the peer has read.
     pub heard: Heard,
-    /// Bytes that the hub was given.
+    /// Bytes that the turn was given.
     pub bytes_in: u64,
+    /// Whether it had said something before the turn in which its session ended.
+    pub had_spoken: bool,
     /// The lines in them, a last one without its ending included.
     pub lines_in: u64,
     /// The last of these bytes ended a line, or there was none.
     at_line_start: bool,
-    /// Bytes that the hub got rid of.
+    /// Bytes that the turn got rid of.
     pub bytes_out: u64,
     /// When it was accepted.
     pub connected_at: Time,
@@ -75,15 +69,13 @@ pub struct Socket {
 
 impl Socket {
     /// A new connection whose peer takes so many bytes for now.
-    pub fn new(window: usize) -> Socket {
+    pub fn new(window: usize, can_widen: bool) -> Socket {
         Socket {
             inbox: Vec::new(),
             sending: Sending::Open,
             window,
-            readable: false,
-            writable: true,
-            failed: false,
-            listed: false,
+            can_widen,
+            is_blocked: false,
             was_told_end: false,
             has_ended: false,
             shut: false,
@@ -91,6 +83,7 @@ impl Socket {
             refused: false,
             heard: Heard::default(),
             bytes_in: 0,
+            had_spoken: false,
             lines_in: 0,
             at_line_start: true,
             bytes_out: 0,
@@ -122,30 +115,27 @@ impl Socket {
     pub fn break_off(&mut self) -> bool {
         let was_whole = self.sending != Sending::Broken;
         self.sending = Sending::Broken;
-        self.failed = true;
         self.inbox.clear();
         was_whole
     }
 
-    /// Reads at most so much, as `net::conn` does: until the buffer is full or nothing is left.
-    pub fn fill(&mut self, bytes_max: usize) -> (Vec<u8>, Fill) {
+    fn fill(&mut self, buffer: &mut [u8]) -> (usize, Fill) {
         if self.sending == Sending::Broken {
-            self.readable = false;
-            return (Vec::new(), Fill::Lost);
+            return (0, Fill::Lost);
         }
-        let length = self.inbox.len().min(bytes_max);
-        let read: Vec<u8> = self.inbox.drain(..length).collect();
-        self.count(&read);
-        if length == bytes_max {
-            return (read, Fill::Open);
+        let length = self.inbox.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&self.inbox[..length]);
+        self.inbox.drain(..length);
+        self.count(&buffer[..length]);
+        if length == buffer.len() {
+            return (length, Fill::Full);
         }
-        self.readable = false;
         match self.sending {
             Sending::Ended => {
                 self.was_told_end = true;
-                (read, Fill::Ended)
+                (length, Fill::Ended)
             }
-            Sending::Open | Sending::Broken => (read, Fill::Open),
+            Sending::Open | Sending::Broken => (length, Fill::Exhausted),
         }
     }
 
@@ -155,5 +145,98 @@ impl Socket {
             self.lines_in += u64::from(self.at_line_start);
             self.at_line_start = byte == b'\n';
         }
+    }
+
+    /// Writes at most `bytes_max` of these chunks.
+    fn flush(&mut self, chunks: &[IoSlice<'_>], bytes_max: usize, log: &Log) -> Flush {
+        assert!(!self.shut, "something is written behind the end");
+        if self.sending == Sending::Broken {
+            return Flush::Lost;
+        }
+        if self.window == 0 {
+            self.is_blocked = true;
+            return Flush::Blocked;
+        }
+        let mut left = bytes_max.min(self.window);
+        let before = left;
+        for chunk in chunks {
+            let taken = &chunk[..left.min(chunk.len())];
+            self.heard.hear(taken, log);
+            left -= taken.len();
+        }
+        let count = before - left;
+        assert!(count > 0, "nothing is written");
+        self.window -= count;
+        self.bytes_out += count as u64;
+        Flush::Took(count)
+    }
+}
+
+/// See the file.
+#[derive(Debug)]
+pub struct Sockets {
+    /// By the slots of their sessions.
+    pub slots: Vec<Option<Socket>>,
+    /// What happened.
+    pub log: Log,
+    /// The server's.
+    pub limits: Limits,
+    /// Whether the server was told to stop.
+    pub is_stopping: bool,
+    /// What one write takes at most.
+    write_bytes_max: usize,
+}
+
+impl Sockets {
+    /// Places for so many, each of which takes at most so much in one write.
+    pub fn new(slots: u32, write_bytes_max: usize, limits: Limits, log: Log) -> Sockets {
+        Sockets {
+            slots: (0..slots).map(|_| None).collect(),
+            log,
+            limits,
+            is_stopping: false,
+            write_bytes_max,
+        }
+    }
+
+    fn socket(&mut self, id: SessionId) -> &mut Socket {
+        let socket = self.slots[id.slot()].as_mut();
+        socket.expect("a turn only knows sockets that are there")
+    }
+}
+
+impl Io for Sockets {
+    fn fill(&mut self, id: SessionId, buffer: &mut [u8]) -> (usize, Fill) {
+        self.socket(id).fill(buffer)
+    }
+
+    fn flush(&mut self, id: SessionId, chunks: &[IoSlice<'_>]) -> Flush {
+        self.log.catch_up();
+        let socket = self.slots[id.slot()].as_mut();
+        let socket = socket.expect("a turn only knows sockets that are there");
+        socket.flush(chunks, self.write_bytes_max, &self.log)
+    }
+
+    fn shut(&mut self, id: SessionId) {
+        let socket = self.socket(id);
+        assert!(!socket.shut, "a side is shut once");
+        socket.shut = true;
+    }
+
+    fn widen(&mut self, id: SessionId) -> bool {
+        let socket = self.socket(id);
+        assert_eq!(socket.window, 0, "it is given room and has some");
+        if socket.can_widen {
+            // As the kernel counts it, not as the peer reads.
+            socket.window = 1 << 16;
+        }
+        socket.can_widen
+    }
+
+    fn close(&mut self, id: SessionId, summary: ConnectionSummary) {
+        self.log.catch_up();
+        let socket = self.slots[id.slot()].take();
+        let socket = socket.expect("each connection is closed once");
+        ending::check(&socket, &summary, self);
     }
 }

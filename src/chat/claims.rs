@@ -10,26 +10,30 @@ use super::name::Name;
 #[derive(Debug)]
 pub(super) struct Claims<Owner> {
     owners: HashMap<Box<str>, Owner>,
-    /// A name may have two keys, so these are counted apart.
-    names: usize,
 }
 
 impl<Owner: Copy + PartialEq> Claims<Owner> {
     pub(super) fn new() -> Claims<Owner> {
         Claims {
             owners: HashMap::new(),
-            names: 0,
         }
     }
 
-    /// How many names are claimed.
-    pub(super) fn len(&self) -> usize {
-        self.names
+    /// Who is called so: never who is only called alike. `name_of` gives the claimed name of an
+    /// owner, so that no folded name is kept here beside its key.
+    pub(super) fn owner_named<'n>(
+        &self,
+        name: &Name,
+        name_of: impl FnOnce(Owner) -> Option<&'n Name>,
+    ) -> Option<Owner> {
+        // Whoever is called so has this key, and a key has one owner.
+        let owner = *self.owners.get(name.folded_key())?;
+        name_of(owner)?.is_same(name).then_some(owner)
     }
 
-    /// Who is called so; if nobody is, who has a name that looks so.
-    pub(super) fn owner(&self, name: &Name) -> Option<Owner> {
-        name.keys().find_map(|key| self.owners.get(key).copied())
+    /// Whether anybody has a name that is called or looks like this one: then it is not free.
+    pub(super) fn is_claimed_alike(&self, name: &Name) -> bool {
+        name.keys().any(|key| self.owners.contains_key(key))
     }
 
     /// Whether `owner` may bear the name: nobody else has any of its keys.
@@ -45,7 +49,6 @@ impl<Owner: Copy + PartialEq> Claims<Owner> {
             let earlier = self.owners.insert(key.into(), owner);
             debug_assert!(earlier.is_none(), "{name} was not free");
         }
-        self.names += 1;
     }
 
     /// All keys of a name that was claimed are free from now on.
@@ -54,7 +57,6 @@ impl<Owner: Copy + PartialEq> Claims<Owner> {
             let owner = self.owners.remove(key);
             debug_assert!(owner.is_some(), "{name} was not claimed");
         }
-        self.names -= 1;
     }
 
     /// How many keys have an owner.

@@ -1,437 +1,389 @@
-//! `Directory`: who is called what, who is in which room, which rooms exist; and what each command
-//! does. Everything that happens is handed to `tell` as an event with its audience, in order.
-//! Not how it is written or delivered. Owned by the hub.
+//! `Directory`: who is called what, who is in which room, which rooms exist; and what each request
+//! does. Everything that happens is told to a listener as a fact with its audience, in order; what
+//! is answered is returned. Not how it is written or delivered. Owned by the hub.
+
+use std::time::Duration;
 
 use slab::Slab;
+use smallvec::SmallVec;
+
+use crate::bucket::Rate;
+use crate::time::{Time, WallTime};
 
 use super::claims::Claims;
+use super::command::{Command, Request};
+use super::fact::{Answer, Cause, Fact, Listen, Manner, Refusal, RoomRow, To, What};
+use super::id::{MemberId, MessageId, MessageIds, RoomId};
+use super::member::{Hears, Member};
 use super::name::Name;
-use super::room::{Churn, Names, Room, RoomList};
-use super::vocabulary::{Audience, Command, Event, MemberId, Refusal, RoomId};
+use super::rooms::Rooms;
 
 /// The numbers that the rules of chat depend on.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
-    /// Messages of a room that are kept.
-    pub history_lines_max: usize,
-    /// Messages of those kept that are shown to a member who joins.
-    pub replay_messages_max: usize,
-    /// Bytes of those messages.
-    pub history_bytes_max: usize,
-    /// Bytes of the messages of all rooms.
-    pub history_total_bytes_max: usize,
-    /// Members up to which each join and leave is told singly.
+    /// Members of a room up to which joins and leaves are announced individually.
     pub announce_members_max: usize,
-    /// Names in a welcome.
-    pub welcome_names_max: usize,
-    /// Names in the answer to `/who`.
+    /// How many of them a room hears of individually; beyond, they are gathered.
+    pub announce_rate: Option<Rate>,
+    /// How long joins and leaves are gathered before they are told.
+    pub churn_interval: Duration,
+    /// Rooms, the lobby included.
+    pub rooms_max: usize,
+    /// Rooms that one member is in.
+    pub rooms_per_member_max: usize,
+    /// Bytes of a topic.
+    pub topic_bytes_max: usize,
+    /// Names in the answer to who is here.
     pub who_names_max: usize,
-    /// Rooms in the answer to `/rooms`.
+    /// Rooms in the list of rooms.
     pub rooms_listed_max: usize,
 }
 
-/// Everybody who has a name, and every room.
+/// Everybody who has a name, and every room. It has a method for each rule, since each needs names,
+/// rooms and members at once; those of coming and going are in `presence`, those of what is said in
+/// `talking`.
 #[derive(Debug)]
 pub struct Directory {
     pub(super) rules: Rules,
-    pub(super) members: Vec<Option<Member>>,
-    pub(super) names: Claims<MemberId>,
-    pub(super) rooms: Slab<Room>,
-    pub(super) room_names: Claims<RoomId>,
-    pub(super) lobby: RoomId,
-    /// All rooms, in alphabetical order.
-    pub(super) rooms_by_name: Vec<RoomId>,
-    /// Bytes of all histories.
-    pub(super) history_bytes: usize,
-    /// Messages that were said in any room.
-    pub(super) messages: u64,
-    /// Rooms whose churn began since the hub last asked.
-    pub(super) churning: Vec<RoomId>,
+    pub(super) members: Slab<Member>,
+    names: Claims<MemberId>,
+    pub(super) rooms: Rooms,
+    ids: MessageIds,
+    pub(super) now: Time,
+    wall: WallTime,
 }
-
-#[derive(Debug)]
-pub(super) struct Member {
-    pub(super) name: Name,
-    pub(super) room: RoomId,
-    pub(super) echo: bool,
-    /// What its room had not been told when it came: its welcome has counted that.
-    pub(super) churn: Churn,
-}
-
-/// Takes what happens, in the order in which it happens.
-pub(super) type Tell<'t> = dyn FnMut(Audience<'_>, Event<'_>) + 't;
 
 impl Directory {
-    /// A directory with nobody in it, and the lobby, which is there even when it is empty: its
-    /// history is what the next to come will find.
+    /// A directory with nobody in it, and the lobby.
     pub fn new(rules: Rules) -> Directory {
-        let lobby = Name::parse("lobby").expect("the word lobby is a good name");
-        let mut directory = Directory {
+        Directory {
             rules,
-            members: Vec::new(),
+            members: Slab::new(),
             names: Claims::new(),
-            rooms: Slab::new(),
-            room_names: Claims::new(),
-            lobby: RoomId(0),
-            rooms_by_name: Vec::new(),
-            history_bytes: 0,
-            messages: 0,
-            churning: Vec::new(),
+            rooms: Rooms::new(),
+            ids: MessageIds::default(),
+            now: Time::START,
+            wall: WallTime::default(),
+        }
+    }
+
+    /// Nobody is here any more, and nobody is told so. Time and ids go on.
+    pub fn clear(&mut self) {
+        *self = Directory {
+            ids: std::mem::take(&mut self.ids),
+            now: self.now,
+            wall: self.wall,
+            ..Directory::new(self.rules)
         };
-        directory.lobby = directory.make_room(lobby);
-        directory
     }
 
-    /// Gives `member` the name it asks for and lets it into the lobby. When that is refused,
-    /// the member has been told why, and `false` is returned.
-    pub fn enter(&mut self, member: MemberId, asked: &str, tell: &mut Tell<'_>) -> bool {
-        match self.free_name(member, asked) {
-            Err(refusal) => {
-                tell(Audience::One(member), Event::Refused(refusal));
-                false
-            }
-            Ok(name) => {
-                self.names.claim(&name, member);
-                if self.members.len() <= member.slot() {
-                    self.members.resize_with(member.slot() + 1, || None);
-                }
-                let room = self.lobby;
-                self.members[member.slot()] = Some(Member {
-                    name,
-                    room,
-                    echo: false,
-                    churn: Churn::default(),
-                });
-                self.arrive(member, room, tell);
-                true
-            }
-        }
+    /// What happens from now on happens at this time.
+    pub fn set_time(&mut self, now: Time, wall: WallTime) {
+        self.now = now;
+        self.wall = wall;
     }
 
-    /// Does what a member asks for. `Quit` is not for here: see [`Directory::leave`].
-    pub fn apply(&mut self, member: MemberId, command: Command<'_>, tell: &mut Tell<'_>) {
-        let me = Audience::One(member);
-        match command {
-            Command::Say(text) => self.say(member, text, tell),
-            Command::Help => tell(me, Event::Help),
-            Command::Who(room) => self.who(member, room, tell),
-            Command::Rooms => {
-                let list = RoomList {
-                    directory: self,
-                    shown_max: self.rules.rooms_listed_max,
+    /// When [`Directory::handle_timeout`] is to be called.
+    pub fn next_timeout(&self) -> Option<Time> {
+        self.rooms.next_churn_at()
+    }
+
+    /// Gives somebody the name it asks for. It is in no room yet.
+    ///
+    /// # Errors
+    /// The name is none, or taken.
+    pub fn admit<'a>(&mut self, asked: &'a str, hears: Hears) -> Result<MemberId, Refusal<'a>> {
+        let member = MemberId(
+            u32::try_from(self.members.vacant_key()).expect("fewer members than u32 holds"),
+        );
+        let name = self.free_name(Some(member), asked)?;
+        self.names.claim(&name, member);
+        self.members.insert(Member::new(name, hears));
+        Ok(member)
+    }
+
+    /// Does what a member asks for.
+    ///
+    /// # Errors
+    /// What the rules refuse; then nothing has happened.
+    pub fn apply<'a>(
+        &'a mut self,
+        member: MemberId,
+        request: &Request<'a>,
+        listen: &mut dyn Listen,
+    ) -> Result<Answer<'a>, Refusal<'a>> {
+        let done = Ok(Answer::Done(None));
+        match request.command {
+            Command::Say { text, action } => {
+                let room = self.room_of(member, request.room)?;
+                let manner = if action {
+                    Manner::Action
+                } else {
+                    Manner::Plain
                 };
-                tell(me, Event::Rooms(list));
+                Ok(Answer::Done(Some(
+                    self.say(member, room, text, manner, listen),
+                )))
             }
-            Command::Join(room) => self.join(member, room, tell),
-            Command::Nick(name) => self.rename(member, name, tell),
-            Command::Msg { to, text } => self.message(member, to, text, tell),
+            Command::Join { .. } => {
+                let asked = request.room.ok_or(Refusal::WhichRoom)?;
+                self.join(member, asked, listen).and(done)
+            }
+            Command::Move => {
+                let asked = request.room.ok_or(Refusal::WhichRoom)?;
+                self.change_room(member, asked, listen).and(done)
+            }
+            Command::Part => {
+                let room = self.room_of(member, request.room)?;
+                self.part(member, room, listen);
+                done
+            }
+            Command::Nick(name) => self.rename(member, name, listen),
+            Command::Msg { to, text } => self.message(member, to, text, listen),
+            Command::SetTopic(text) => {
+                let room = self.room_of(member, request.room)?;
+                self.set_topic(member, room, text, listen).and(done)
+            }
+            Command::ShowTopic => {
+                let room = self.room_of(member, request.room)?;
+                let room = self.rooms.get(room);
+                Ok(Answer::Topic {
+                    room: room.name.as_str(),
+                    topic: &room.topic,
+                })
+            }
+            Command::Who if request.room.is_none() => Ok(self.who_in(self.only_room(member)?)),
+            Command::Who => self.who(request.room.unwrap_or_default()),
+            Command::Rooms => Ok(self.list_rooms()),
             Command::Echo(echo) => {
-                self.member_mut(member).echo = echo;
-                tell(me, Event::Echo(echo));
+                self.member_mut(member).hears.echo = echo;
+                Ok(Answer::Echo(echo))
             }
-            Command::Ping(token) => tell(me, Event::Pong(token)),
-            Command::Quit(why) => self.leave(member, why, tell),
+            Command::Post { .. }
+            | Command::Enter(_)
+            | Command::History(_)
+            | Command::Search(_)
+            | Command::Ping(_)
+            | Command::Help
+            | Command::Prompt
+            | Command::Quit(_) => unreachable!("no rule of chat is concerned: the hub does it"),
         }
     }
 
-    /// Takes a member out of its room and frees its name. Does nothing for who has no name.
-    pub fn leave(&mut self, member: MemberId, why: Option<&str>, tell: &mut Tell<'_>) {
-        if self.name_of(member).is_none() {
-            return;
+    /// Takes a member out of all its rooms and frees its name.
+    pub fn leave(
+        &mut self,
+        member: MemberId,
+        cause: Cause,
+        reason: Option<&str>,
+        listen: &mut dyn Listen,
+    ) {
+        let id = self.next_id();
+        let rooms: SmallVec<[RoomId; 1]> = self.rooms_of(member).collect();
+        for &room in &rooms {
+            self.depart(member, room, id, cause, reason, listen);
         }
-        self.depart(member, why, tell);
-        let gone = self.members[member.slot()]
-            .take()
-            .expect("it had a name a line ago");
+        // Only then, since that is told under ids of its own.
+        for room in rooms {
+            self.close_if_empty(room, listen);
+        }
+        let gone = self.members.remove(member.slot());
         self.names.release(&gone.name);
-        self.remove_if_empty(gone.room);
     }
 
-    /// The members of a room, in the order of their slots; none of a room that is gone.
-    pub fn roster(&self, room: RoomId) -> &[MemberId] {
-        self.rooms
-            .get(room.slot())
-            .map_or(&[], |room| room.roster.by_slot())
+    /// Who is in the room of this name.
+    ///
+    /// # Errors
+    /// There is no such room.
+    pub fn who<'a>(&'a self, room: &'a str) -> Result<Answer<'a>, Refusal<'a>> {
+        let found = self.rooms.find(room).ok_or(Refusal::NoSuchRoom(room))?;
+        Ok(self.who_in(found))
     }
 
-    /// Where a member is.
-    pub fn room_of(&self, member: MemberId) -> Option<RoomId> {
-        self.member(member).map(|member| member.room)
+    /// The rooms that have members.
+    pub fn list_rooms(&self) -> Answer<'_> {
+        let mut occupied = self.rooms.occupied().map(|room| RoomRow {
+            room: room.name.as_str(),
+            here: room.roster.len(),
+            topic: &room.topic,
+        });
+        let listed = occupied.by_ref().take(self.rules.rooms_listed_max);
+        Answer::Rooms {
+            rooms: listed.collect(),
+            more: occupied.count(),
+        }
+    }
+
+    /// The rooms that have members, and how many, in alphabetical order.
+    pub fn occupied_rooms(&self) -> impl Iterator<Item = (&str, usize)> {
+        let rooms = self.rooms.occupied();
+        rooms.map(|room| (room.name.as_str(), room.roster.len()))
+    }
+
+    /// The room that a member means: the one that is called so, or its only one.
+    ///
+    /// # Errors
+    /// It is not in a room of that name; or it did not say which it means, and is in none or several.
+    pub fn room_of<'a>(
+        &self,
+        member: MemberId,
+        asked: Option<&'a str>,
+    ) -> Result<RoomId, Refusal<'a>> {
+        let Some(asked) = asked else {
+            return self.only_room(member);
+        };
+        let rooms = &self.member(member).rooms;
+        // As it is spelled, nearly always: then nothing needs to be folded.
+        let mut own = rooms.iter().map(|membership| membership.room);
+        own.find(|&room| self.rooms.get(room).name.as_str() == asked)
+            .or_else(|| {
+                let found = self.rooms.find(asked)?;
+                self.member(member).is_in(found).then_some(found)
+            })
+            .ok_or(Refusal::NotInRoom(asked))
+    }
+
+    /// The rooms that a member is in.
+    pub fn rooms_of(&self, member: MemberId) -> impl Iterator<Item = RoomId> {
+        let rooms = &self.member(member).rooms;
+        rooms.iter().map(|membership| membership.room)
+    }
+
+    /// What a room is called.
+    pub fn room_name(&self, room: RoomId) -> &str {
+        self.rooms.get(room).name.as_str()
+    }
+
+    /// Whether two names are those of one room that is there.
+    pub fn is_room(&self, name: &str, other: &str) -> bool {
+        let found = self.rooms.find(name);
+        found.is_some() && found == self.rooms.find(other)
     }
 
     /// What a member is called.
-    pub fn name_of(&self, member: MemberId) -> Option<&Name> {
-        self.member(member).map(|member| &member.name)
+    pub fn name_of(&self, member: MemberId) -> &str {
+        self.member(member).name.as_str()
     }
 
-    /// Who is called so, or so similarly that nobody else may be.
-    pub fn who_is(&self, name: &str) -> Option<MemberId> {
+    /// The member that is called so. Not one whose name only looks so.
+    pub fn member_named(&self, name: &str) -> Option<MemberId> {
         let name = Name::parse(name).ok()?;
-        self.names.owner(&name)
+        let name_of = |member: MemberId| Some(&self.member(member).name);
+        self.names.owner_named(&name, name_of)
     }
 
     /// How many have a name.
     pub fn members(&self) -> usize {
-        self.names.len()
+        self.members.len()
     }
 
-    fn say(&mut self, member: MemberId, text: &str, tell: &mut Tell<'_>) {
-        self.remember(member, text);
-        let Some(speaker) = self.member(member) else {
-            return;
-        };
-        let room = speaker.room;
-        let audience = if speaker.echo {
-            Audience::Room(room)
-        } else {
-            Audience::Others(room, &[member])
-        };
-        tell(
-            audience,
-            Event::Message {
-                from: &speaker.name,
-                text,
-            },
-        );
-    }
-
-    fn who(&self, member: MemberId, room: Option<&str>, tell: &mut Tell<'_>) {
-        let found = match room {
-            None => self.room_of(member),
-            Some(asked) => self.find_room(asked),
-        };
-        let event = match found {
-            Some(room) => Event::Who(self.names(room, self.rules.who_names_max)),
-            None => Event::Refused(Refusal::NoSuchRoom(room.unwrap_or_default())),
-        };
-        tell(Audience::One(member), event);
-    }
-
-    fn join(&mut self, member: MemberId, asked: &str, tell: &mut Tell<'_>) {
-        let name = match Name::parse(asked) {
-            Ok(name) => name,
-            Err(bad) => return tell(Audience::One(member), Event::Refused(Refusal::BadName(bad))),
-        };
-        let known = self.room_names.owner(&name);
-        let from = self.member_mut(member).room;
-        if known == Some(from) {
-            let room = self.rooms[from.slot()].name.as_str();
-            return tell(
-                Audience::One(member),
-                Event::Refused(Refusal::AlreadyHere(room)),
-            );
+    fn rename<'a>(
+        &'a mut self,
+        member: MemberId,
+        asked: &'a str,
+        listen: &mut dyn Listen,
+    ) -> Result<Answer<'a>, Refusal<'a>> {
+        let name = self.free_name(Some(member), asked)?;
+        if self.member(member).name.as_str() == name.as_str() {
+            return Ok(Answer::SameName(self.name_of(member)));
         }
-        self.depart(member, None, tell);
-        let to = known.unwrap_or_else(|| self.make_room(name));
-        self.member_mut(member).room = to;
-        self.arrive(member, to, tell);
-        self.remove_if_empty(from);
-    }
-
-    fn rename(&mut self, member: MemberId, asked: &str, tell: &mut Tell<'_>) {
-        let name = match self.free_name(member, asked) {
-            Ok(name) => name,
-            Err(refusal) => return tell(Audience::One(member), Event::Refused(refusal)),
-        };
-        let Some(now) = self.name_of(member) else {
-            return;
-        };
-        if now.as_str() == name.as_str() {
-            return tell(Audience::One(member), Event::SameName(now));
-        }
-        let room = self.member_mut(member).room;
-        self.strike(member, room);
+        let rooms: Vec<RoomId> = self.rooms_of(member).collect();
+        rooms.iter().for_each(|&room| self.strike(member, room));
         let old = std::mem::replace(&mut self.member_mut(member).name, name);
-        self.enroll(member, room);
         self.names.release(&old);
-        let new = &self.members[member.slot()]
-            .as_ref()
-            .expect("it was renamed a line ago")
-            .name;
+        let new = &self.members[member.slot()].name;
         self.names.claim(new, member);
-        tell(
-            Audience::Room(room),
-            Event::Renamed {
-                from: &old,
-                to: new,
-            },
-        );
+        let id = self.next_id();
+        if rooms.is_empty() {
+            // Nobody sees it, but whoever keeps a record is to know.
+            let what = What::Renamed {
+                from: old.as_str(),
+                to: self.name_of(member),
+            };
+            let room = None;
+            listen.hear(To::Member(member), &Fact { room, id, what });
+        }
+        for &room in &rooms {
+            self.enroll(member, room);
+            let what = What::Renamed {
+                from: old.as_str(),
+                to: self.name_of(member),
+            };
+            self.tell_room(room, id, what, listen);
+        }
+        Ok(Answer::Done(None))
     }
 
-    fn message(&mut self, member: MemberId, to: &str, text: &str, tell: &mut Tell<'_>) {
-        let found = self
-            .who_is(to)
-            .and_then(|other| Some((other, self.name_of(other)?)));
-        let (Some((other, to_name)), Some(from)) = (found, self.name_of(member)) else {
-            return tell(
-                Audience::One(member),
-                Event::Refused(Refusal::NoSuchName(to)),
-            );
+    fn who_in(&self, room: RoomId) -> Answer<'_> {
+        Answer::Who {
+            room: self.room_name(room),
+            here: self.rooms.get(room).roster.len(),
+            names: self.names_in(room, self.rules.who_names_max),
+        }
+    }
+
+    /// The first names of those in a room, in alphabetical order.
+    pub(super) fn names_in(&self, room: RoomId, names_max: usize) -> Vec<&str> {
+        let members = self.rooms.get(room).roster.members().iter();
+        members
+            .take(names_max)
+            .map(|&member| self.name_of(member))
+            .collect()
+    }
+
+    pub(super) fn tell_room(
+        &self,
+        room: RoomId,
+        id: MessageId,
+        what: What<'_>,
+        listen: &mut dyn Listen,
+    ) {
+        let place = self.rooms.place(room);
+        let fact = Fact {
+            room: Some(place),
+            id,
+            what,
         };
-        tell(Audience::One(other), Event::Private { from, text });
-        tell(Audience::One(member), Event::Sent { to: to_name });
+        listen.hear(To::Room(room), &fact);
     }
 
-    fn free_name<'a>(&self, member: MemberId, asked: &'a str) -> Result<Name, Refusal<'a>> {
+    /// The name that is asked for, if nobody but `member` has it, or one that is like it.
+    pub(super) fn free_name<'a>(
+        &self,
+        member: Option<MemberId>,
+        asked: &'a str,
+    ) -> Result<Name, Refusal<'a>> {
         let name = Name::parse(asked).map_err(Refusal::BadName)?;
-        if self.names.is_free_for(member, &name) {
+        let is_free = match member {
+            Some(member) => self.names.is_free_for(member, &name),
+            None => !self.names.is_claimed_alike(&name),
+        };
+        if is_free {
             Ok(name)
         } else {
             Err(Refusal::NameInUse(asked))
         }
     }
 
-    pub(super) fn names(&self, room: RoomId, shown_max: usize) -> Names<'_> {
-        let members = self.rooms[room.slot()].roster.by_name();
-        Names {
-            members,
-            shown_max,
-            directory: self,
+    pub(super) fn only_room(&self, member: MemberId) -> Result<RoomId, Refusal<'static>> {
+        match self.member(member).rooms.as_slice() {
+            [membership] => Ok(membership.room),
+            _ => Err(Refusal::WhichRoom),
         }
     }
 
-    pub(super) fn member(&self, member: MemberId) -> Option<&Member> {
-        self.members.get(member.slot())?.as_ref()
+    pub(super) fn next_id(&mut self) -> MessageId {
+        self.ids.next(self.wall)
+    }
+
+    pub(super) fn member(&self, member: MemberId) -> &Member {
+        &self.members[member.slot()]
     }
 
     pub(super) fn member_mut(&mut self, member: MemberId) -> &mut Member {
-        self.members[member.slot()]
-            .as_mut()
-            .expect("commands are only applied for members")
+        &mut self.members[member.slot()]
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const RULES: Rules = Rules {
-        history_lines_max: 0,
-        replay_messages_max: 0,
-        history_bytes_max: 0,
-        history_total_bytes_max: 1 << 20,
-        announce_members_max: 200,
-        welcome_names_max: 20,
-        who_names_max: 20,
-        rooms_listed_max: 20,
-    };
-
-    /// Lets a member in; whether it got the name.
-    fn enter(directory: &mut Directory, member: u32, name: &str) -> bool {
-        directory.enter(MemberId(member), name, &mut |_, _| {})
-    }
-
-    /// Does what a member asks for; the codes of what was refused.
-    fn refusals(directory: &mut Directory, member: u32, command: Command<'_>) -> Vec<&'static str> {
-        let mut codes = Vec::new();
-        directory.apply(MemberId(member), command, &mut |_, event| {
-            if let Event::Refused(refusal) = event {
-                codes.push(refusal.code());
-            }
-        });
-        codes
-    }
-
-    fn leave(directory: &mut Directory, member: u32) {
-        directory.leave(MemberId(member), None, &mut |_, _| {});
-    }
-
-    /// Nobody is here, and the lobby is the only room.
-    fn assert_nothing_is_left(directory: &Directory) {
-        assert_eq!(directory.members(), 0);
-        assert_eq!(directory.names.keys_len(), 0, "{:?}", directory.names);
-        assert_eq!(directory.room_names.len(), 1);
-        assert_eq!(
-            directory.room_names.keys_len(),
-            1,
-            "{:?}",
-            directory.room_names
-        );
-        assert_eq!(directory.rooms.len(), 1);
-    }
-
-    #[test]
-    fn a_name_takes_those_that_fold_or_look_like_it_and_frees_them() {
-        let mut directory = Directory::new(RULES);
-        assert!(enter(&mut directory, 1, "Ian"));
-        for taken in ["ian", "IAN", "lan", "1an", "Ian"] {
-            assert!(!enter(&mut directory, 2, taken), "{taken}");
-            assert_eq!(directory.who_is(taken), Some(MemberId(1)), "{taken}");
-        }
-        assert_eq!(directory.members(), 1);
-        leave(&mut directory, 1);
-        assert_eq!(directory.who_is("Ian"), None);
-        assert!(enter(&mut directory, 2, "lan"));
-        assert!(!enter(&mut directory, 1, "Ian"), "it looks like lan");
-        assert!(enter(&mut directory, 1, "ian"), "it is not lan");
-        assert_eq!(directory.members(), 2);
-        leave(&mut directory, 1);
-        leave(&mut directory, 2);
-        assert_nothing_is_left(&directory);
-    }
-
-    #[test]
-    fn who_is_called_so_is_found_before_who_looks_so() {
-        let mut directory = Directory::new(RULES);
-        assert!(enter(&mut directory, 1, "lan"));
-        assert_eq!(directory.who_is("Ian"), Some(MemberId(1)));
-        assert!(enter(&mut directory, 2, "ian"));
-        assert_eq!(directory.who_is("Ian"), Some(MemberId(2)));
-        assert_eq!(directory.who_is("lan"), Some(MemberId(1)));
-    }
-
-    #[test]
-    fn a_member_may_write_its_own_name_another_way() {
-        let mut directory = Directory::new(RULES);
-        assert!(enter(&mut directory, 1, "Ann"));
-        assert!(enter(&mut directory, 2, "Ian"));
-        for (member, name) in [(1, "ann"), (1, "ANN"), (2, "lan"), (2, "Ian"), (2, "ian")] {
-            assert!(
-                refusals(&mut directory, member, Command::Nick(name)).is_empty(),
-                "{name}"
-            );
-            assert_eq!(directory.who_is(name), Some(MemberId(member)));
-            let shown = directory.name_of(MemberId(member)).unwrap();
-            assert_eq!(shown.as_str(), name);
-        }
-        assert_eq!(directory.members(), 2);
-        // The keys that a rename gave up are free, those that it kept are not.
-        assert!(enter(&mut directory, 3, "lan"));
-        assert_eq!(
-            refusals(&mut directory, 3, Command::Nick("Ian")),
-            ["name-in-use"]
-        );
-        assert_eq!(
-            refusals(&mut directory, 3, Command::Nick("Ann")),
-            ["name-in-use"]
-        );
-        for member in 1..=3 {
-            leave(&mut directory, member);
-        }
-        assert_nothing_is_left(&directory);
-    }
-
-    #[test]
-    fn a_room_has_one_door_for_all_its_spellings() {
-        let mut directory = Directory::new(RULES);
-        assert!(enter(&mut directory, 1, "ann"));
-        assert!(enter(&mut directory, 2, "ben"));
-        assert!(refusals(&mut directory, 1, Command::Join("Ideas")).is_empty());
-        let ideas = directory.room_of(MemberId(1));
-        assert!(refusals(&mut directory, 2, Command::Join("ldeas")).is_empty());
-        assert_eq!(directory.room_of(MemberId(2)), ideas);
-        for spelling in ["ideas", "IDEAS", "1deas"] {
-            assert_eq!(directory.find_room(spelling), ideas);
-            assert_eq!(
-                refusals(&mut directory, 2, Command::Join(spelling)),
-                ["already-here"]
-            );
-        }
-        assert!(refusals(&mut directory, 1, Command::Join("1obby")).is_empty());
-        assert_eq!(directory.room_of(MemberId(1)), Some(directory.lobby));
-        leave(&mut directory, 2);
-        assert_eq!(directory.find_room("ldeas"), None);
-        leave(&mut directory, 1);
-        assert_nothing_is_left(&directory);
-    }
-}
+mod tests;

@@ -1,15 +1,26 @@
-//! The rules of chat: names, rooms, who hears what. No bytes, no sockets, no clock;
-//! imports nothing of the crate. A [`Directory`] is owned by the hub.
+//! The rules of chat: names, rooms, who hears what. Deterministic; no bytes, no session, no clock;
+//! imports nothing of the crate but plain values (`time`, `bucket`). A [`Directory`] is owned by
+//! the hub, and so is [`Histories`], which listens to it.
 
 mod claims;
+mod command;
 mod directory;
+mod fact;
+mod history;
+mod id;
+mod member;
 pub mod name;
 mod presence;
+mod reserved;
 mod room;
 mod rooms;
-mod vocabulary;
+mod talking;
 
+pub use command::{Command, Entry, PageEnd, PageOf, Request};
 pub use directory::{Directory, Rules};
+pub use fact::{Answer, Cause, Fact, Listen, Manner, Place, Refusal, RoomRow, To, What};
+pub use history::{Histories, Message, Messages, Tail};
+pub use id::{MemberId, MessageId, NotAnId, RoomId};
+pub use member::Hears;
 pub use name::{BadName, Name};
-pub use room::{History, Names, RoomList};
-pub use vocabulary::{Audience, CloseReason, Command, Event, MemberId, Refusal, RoomId};
+pub use rooms::LOBBY;

@@ -3,9 +3,12 @@
 //! Whoever is called so owns its `Name`; it never changes, a rename is a new one.
 //!
 //! # How names are compared
-//! Two names are one when they fold to the same text (`Ann`, `ann`: PRECIS, RFC 8265,
-//! UsernameCaseMapped) or look the same as they are shown (`paypal`, `paypaI`: the skeleton of
-//! UTS 39). A name has a key for each half of that "or":
+//! *Who is called so* is asked with the folded name (`Ann`, `ann`: PRECIS, RFC 8265,
+//! UsernameCaseMapped): what is for `ann` goes to Ann, and to nobody whose name only looks so.
+//!
+//! *Whether a name is free* is asked with more care: two names are one when they fold to the same
+//! text or look the same as they are shown (`paypal`, `paypaI`: the skeleton of UTS 39). A name has
+//! a key for each half of that "or":
 //! - the folded key is the skeleton of the folded name;
 //! - the look key is the skeleton of the name as it was typed. Without capitals it is mostly the
 //!   folded key again, and then there is only one.
@@ -15,9 +18,8 @@
 //! are `Neil` and `Nell`. Therefore keys are claimed, not names put into classes: who bears a name
 //! has all its keys, and a name is free when nobody has any of its keys.
 
-use std::collections::HashSet;
 use std::fmt;
-use std::sync::LazyLock;
+use std::iter;
 
 use precis_profiles::UsernameCaseMapped;
 use precis_profiles::precis_core::profile::{Profile, Rules};
@@ -27,10 +29,7 @@ use unicode_normalization::char::{canonical_combining_class, is_combining_mark};
 use unicode_security::general_security_profile::IdentifierType;
 use unicode_security::{GeneralSecurityProfile, MixedScript, skeleton};
 
-/// Words by which the server or everybody is meant. Nobody is called so, or what folds or looks so.
-const RESERVED: [&str; 9] = [
-    "server", "chatd", "operator", "admin", "root", "system", "everyone", "all", "here",
-];
+use super::reserved;
 
 /// One character of a name in NFC comes from at most four characters of at most four bytes.
 const TEXT_BYTES_MAX: usize = Name::LENGTH_MAX * 16;
@@ -41,10 +40,12 @@ const MARKS_ON_A_LETTER_MAX: usize = 4;
 /// A good name of a person or a room. Every member has one, so it lies in one piece of memory.
 #[derive(Debug, Clone)]
 pub struct Name {
-    /// How it is shown, then the folded key, then the look key where that differs.
+    /// How it is shown; the folded name; the folded key; the look key. Each of the last three is
+    /// left out where it is the one before it.
     parts: Box<str>,
     folded_start: u16,
-    look_start: u16,
+    folded_key_start: u16,
+    look_key_start: u16,
 }
 
 impl Name {
@@ -53,6 +54,9 @@ impl Name {
 
     /// The name that `text` spells. White space around it is the caller's to trim. The work is
     /// bounded whatever the length of `text`.
+    ///
+    /// # Errors
+    /// [`BadName`] says why it is none.
     pub fn parse(text: &str) -> Result<Name, BadName> {
         if text.is_empty() {
             return Err(BadName::Empty);
@@ -65,7 +69,13 @@ impl Name {
         } else {
             parse_any(text)?
         };
-        if name.keys().any(|key| RESERVED_KEYS.contains(key)) {
+        if is_address(name.folded()) {
+            return Err(BadName::Address);
+        }
+        if is_message_id(name.folded()) {
+            return Err(BadName::MessageId);
+        }
+        if reserved::is_reserved(name.folded(), name.as_str()) {
             return Err(BadName::Reserved);
         }
         Ok(name)
@@ -76,23 +86,51 @@ impl Name {
         &self.parts[..self.folded_start.into()]
     }
 
-    /// What the name is compared by, one key or two: names are one when they share any. The
-    /// folded key comes first, so a search in this order prefers who is called so over who only
-    /// looks so. Not for people to see.
-    pub fn keys(&self) -> impl Iterator<Item = &str> {
-        let (folded, look) = (self.folded_start.into(), self.look_start.into());
-        let look_key = Some(&self.parts[look..]).filter(|key| !key.is_empty());
-        std::iter::once(&self.parts[folded..look]).chain(look_key)
+    /// Whether who is called one is called the other: they fold to the same text. That they look
+    /// alike is not enough.
+    pub fn is_same(&self, other: &Name) -> bool {
+        self.folded() == other.folded()
     }
 
-    fn new(display: &str, folded_key: &str, look_key: &str) -> Name {
-        let look_key = if look_key == folded_key { "" } else { look_key };
-        let start =
-            |bytes| u16::try_from(bytes).expect("24 characters fold to far less than 64 KiB");
+    /// What the name is refused by, one key or two: of names that share any, only one is borne.
+    /// The folded key comes first; names that fold alike have the same. Not for people to see.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        let look_key = &self.parts[self.look_key_start.into()..];
+        iter::once(self.folded_key()).chain(Some(look_key).filter(|key| !key.is_empty()))
+    }
+
+    /// The key that it shares with every name that it [`is_same`](Name::is_same) as.
+    pub(super) fn folded_key(&self) -> &str {
+        match &self.parts[self.folded_key_start.into()..self.look_key_start.into()] {
+            "" => self.folded(),
+            key => key,
+        }
+    }
+
+    fn folded(&self) -> &str {
+        match &self.parts[self.folded_start.into()..self.folded_key_start.into()] {
+            "" => self.as_str(),
+            folded => folded,
+        }
+    }
+
+    fn new(display: &str, folded: &str, folded_key: &str, look_key: &str) -> Name {
+        let unless_it_is = |earlier, part| if part == earlier { "" } else { part };
+        let parts = [
+            display,
+            unless_it_is(display, folded),
+            unless_it_is(folded, folded_key),
+            unless_it_is(folded_key, look_key),
+        ];
+        let start = |part: usize| {
+            let bytes: usize = parts[..part].iter().map(|part| part.len()).sum();
+            u16::try_from(bytes).expect("24 characters fold to far less than 64 KiB")
+        };
         Name {
-            parts: [display, folded_key, look_key].concat().into_boxed_str(),
-            folded_start: start(display.len()),
-            look_start: start(display.len() + folded_key.len()),
+            parts: parts.concat().into_boxed_str(),
+            folded_start: start(1),
+            folded_key_start: start(2),
+            look_key_start: start(3),
         }
     }
 }
@@ -125,7 +163,11 @@ pub enum BadName {
     /// It mixes directions so that it would not be shown in the order of its characters
     /// (RFC 5893, section 2).
     Bidi,
-    /// A word by which the server or everybody is meant, or a look-alike of one.
+    /// It can be read as an IP address.
+    Address,
+    /// It can be read as the id of a message.
+    MessageId,
+    /// A word by which the server or everybody is meant, or one in disguise.
     Reserved,
 }
 
@@ -155,6 +197,8 @@ impl fmt::Display for BadName {
                 f,
                 "a name runs in one direction, and from right to left it starts with a letter and ends with a letter or digit"
             ),
+            BadName::Address => write!(f, "a name is not an IP address"),
+            BadName::MessageId => write!(f, "a name is not two numbers with - between them"),
             BadName::Reserved => write!(f, "this name is reserved"),
         }
     }
@@ -169,8 +213,13 @@ fn parse_ascii(text: &str) -> Result<Name, BadName> {
         return Err(BadName::TooLong);
     }
     check_characters(text)?;
-    let folded_key = ascii_looks(&text.to_ascii_lowercase());
-    Ok(Name::new(text, &folded_key, &ascii_looks(text)))
+    let folded = text.to_ascii_lowercase();
+    Ok(Name::new(
+        text,
+        &folded,
+        &ascii_looks(&folded),
+        &ascii_looks(text),
+    ))
 }
 
 fn parse_any(text: &str) -> Result<Name, BadName> {
@@ -180,17 +229,45 @@ fn parse_any(text: &str) -> Result<Name, BadName> {
     }
     check_characters(&display)?;
     check_marks(&display)?;
-    let folded_key = looks(&precis_fold(&display)?);
+    let folded = precis_fold(&display)?;
     if !display.as_str().is_single_script() {
         return Err(BadName::MixedScript);
     }
-    Ok(Name::new(&display, &folded_key, &looks(&display)))
+    Ok(Name::new(
+        &display,
+        &folded,
+        &unicode_looks(&folded),
+        &unicode_looks(&display),
+    ))
 }
 
-/// The skeleton of UTS 39: texts that look the same have the same. Its tables go character by
-/// character and do not know that the dot of `i` and `j` and one more dot above are shown as one
-/// (the small form of `İ` has both).
-fn looks(text: &str) -> String {
+/// Four numbers with dots between them. An IPv6 address has colons, which no name has.
+fn is_address(folded: &str) -> bool {
+    folded.split('.').count() == 4 && folded.split('.').all(is_number)
+}
+
+/// As `1790000000123-0`.
+fn is_message_id(folded: &str) -> bool {
+    let halves = folded.split_once('-');
+    halves.is_some_and(|(before, after)| is_number(before) && is_number(after))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The skeleton of UTS 39: texts that look the same have the same.
+pub(super) fn looks(text: &str) -> String {
+    if text.is_ascii() {
+        ascii_looks(text)
+    } else {
+        unicode_looks(text)
+    }
+}
+
+/// The tables go character by character and do not know that the dot of `i` and `j` and one more
+/// dot above are shown as one (the small form of `İ` has both).
+fn unicode_looks(text: &str) -> String {
     let skeleton: String = skeleton(text).collect();
     skeleton.replace("i\u{307}", "i").replace("j\u{307}", "j")
 }
@@ -288,24 +365,15 @@ fn bad_by_precis(error: PrecisError) -> BadName {
     BadName::Character(character.unwrap_or(char::REPLACEMENT_CHARACTER))
 }
 
-/// The keys of the reserved words in small, Title and CAPITAL letters. `AIl` and `a11` have one
-/// of them and are refused; `Ali`, `ali` and `ALI` have none and are people.
-static RESERVED_KEYS: LazyLock<HashSet<Box<str>>> = LazyLock::new(|| {
-    let spellings = RESERVED.iter().flat_map(|word| {
-        let (first, rest) = word.split_at(1);
-        let title = first.to_ascii_uppercase() + rest;
-        [(*word).to_owned(), title, word.to_ascii_uppercase()]
-    });
-    spellings.map(|word| ascii_looks(&word).into()).collect()
-});
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parts(parsed: &Result<Name, BadName>) -> Result<(&str, Vec<&str>), BadName> {
+    type Parts<'a> = (&'a str, &'a str, Vec<&'a str>);
+
+    fn parts(parsed: &Result<Name, BadName>) -> Result<Parts<'_>, BadName> {
         match parsed {
-            Ok(name) => Ok((name.as_str(), name.keys().collect())),
+            Ok(name) => Ok((name.as_str(), name.folded(), name.keys().collect())),
             Err(reason) => Err(*reason),
         }
     }

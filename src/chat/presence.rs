@@ -1,150 +1,269 @@
-//! Coming and going: who is in which roster, and how a room hears of it, singly or together. Part of
-//! the directory.
+//! Coming and going: who is in which room, and how the room hears of it, individually or gathered.
+//! Part of the directory.
 
-use super::directory::{Directory, Member, Tell};
+use super::directory::Directory;
+use super::fact::{Cause, Fact, Listen, Refusal, To, What};
+use super::id::{MemberId, MessageId, RoomId};
+use super::member::Membership;
 use super::name::Name;
 use super::room::Churn;
-use super::vocabulary::{Audience, Event, MemberId, RoomId};
+
+/// Where a name of a room leads.
+pub(super) enum Found {
+    /// To a room that is there.
+    Room(RoomId),
+    /// To one that may be made.
+    Place(Name),
+}
 
 impl Directory {
-    /// Tells a room the joins and leaves it has not heard of yet, if there are any.
-    pub fn tell_churn(&mut self, room: RoomId, tell: &mut Tell<'_>) {
-        let Some(room_now) = self.rooms.get_mut(room.slot()) else {
-            return;
-        };
-        let told = room_now.churn.told.wrapping_add(1);
-        let churn = std::mem::replace(
-            &mut room_now.churn,
-            Churn {
-                told,
-                ..Churn::default()
-            },
-        );
-        if churn.is_empty() {
-            return;
+    /// Puts a member into the room of this name, which is made at need.
+    ///
+    /// # Errors
+    /// Not a name, in it already, or one room too many.
+    pub fn join<'a>(
+        &mut self,
+        member: MemberId,
+        asked: &'a str,
+        listen: &mut dyn Listen,
+    ) -> Result<RoomId, Refusal<'a>> {
+        let found = self.find_or_check(asked, None)?;
+        let rooms = &self.member(member).rooms;
+        if matches!(found, Found::Room(room) if self.member(member).is_in(room)) {
+            return Err(Refusal::AlreadyHere(asked));
         }
-        // Who came meanwhile has some of it in its welcome already.
-        let came_later = |id: &MemberId| {
-            self.member(*id)
-                .is_some_and(|member| member.churn.told == churn.told && !member.churn.is_empty())
+        if rooms.len() >= self.rules.rooms_per_member_max {
+            return Err(Refusal::TooManyRooms(rooms.len()));
+        }
+        let room = match found {
+            Found::Room(room) => room,
+            Found::Place(name) => self.rooms.make(name),
         };
-        let newcomers: Vec<_> = self
-            .roster(room)
-            .iter()
-            .copied()
-            .filter(came_later)
+        self.arrive(member, room, listen);
+        Ok(room)
+    }
+
+    /// Takes a member out of the only room it is in, and puts it into the room of this name.
+    pub(super) fn change_room<'a>(
+        &mut self,
+        member: MemberId,
+        asked: &'a str,
+        listen: &mut dyn Listen,
+    ) -> Result<(), Refusal<'a>> {
+        let from = self.only_room(member)?;
+        let found = self.find_or_check(asked, Some(from))?;
+        if matches!(found, Found::Room(room) if room == from) {
+            return Err(Refusal::AlreadyHere(asked));
+        }
+        let id = self.next_id();
+        self.depart(member, from, id, Cause::Quit, None, listen);
+        let to = match found {
+            Found::Room(room) => room,
+            Found::Place(name) => self.rooms.make(name),
+        };
+        self.arrive(member, to, listen);
+        self.close_if_empty(from, listen);
+        Ok(())
+    }
+
+    /// Takes a member out of this room.
+    pub fn part(&mut self, member: MemberId, room: RoomId, listen: &mut dyn Listen) {
+        let id = self.next_id();
+        self.depart(member, room, id, Cause::Quit, None, listen);
+        self.close_if_empty(room, listen);
+    }
+
+    /// Tells the rooms whose time has come the joins and leaves they have not heard of yet.
+    pub fn handle_timeout(&mut self, listen: &mut dyn Listen) {
+        while let Some(room) = self.rooms.take_churning(self.now) {
+            self.tell_churn(room, listen);
+        }
+    }
+
+    fn tell_churn(&mut self, room: RoomId, listen: &mut dyn Listen) {
+        let id = self.next_id();
+        let state = self.rooms.get_mut(room);
+        let churn = state.churn;
+        state.churn = Churn {
+            told: churn.told.wrapping_add(1),
+            ..Churn::default()
+        };
+        let here = state.roster.len();
+        let place = Some(self.rooms.place(room));
+        let fact = |churn: Churn| Fact {
+            room: place,
+            id,
+            what: What::Churn {
+                joined: churn.joined as usize,
+                left: churn.left as usize,
+                here,
+            },
+        };
+        // Who came meanwhile was told of some of it when it came.
+        let known_by = |member: MemberId| {
+            let membership = self.member(member).membership(room)?;
+            let known = membership.known_churn;
+            (known.told == churn.told && !known.is_empty()).then_some(known)
+        };
+        let members = self.rooms.get(room).roster.members().iter().copied();
+        let newcomers: Vec<MemberId> = members
+            .filter(|&member| known_by(member).is_some())
             .collect();
-        let here = self.roster(room).len();
-        tell(Audience::Others(room, &newcomers), churn_event(churn, here));
-        for id in newcomers {
-            let rest = self
-                .member(id)
-                .map_or(churn, |member| churn.since(member.churn));
+        listen.hear(To::RoomBut(room, &newcomers), &fact(churn));
+        for member in newcomers {
+            let rest = known_by(member).map_or(churn, |known| churn.since(known));
             if !rest.is_empty() {
-                tell(Audience::One(id), churn_event(rest, here));
+                listen.hear(To::Member(member), &fact(rest));
             }
         }
     }
 
-    /// A room that has begun to have joins and leaves to tell, each room once.
-    pub fn take_churning(&mut self) -> Option<RoomId> {
-        self.churning.pop()
-    }
-
-    /// The member, whose name and room are set, is added to the roster; everybody is told.
-    pub(super) fn arrive(&mut self, member: MemberId, room: RoomId, tell: &mut Tell<'_>) {
+    /// The member, whose name is set, comes into the room; everybody is told.
+    pub(super) fn arrive(&mut self, member: MemberId, room: RoomId, listen: &mut dyn Listen) {
+        let id = self.next_id();
         self.enroll(member, room);
-        let here = self.rooms[room.slot()].roster.len();
-        if self.is_told_singly(room, here) {
-            let who = &self.members[member.slot()]
-                .as_ref()
-                .expect("who arrives has a name")
-                .name;
-            tell(
-                Audience::Others(room, &[member]),
-                Event::Joined { who, here },
-            );
+        let here = self.rooms.get(room).roster.len();
+        if self.is_announced(room, here) {
+            let who = self.member(member).name.as_str();
+            let what = What::Joined { who, here };
+            self.tell_room(room, id, what, listen);
         } else {
             self.count_churn(room, |churn| churn.joined += 1);
         }
-        self.member_mut(member).churn = self.rooms[room.slot()].churn;
-        let (here, who) = (&self.rooms[room.slot()], self.name_of(member));
-        let names = self.names(room, self.rules.welcome_names_max);
-        if let Some(who) = who {
-            tell(
-                Audience::One(member),
-                Event::Welcome {
-                    room: &here.name,
-                    who,
-                    names,
-                },
-            );
-        }
-        if !here.history.is_empty() {
-            tell(Audience::One(member), Event::History(&here.history));
-        }
+        let known_churn = self.rooms.get(room).churn;
+        self.member_mut(member)
+            .rooms
+            .push(Membership { room, known_churn });
+        self.tell_entered(member, room, id, listen);
     }
 
-    /// The member is taken out of its room's roster; those who stay are told.
-    pub(super) fn depart(&mut self, member: MemberId, why: Option<&str>, tell: &mut Tell<'_>) {
-        let room = self.member_mut(member).room;
-        let before = self.rooms[room.slot()].roster.len();
+    /// The member is in the room already, but whoever hears for it now does not know that.
+    pub fn enter_again(&mut self, member: MemberId, room: RoomId, listen: &mut dyn Listen) {
+        let id = self.next_id();
+        let known_churn = self.rooms.get(room).churn;
+        let mut rooms = self.member_mut(member).rooms.iter_mut();
+        if let Some(membership) = rooms.find(|membership| membership.room == room) {
+            membership.known_churn = known_churn;
+        }
+        self.tell_entered(member, room, id, listen);
+    }
+
+    fn tell_entered(&self, member: MemberId, room: RoomId, id: MessageId, listen: &mut dyn Listen) {
+        let (state, arrived) = (self.rooms.get(room), self.member(member));
+        let names = self.names_in(room, arrived.hears.names_max.into());
+        let fact = Fact {
+            room: Some(self.rooms.place(room)),
+            id,
+            what: What::Entered {
+                who: arrived.name.as_str(),
+                here: state.roster.len(),
+                names: &names,
+                topic: &state.topic,
+                last: state.last,
+            },
+        };
+        listen.hear(To::Member(member), &fact);
+    }
+
+    /// The member goes out of the room; those who stay are told.
+    pub(super) fn depart(
+        &mut self,
+        member: MemberId,
+        room: RoomId,
+        id: MessageId,
+        cause: Cause,
+        reason: Option<&str>,
+        listen: &mut dyn Listen,
+    ) {
+        let parted = Fact {
+            room: Some(self.rooms.place(room)),
+            id,
+            what: What::Parted,
+        };
+        listen.hear(To::Member(member), &parted);
         self.strike(member, room);
-        if self.is_told_singly(room, before) {
-            let who = &self.members[member.slot()]
-                .as_ref()
-                .expect("who departs has a name")
-                .name;
-            tell(
-                Audience::Others(room, &[member]),
-                Event::Left {
-                    who,
-                    here: before - 1,
-                    why,
-                },
-            );
+        let rooms = &mut self.member_mut(member).rooms;
+        rooms.retain(|membership| membership.room != room);
+        let here = self.rooms.get(room).roster.len();
+        if self.is_announced(room, here + 1) {
+            let what = What::Left {
+                who: self.member(member).name.as_str(),
+                here,
+                cause,
+                reason,
+            };
+            self.tell_room(room, id, what, listen);
         } else {
             self.count_churn(room, |churn| churn.left += 1);
         }
     }
 
-    /// Whether a join or leave that involves this many members is told by itself. Not while others
-    /// wait to be told together: they came first.
-    fn is_told_singly(&self, room: RoomId, members: usize) -> bool {
-        members <= self.rules.announce_members_max && self.rooms[room.slot()].churn.is_empty()
+    /// A room that nobody is in is gone, and its number free.
+    pub(super) fn close_if_empty(&mut self, room: RoomId, listen: &mut dyn Listen) {
+        if self.rooms.get(room).roster.len() > 0 || self.rooms.is_kept_when_empty(room) {
+            return;
+        }
+        let id = self.next_id();
+        self.tell_room(room, id, What::Closed, listen);
+        self.rooms.remove(room);
+    }
+
+    /// Whether a join or leave that involves this many members is announced by itself, which then
+    /// is counted. Not while others wait to be told together: they came first.
+    fn is_announced(&mut self, room: RoomId, members: usize) -> bool {
+        let (now, rate) = (self.now, self.rules.announce_rate);
+        let state = self.rooms.get_mut(room);
+        let may = members <= self.rules.announce_members_max
+            && state.churn.is_empty()
+            && state.news.check(now, rate).is_ok();
+        if may {
+            state.news.take(now, rate, 1);
+        }
+        may
     }
 
     fn count_churn(&mut self, room: RoomId, count: impl FnOnce(&mut Churn)) {
-        let churn = &mut self.rooms[room.slot()].churn;
-        if churn.is_empty() {
-            self.churning.push(room);
-        }
+        let churn = &mut self.rooms.get_mut(room).churn;
+        let begins = churn.is_empty();
         count(churn);
+        if begins {
+            let at = self.now + self.rules.churn_interval;
+            self.rooms.tell_churn_at(at, room);
+        }
+    }
+
+    /// The room of this name, or its name if there may be one more room once `leaving` is left.
+    pub(super) fn find_or_check<'a>(
+        &self,
+        asked: &'a str,
+        leaving: Option<RoomId>,
+    ) -> Result<Found, Refusal<'a>> {
+        let name = Name::parse(asked).map_err(Refusal::BadName)?;
+        if let Some(room) = self.rooms.named(&name) {
+            return Ok(Found::Room(room));
+        }
+        if self.rooms.has_alike(&name) {
+            return Err(Refusal::RoomAlike(asked));
+        }
+        let closes = leaving.is_some_and(|room| {
+            self.rooms.get(room).roster.len() == 1 && !self.rooms.is_kept_when_empty(room)
+        });
+        let rooms = self.rooms.len() - usize::from(closes);
+        if rooms >= self.rules.rooms_max {
+            return Err(Refusal::TooManyRoomsHere(self.rules.rooms_max));
+        }
+        Ok(Found::Place(name))
     }
 
     pub(super) fn enroll(&mut self, member: MemberId, room: RoomId) {
         let members = &self.members;
-        self.rooms[room.slot()]
-            .roster
-            .insert(member, |id| name_in(members, id));
+        let name_of = |id: MemberId| &members[id.slot()].name;
+        self.rooms.get_mut(room).roster.insert(member, name_of);
     }
 
     pub(super) fn strike(&mut self, member: MemberId, room: RoomId) {
         let members = &self.members;
-        self.rooms[room.slot()]
-            .roster
-            .remove(member, |id| name_in(members, id));
+        let name_of = |id: MemberId| &members[id.slot()].name;
+        self.rooms.get_mut(room).roster.remove(member, name_of);
     }
-}
-
-fn churn_event(churn: Churn, here: usize) -> Event<'static> {
-    let (joined, left) = (churn.joined as usize, churn.left as usize);
-    Event::Churn { joined, left, here }
-}
-
-fn name_in(members: &[Option<Member>], member: MemberId) -> &Name {
-    &members[member.slot()]
-        .as_ref()
-        .expect("who is in a roster has a name")
-        .name
 }

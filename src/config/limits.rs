@@ -33,8 +33,6 @@ const ROOMS_PER_MEMBER_MAX: usize = 1000;
 const NAME_IN_LIST_BYTES: usize = 100;
 /// A welcome, or any other single answer of the server that no limit of its own bounds.
 const ANSWER_BYTES: usize = 4 << 10;
-/// How much longer than a line of text a line of JSON may be, which escapes the same text.
-const JSON_FACTOR: usize = 8;
 
 settings! {
     /// The bounds of one server. All byte counts are in bytes, all `_max` are inclusive.
@@ -174,13 +172,25 @@ settings! {
         #[arg(skip = 300_usize)]
         pub topic_bytes_max: usize,
 
-        /// Bytes of the `ref` by which a program knows the answer to a request of its own.
-        #[arg(skip = 64_usize)]
-        pub reference_bytes_max: usize,
+        /// Bytes a second of answers to the commands of one connection.
+        #[arg(skip = 1_usize << 20)]
+        pub answer_bytes_per_second: usize,
+
+        /// Bytes of such answers that may come at once.
+        #[arg(skip = 4_usize << 20)]
+        pub answer_burst_bytes_max: usize,
+
+        /// Bytes of answers in one turn before further large ones wait for the next.
+        #[arg(skip = 256_usize << 10)]
+        pub answers_per_turn_bytes_max: usize,
 
         /// Bytes a room may say in one turn before it is not read from any more in that turn.
         #[arg(skip = 256_usize << 10)]
         pub block_bytes_max: usize,
+
+        /// Bytes all rooms may say in one turn before nobody is read from any more in that turn.
+        #[arg(skip = 4_usize << 20)]
+        pub turn_bytes_max: usize,
 
         /// Bytes read from one connection in one turn.
         #[arg(skip = 4_usize << 10)]
@@ -236,11 +246,6 @@ impl Limits {
         } else {
             self.byte_rate_bytes_per_second
         }
-    }
-
-    /// Bytes of a line of JSON from a client, without its ending.
-    pub fn json_line_bytes_max(&self) -> usize {
-        JSON_FACTOR * self.line_bytes_max
     }
 
     /// Looks for limits that cannot work together. That each is within its own bounds is seen to
@@ -323,7 +328,6 @@ mod tests {
         let limits = Limits::default();
         assert_eq!(limits.check(), Ok(()));
         assert_eq!(limits.clone().with_derived(), limits);
-        assert_eq!(limits.json_line_bytes_max(), 32 << 10);
     }
 
     #[test]

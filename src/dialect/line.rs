@@ -18,10 +18,11 @@ pub enum Piece<'a> {
 #[derive(Debug, Default)]
 pub struct LineBuffer {
     kept: Vec<u8>,
-    /// Where the first line not yet given out starts in `kept`.
-    start: usize,
-    /// Up to where `kept` is known to hold no LF (never less than `start`).
-    scanned: usize,
+    /// Where the first line not yet given out starts in `kept`, and up to where `kept` is known to
+    /// hold no LF (never less). In 32 bits, since every connection has one of these: what is kept is
+    /// one line, and what came with it in one read.
+    start: u32,
+    scanned: u32,
     /// Inside a line that was too long, up to its LF.
     skipping: bool,
 }
@@ -38,17 +39,16 @@ impl LineBuffer {
         if self.skipping && !self.skip(input) {
             return None;
         }
-        if self.start == self.kept.len() {
+        if self.start() == self.kept.len() {
             self.clear();
             return self.next_of_input(input, line_bytes_max);
         }
-        if let Some(length) = memchr(b'\n', &self.kept[self.scanned..]) {
-            let (start, end) = (self.start, self.scanned + length);
-            self.start = end + 1;
-            self.scanned = self.start;
+        if let Some(length) = memchr(b'\n', &self.kept[self.scanned as usize..]) {
+            let (start, end) = (self.start(), self.scanned as usize + length);
+            self.mark(end + 1);
             return Some(finish(&self.kept[start..end], line_bytes_max));
         }
-        self.scanned = self.kept.len();
+        self.scanned = offset(self.kept.len());
         self.join_input(input, line_bytes_max)
     }
 
@@ -57,9 +57,16 @@ impl LineBuffer {
         self.kept.extend_from_slice(input);
     }
 
+    /// The line that was given out last comes again, before everything else.
+    pub fn put_back(&mut self, line: &[u8]) {
+        let behind = [line, b"\n", self.kept()].concat();
+        self.kept = behind;
+        self.mark(0);
+    }
+
     /// Whether [`LineBuffer::next`] with this `input` would give out a line.
     pub fn has_line(&self, input: &[u8], line_bytes_max: usize) -> bool {
-        let kept = &self.kept[self.start..];
+        let kept = &self.kept[self.start()..];
         let mut rest = [kept, input];
         if self.skipping {
             match memchr(b'\n', kept) {
@@ -80,32 +87,36 @@ impl LineBuffer {
 
     /// The unfinished line at the end of the stream, if there is one.
     pub fn finish(&mut self, line_bytes_max: usize) -> Option<Piece<'_>> {
-        if self.skipping || self.start == self.kept.len() {
+        if self.skipping || self.start() == self.kept.len() {
             self.clear();
             return None;
         }
-        let start = self.start;
-        self.start = self.kept.len();
-        self.scanned = self.start;
+        let start = self.start();
+        self.mark(self.kept.len());
         Some(finish(&self.kept[start..], line_bytes_max))
+    }
+
+    /// What is kept and not yet given out.
+    pub fn kept(&self) -> &[u8] {
+        &self.kept[self.start()..]
     }
 
     /// Bytes kept and not yet given out.
     pub fn kept_bytes(&self) -> usize {
-        self.kept.len() - self.start
+        self.kept.len() - self.start()
     }
 
     /// Takes the memory out of an empty buffer, so that an idle connection holds none.
     /// `None` while something is kept.
     pub fn take_spare(&mut self) -> Option<Vec<u8>> {
-        if self.start < self.kept.len() || self.kept.capacity() == 0 {
+        if self.start() < self.kept.len() || self.kept.capacity() == 0 {
             return None;
         }
         self.clear();
         Some(std::mem::take(&mut self.kept))
     }
 
-    /// Gives an empty buffer memory to keep things in. Does nothing when it has some.
+    /// Gives an empty buffer memory to keep things in. No-op if it has some.
     pub fn give_spare(&mut self, mut spare: Vec<u8>) {
         if self.kept.capacity() == 0 {
             spare.clear();
@@ -118,17 +129,25 @@ impl LineBuffer {
         self.kept.capacity() == 0
     }
 
+    fn start(&self) -> usize {
+        self.start as usize
+    }
+
+    /// Everything before `start` was given out, and nothing behind it was looked at.
+    fn mark(&mut self, start: usize) {
+        self.start = offset(start);
+        self.scanned = self.start;
+    }
+
     fn clear(&mut self) {
         self.kept.clear();
-        self.start = 0;
-        self.scanned = 0;
+        self.mark(0);
     }
 
     /// Drops bytes up to and with the next LF; whether it was found.
     fn skip(&mut self, input: &mut &[u8]) -> bool {
-        if let Some(end) = memchr(b'\n', &self.kept[self.start..]) {
-            self.start += end + 1;
-            self.scanned = self.start;
+        if let Some(end) = memchr(b'\n', &self.kept[self.start()..]) {
+            self.mark(self.start() + end + 1);
             self.skipping = false;
             return true;
         }
@@ -163,7 +182,7 @@ impl LineBuffer {
             return Some(Piece::TooLong);
         }
         self.kept.extend_from_slice(all);
-        self.scanned = self.kept.len();
+        self.scanned = offset(self.kept.len());
         None
     }
 
@@ -183,13 +202,17 @@ impl LineBuffer {
             self.skipping = end.is_none();
             return Some(Piece::TooLong);
         }
-        let start = self.start;
+        let start = self.start();
         self.kept.extend_from_slice(part);
-        self.scanned = self.kept.len();
+        self.scanned = offset(self.kept.len());
         end?;
-        self.start = self.kept.len();
+        self.start = self.scanned;
         Some(finish(&self.kept[start..], line_bytes_max))
     }
+}
+
+fn offset(bytes: usize) -> u32 {
+    u32::try_from(bytes).expect("what is kept stays far below 4 GiB")
 }
 
 /// Whether `length` bytes, the last of which may be a CR that belongs to the ending, pass the bound.

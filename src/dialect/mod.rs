@@ -1,6 +1,156 @@
-//! Bytes ↔ words: everything that knows how chat looks on the wire. Pure: no socket, no clock.
-//! Imports `chat` alone.
+//! Bytes ↔ words, one room for each language: what a line of a client asks for, and how what
+//! happened looks to it. Pure: no socket, no clock, no session. Imports `chat` and plain values; a session
+//! owns one [`Dialect`], everything else here is functions.
 
+pub mod cleaning;
+pub mod json;
 pub mod line;
-pub mod reply;
+pub mod operator;
+pub mod refusal;
+pub mod sniff;
+pub mod stamp;
 pub mod text;
+
+use crate::chat::{Answer, Fact, Messages};
+
+pub use refusal::Refusal;
+
+/// The language of a connection. It is decided once, by the first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Dialect {
+    /// The first bytes do not say yet.
+    #[default]
+    Undecided,
+    /// Plain lines, for people and simple bots.
+    Text,
+    /// JSON lines, for programs. Their first line is not answered yet.
+    JsonUngreeted,
+    /// JSON lines, for programs.
+    Json,
+}
+
+impl Dialect {
+    /// How what it is told is written.
+    pub fn encoding(self) -> Encoding {
+        match self {
+            Dialect::Undecided | Dialect::Text => Encoding::Text,
+            Dialect::JsonUngreeted | Dialect::Json => Encoding::Json,
+        }
+    }
+
+    /// The longest line, in bytes without its ending, where one of plain text has `line_bytes_max`.
+    /// JSON needs room around a text, and up to six bytes for one of its characters.
+    pub fn line_bytes_max(self, line_bytes_max: usize) -> usize {
+        match self.encoding() {
+            Encoding::Text => line_bytes_max,
+            Encoding::Json => 8 * line_bytes_max,
+        }
+    }
+}
+
+/// How something is written. Sessions of one encoding share the bytes of what their rooms say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// [`text`]
+    Text,
+    /// [`json`]
+    Json,
+}
+
+impl Encoding {
+    /// All of them.
+    pub const ALL: [Encoding; 2] = [Encoding::Text, Encoding::Json];
+
+    /// As an index into a table with a place for each.
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Whether anything is written for this reply. In plain text a thing done can be seen by what
+    /// has happened; only programs want it said, and only they are greeted.
+    pub fn has_words_for(self, reply: &Reply<'_>) -> bool {
+        let is_silent = match self {
+            Encoding::Text => match reply {
+                Reply::Answer(answer) => matches!(answer, Answer::Done(_)),
+                reply => matches!(reply, Reply::Hello(_) | Reply::Welcome { .. }),
+            },
+            Encoding::Json => matches!(reply, Reply::Help | Reply::Prompt),
+        };
+        !is_silent
+    }
+}
+
+/// What one connection is told alone.
+#[derive(Debug)]
+pub enum Reply<'a> {
+    /// The greeting of a program: what this server can do.
+    Hello(&'a Hello),
+    /// The name is yours.
+    Welcome {
+        /// The name.
+        name: &'a str,
+        /// What proves later that it is the same somebody.
+        resume: &'a str,
+    },
+    /// An answer of the rules of chat.
+    Answer(&'a Answer<'a>),
+    /// What was said in a room before one came, or while one was away.
+    Past {
+        /// The room.
+        room: &'a str,
+        /// The messages, oldest first.
+        messages: Messages<'a>,
+        /// How many are missing before the first of them; `None` if nobody knows.
+        missed: Option<usize>,
+    },
+    /// A page of what was said in a room.
+    Page {
+        /// The room.
+        room: &'a str,
+        /// The messages, oldest first.
+        messages: Messages<'a>,
+        /// Whether there is further in the direction that was asked.
+        more: bool,
+    },
+    /// The commands.
+    Help,
+    /// What to do, for a person who says nothing.
+    Prompt,
+    /// The answer to a ping.
+    Pong(Option<&'a str>),
+    /// No. The connection ends with it, or it does not.
+    Refused(Refusal<'a>),
+    /// No, and this is the last that the connection is told.
+    Ended(Refusal<'a>),
+}
+
+/// What a server can do, as a program is told in its greeting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hello {
+    /// The longest text of a message, in bytes.
+    pub line_bytes_max: usize,
+    /// Whether pages of the past can be had.
+    pub history: bool,
+}
+
+/// Appends a fact as whole lines, and says how many. None if this language has no words for it.
+pub fn encode(encoding: Encoding, fact: &Fact<'_>, out: &mut Vec<u8>) -> u32 {
+    match encoding {
+        Encoding::Text => text::encode(fact, out),
+        Encoding::Json => json::encode(fact, out),
+    }
+}
+
+/// Appends a reply as whole lines, and says how many. `reference` is what the request gave to have
+/// its answer known by.
+pub fn encode_reply(
+    encoding: Encoding,
+    reply: &Reply<'_>,
+    reference: Option<&str>,
+    out: &mut Vec<u8>,
+) -> u32 {
+    match encoding {
+        Encoding::Text => text::encode_reply(reply, out),
+        Encoding::Json => json::encode_reply(reply, reference, out),
+    }
+}

@@ -1,162 +1,21 @@
-//! The line protocol, version 1: a line of a client → [`Command`], an [`Event`] → lines for a
-//! client. Not what any of it means (that is `chat`), and not where lines begin and end
-//! (`dialect::line`). Pure functions; nobody owns anything here.
+//! Plain text, for people and simple bots: a line of a client → a request (in `read`), a [`Fact`] or a
+//! [`Reply`] → lines for a client. Not what any of it means (that is `chat`), and not where lines
+//! begin and end (`dialect::line`). Pure functions; nobody owns anything here.
 //!
 //! The first byte of a server line says what it is: `<` a message, `*` news, `-` private,
 //! `=` an answer, `!` a refusal. No text of a user stands at the start of a line.
 
-use crate::chat::{Command, Event, History, Names, Refusal, RoomList};
+use std::io::Write as _;
 
-/// The commands as `/help` tells them: how each is written, and what it does.
-pub const COMMANDS: [(&str, &str); 9] = [
-    ("/help", "shows this"),
-    ("/who [ROOM]", "who is here, or in that room"),
-    ("/rooms", "the rooms and how many are in each"),
-    ("/join ROOM", "leaves this room and enters that one"),
-    ("/nick NAME", "changes your name"),
-    (
-        "/msg NAME TEXT",
-        "says something to NAME alone, wherever it is",
-    ),
-    ("/echo on|off", "your own lines back, or not"),
-    (
-        "/ping [TOKEN]",
-        "is answered after everything that came before it",
-    ),
-    ("/quit [REASON]", "leaves"),
-];
+use crate::chat::{self, Answer, Cause, Fact, Manner, Message, Messages, What};
 
-/// Another protocol that was spoken to the port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ForeignProtocol {
-    /// A browser, or a tool that thinks this is one's server.
-    Http,
-    /// A TLS handshake.
-    Tls,
-    /// An SSH client.
-    Ssh,
-}
+use super::sniff::ForeignProtocol;
+use super::stamp;
+use super::{Refusal, Reply};
 
-/// Makes clean text of what a client sent: invalid UTF-8 and control characters become U+FFFD.
-/// Plain ASCII, which is nearly everything, is passed through as it lies; else `scratch` holds
-/// the result.
-pub fn clean<'a>(line: &'a [u8], scratch: &'a mut String) -> &'a str {
-    if let Ok(text) = std::str::from_utf8(line)
-        && (is_plain_ascii(line) || !text.chars().any(is_control))
-    {
-        return text;
-    }
-    scratch.clear();
-    for chunk in line.utf8_chunks() {
-        scratch.extend(chunk.valid().chars().map(|c| {
-            if is_control(c) {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            }
-        }));
-        if !chunk.invalid().is_empty() {
-            scratch.push(char::REPLACEMENT_CHARACTER);
-        }
-    }
-    scratch
-}
+mod read;
 
-fn is_plain_ascii(line: &[u8]) -> bool {
-    // Without an early end, so that the compiler can look at many bytes at once.
-    line.iter().fold(true, |plain, &byte| {
-        plain & ((byte.wrapping_sub(0x20) < 0x5f) | (byte == b'\t'))
-    })
-}
-
-/// What could end a line or drive a terminal: C0 except TAB, DEL, C1, and the two Unicode separators.
-fn is_control(c: char) -> bool {
-    (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}')
-}
-
-/// What a clean, non-empty line asks for.
-///
-/// # Errors
-/// An unknown command, or one whose words do not fit. It is never a message then: people leak
-/// passwords so.
-pub fn parse(line: &str) -> Result<Command<'_>, Refusal<'_>> {
-    let Some(command) = line.strip_prefix('/') else {
-        return Ok(Command::Say(line));
-    };
-    if command.starts_with('/') {
-        return Ok(Command::Say(command));
-    }
-    let (word, rest) = split_word(command);
-    if word.len() < command.len() && command.starts_with(is_blank) {
-        return Err(Refusal::UnknownCommand(""));
-    }
-    let argument = Some(rest).filter(|rest| !rest.is_empty());
-    let usage = |usage| Refusal::BadUsage(usage);
-    let one = |text| one_word(argument).ok_or(usage(text));
-    match word {
-        "help" => Ok(Command::Help),
-        "who" if argument.is_none() => Ok(Command::Who(None)),
-        "who" => one("/who [ROOM]").map(|room| Command::Who(Some(room))),
-        "rooms" => Ok(Command::Rooms),
-        "join" => one("/join ROOM").map(Command::Join),
-        "nick" => one("/nick NAME").map(Command::Nick),
-        "msg" => match split_word(rest) {
-            ("", _) | (_, "") => Err(usage("/msg NAME TEXT")),
-            (to, text) => Ok(Command::Msg { to, text }),
-        },
-        "echo" => match rest {
-            "on" => Ok(Command::Echo(true)),
-            "off" => Ok(Command::Echo(false)),
-            _ => Err(usage("/echo on|off")),
-        },
-        "ping" => Ok(Command::Ping(argument)),
-        "quit" => Ok(Command::Quit(argument)),
-        _ => Err(Refusal::UnknownCommand(word)),
-    }
-}
-
-/// The word at the start, and the rest without the blanks around it.
-fn split_word(text: &str) -> (&str, &str) {
-    let text = text.trim_matches(is_blank);
-    match text.split_once(is_blank) {
-        Some((word, rest)) => (word, rest.trim_start_matches(is_blank)),
-        None => (text, ""),
-    }
-}
-
-fn one_word(argument: Option<&str>) -> Option<&str> {
-    argument.filter(|argument| !argument.contains(is_blank))
-}
-
-fn is_blank(c: char) -> bool {
-    c == ' ' || c == '\t'
-}
-
-/// Whether the first bytes, or the first line, of a connection belong to another protocol. None of
-/// this is a name.
-pub fn foreign_protocol(first: &[u8]) -> Option<ForeignProtocol> {
-    const HTTP_METHODS: [&[u8]; 10] = [
-        b"GET ",
-        b"POST ",
-        b"HEAD ",
-        b"PUT ",
-        b"PATCH ",
-        b"OPTIONS ",
-        b"DELETE ",
-        b"CONNECT ",
-        b"TRACE ",
-        b"PRI * HTTP",
-    ];
-    if first.starts_with(&[0x16, 0x03]) {
-        Some(ForeignProtocol::Tls)
-    } else if first.starts_with(b"SSH-2.") || first.starts_with(b"SSH-1.") {
-        Some(ForeignProtocol::Ssh)
-    } else if HTTP_METHODS.iter().any(|method| first.starts_with(method)) {
-        Some(ForeignProtocol::Http)
-    } else {
-        None
-    }
-}
+pub use read::{COMMANDS, Line, read, split_word, without_hash};
 
 /// Appends what stands before the last line to somebody who spoke `protocol`, so that their
 /// program can show it.
@@ -168,65 +27,158 @@ pub fn encode_foreign_head(protocol: ForeignProtocol, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends an event as whole lines, and says how many.
-pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) -> u32 {
-    match *event {
-        Event::Message { from, text } => line(out, &["<", from.as_str(), "> ", text]),
-        Event::Joined { who, here } => line(
-            out,
-            &["* ", who.as_str(), " joined (", &here.to_string(), " here)"],
-        ),
-        Event::Left { who, here, why } => {
-            let (colon, why) = why.map_or(("", ""), |why| (": ", why));
-            line(
-                out,
-                &[
-                    "* ",
-                    who.as_str(),
-                    " left (",
-                    &here.to_string(),
-                    " here)",
-                    colon,
-                    why,
-                ],
-            )
+/// Appends a fact as whole lines, and says how many.
+pub fn encode(fact: &Fact<'_>, out: &mut Vec<u8>) -> u32 {
+    match fact.what {
+        What::Said { from, text, manner } => encode_said(from, text, manner, out),
+        What::Joined { who, here } => line(out, format_args!("* {who} joined ({here} here)")),
+        What::Left {
+            who,
+            here,
+            cause,
+            reason,
+        } => {
+            let end = Ending { cause, reason };
+            line(out, format_args!("* {who} left ({here} here){end}"))
         }
-        Event::Churn { joined, left, here } => line(
-            out,
-            &[&format!("* {joined} joined, {left} left ({here} here)")],
-        ),
-        Event::Renamed { from, to } => line(out, &["* ", from.as_str(), " is now ", to.as_str()]),
-        Event::Private { from, text } => line(out, &["-", from.as_str(), "- ", text]),
-        Event::Operator { text } => line(out, &["* operator: ", text]),
-        Event::Welcome { room, who, names } => {
-            out.extend_from_slice(
-                format!("* welcome to {}, {} (", room.as_str(), who.as_str()).as_bytes(),
-            );
-            encode_names(names, out);
-            line(out, &[")"])
+        What::Churn { joined, left, here } => {
+            let what = match (joined, left) {
+                (_, 0) => format!("{joined} joined"),
+                (0, _) => format!("{left} left"),
+                _ => format!("{joined} joined, {left} left"),
+            };
+            line(out, format_args!("* {what} ({here} here)"))
         }
-        Event::History(history) => encode_history(history, out),
-        Event::Prompt => line(out, &["* chatd: type your name and press Enter"]),
-        Event::Help => COMMANDS
-            .iter()
-            .map(|(usage, does)| line(out, &[&format!("= {usage:<15} {does}")]))
-            .sum(),
-        Event::Who(names) => {
-            out.extend_from_slice(b"= ");
-            encode_names(names, out);
-            line(out, &[])
+        What::Renamed { from, to } => line(out, format_args!("* {from} is now {to}")),
+        What::Topic { text: "", by } => line(out, format_args!("* {by} cleared the topic")),
+        What::Topic { text, by } => line(out, format_args!("* {by} set the topic: \"{text}\"")),
+        What::Private { from, text } => line_of(out, &["-", from, "- ", text]),
+        What::Announcement { text } => line_of(out, &["* operator: ", text]),
+        What::Entered {
+            who,
+            here,
+            names,
+            topic,
+            ..
+        } => {
+            let room = fact.room.map_or("", |room| room.name);
+            let names = Names { here, names };
+            let welcome = line(out, format_args!("* welcome to {room}, {who} ({names})"));
+            if topic.is_empty() {
+                return welcome;
+            }
+            welcome + line(out, format_args!("* topic: \"{topic}\""))
         }
-        Event::Rooms(rooms) => encode_rooms(rooms, out),
-        Event::Sent { to } => line(out, &["= sent to ", to.as_str()]),
-        Event::Echo(on) => line(out, &["= echo ", if on { "on" } else { "off" }]),
-        Event::Pong(None) => line(out, &["= pong"]),
-        Event::Pong(Some(token)) => line(out, &["= pong ", token]),
-        Event::SameName(name) => line(out, &["= you are ", name.as_str(), " already"]),
-        Event::Refused(refusal) => encode_refusal(&refusal, out),
+        What::Parted | What::Closed => 0,
     }
 }
 
-fn line(out: &mut Vec<u8>, parts: &[&str]) -> u32 {
+/// Appends a reply as whole lines, and says how many.
+pub fn encode_reply(reply: &Reply<'_>, out: &mut Vec<u8>) -> u32 {
+    match reply {
+        Reply::Answer(answer) => encode_answer(answer, out),
+        Reply::Past {
+            messages, missed, ..
+        } => encode_past(messages.clone(), *missed, out),
+        Reply::Page { messages, .. } => {
+            let messages: u32 = messages
+                .clone()
+                .map(|message| encode_dated(&message, out))
+                .sum();
+            messages + line_of(out, &["= end"])
+        }
+        Reply::Help => COMMANDS
+            .iter()
+            .map(|(usage, does)| line(out, format_args!("= {usage:<15} {does}")))
+            .sum(),
+        Reply::Prompt => line_of(out, &["* chatd: type your name and press Enter"]),
+        Reply::Pong(None) => line_of(out, &["= pong"]),
+        Reply::Pong(Some(token)) => line_of(out, &["= pong ", token]),
+        Reply::Refused(refusal) | Reply::Ended(refusal) => {
+            let hint = hint(refusal);
+            line(out, format_args!("! {} {refusal}{hint}", refusal.code()))
+        }
+        // Programs are greeted; a person sees it by the welcome of the room.
+        Reply::Hello(_) | Reply::Welcome { .. } => 0,
+    }
+}
+
+/// What a person can do about it, in this language.
+fn hint(refusal: &Refusal<'_>) -> &'static str {
+    match refusal {
+        Refusal::UnknownCommand(_) => "; /help shows the commands, //text says /text",
+        Refusal::Rules(chat::Refusal::NoSuchRoom(_)) => "; /rooms shows them",
+        _ => "",
+    }
+}
+
+fn encode_answer(answer: &Answer<'_>, out: &mut Vec<u8>) -> u32 {
+    match answer {
+        // What was done can be seen by what has happened.
+        Answer::Done(_) => 0,
+        Answer::Sent(_, to) => line_of(out, &["= sent to ", to]),
+        Answer::Who { here, names, .. } => {
+            let names = Names { here: *here, names };
+            line(out, format_args!("= {names}"))
+        }
+        Answer::Rooms { rooms, more } => {
+            let mut lines: u32 = rooms
+                .iter()
+                .map(|row| line(out, format_args!("= {} {}", row.room, row.here)))
+                .sum();
+            if *more > 0 {
+                lines += line(out, format_args!("= … and {more} more"));
+            }
+            lines + line_of(out, &["= end"])
+        }
+        Answer::Topic { topic: "", room } => line(out, format_args!("= {room} has no topic")),
+        Answer::Topic { topic, .. } => line(out, format_args!("= topic: \"{topic}\"")),
+        Answer::Echo(on) => line_of(out, &["= echo ", if *on { "on" } else { "off" }]),
+        Answer::SameName(name) => line(out, format_args!("= you are {name} already")),
+    }
+}
+
+fn encode_said(from: &str, text: &str, manner: Manner, out: &mut Vec<u8>) -> u32 {
+    let action = match manner {
+        Manner::Action => "/me ",
+        Manner::Plain | Manner::Posted => "",
+    };
+    line_of(out, &["<", from, "> ", action, text])
+}
+
+/// A message with its time, for who asked for it.
+fn encode_dated(message: &Message<'_>, out: &mut Vec<u8>) -> u32 {
+    out.extend_from_slice(b"= ");
+    stamp::write_seconds(message.id.at(), out);
+    out.push(b' ');
+    encode_said(message.from, message.text, message.manner, out)
+}
+
+fn encode_past(messages: Messages<'_>, missed: Option<usize>, out: &mut Vec<u8>) -> u32 {
+    let Some(first) = messages.clone().next() else {
+        return 0;
+    };
+    match messages.len() {
+        1 => out.extend_from_slice(b"* last message, from "),
+        count => write(out, format_args!("* last {count} messages, from ")),
+    }
+    stamp::write_minutes(first.id.at(), out);
+    out.extend_from_slice(b":\n");
+    let mut lines = 1;
+    if let Some(missed @ 1..) = missed {
+        lines += line(
+            out,
+            format_args!("* {missed} messages before these are missing"),
+        );
+    }
+    for message in messages {
+        lines += encode_said(message.from, message.text, message.manner, out);
+    }
+    lines + line_of(out, &["* end of history"])
+}
+
+/// The line for messages, which must cost nothing that can be saved.
+fn line_of(out: &mut Vec<u8>, parts: &[&str]) -> u32 {
     for part in parts {
         out.extend_from_slice(part.as_bytes());
     }
@@ -234,167 +186,70 @@ fn line(out: &mut Vec<u8>, parts: &[&str]) -> u32 {
     1
 }
 
-fn encode_names(names: Names<'_>, out: &mut Vec<u8>) {
-    let colon = if names.here() > 0 { ": " } else { "" };
-    out.extend_from_slice(format!("{} here{colon}", names.here()).as_bytes());
-    for (index, name) in names.shown().enumerate() {
-        if index > 0 {
-            out.extend_from_slice(b", ");
+fn line(out: &mut Vec<u8>, words: std::fmt::Arguments<'_>) -> u32 {
+    write(out, words);
+    out.push(b'\n');
+    1
+}
+
+fn write(out: &mut Vec<u8>, words: std::fmt::Arguments<'_>) {
+    out.write_fmt(words).expect("memory takes what is written");
+}
+
+/// `3 here: ann, ben, cyd`
+struct Names<'a> {
+    here: usize,
+    names: &'a [&'a str],
+}
+
+impl std::fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} here", self.here)?;
+        for (index, name) in self.names.iter().enumerate() {
+            let before = if index == 0 { ": " } else { ", " };
+            write!(f, "{before}{name}")?;
         }
-        out.extend_from_slice(name.as_str().as_bytes());
-    }
-    if names.more() > 0 {
-        out.extend_from_slice(format!(", … and {} more", names.more()).as_bytes());
-    }
-}
-
-fn encode_history(history: &History, out: &mut Vec<u8>) -> u32 {
-    let (shown, messages) = history.replay();
-    let first = line(out, &[&format!("* last {shown} messages:")]);
-    let messages: u32 = messages
-        .map(|(from, text)| line(out, &["<", from, "> ", text]))
-        .sum();
-    first + messages + line(out, &["* end of history"])
-}
-
-fn encode_rooms(rooms: RoomList<'_>, out: &mut Vec<u8>) -> u32 {
-    let (shown, more) = rooms.shown();
-    let mut lines: u32 = shown
-        .iter()
-        .map(|(name, here)| line(out, &["= ", name.as_str(), " ", &here.to_string()]))
-        .sum();
-    if more > 0 {
-        lines += line(out, &[&format!("= … and {more} more")]);
-    }
-    lines + line(out, &["= end"])
-}
-
-/// At most this much of what somebody asked for is quoted back.
-const QUOTED_CHARS_MAX: usize = 40;
-
-fn quoted(text: &str) -> &str {
-    text.char_indices()
-        .nth(QUOTED_CHARS_MAX)
-        .map_or(text, |(end, _)| &text[..end])
-}
-
-fn encode_refusal(refusal: &Refusal<'_>, out: &mut Vec<u8>) -> u32 {
-    let words = match *refusal {
-        Refusal::BadName(bad) => bad.to_string(),
-        Refusal::NameInUse(name) => format!("{} is taken, choose another", quoted(name)),
-        Refusal::NameTimeout => "you gave no name in time; connect again".into(),
-        Refusal::LineTooLong => "that line is too long, nothing of it was sent".into(),
-        Refusal::UnknownCommand(word) => {
-            format!("there is no /{}; /help shows the commands, //text sends /text", quoted(word))
+        match self.here - self.names.len() {
+            0 => Ok(()),
+            more => write!(f, ", … and {more} more"),
         }
-        Refusal::BadUsage(usage) => format!("write it so: {usage}"),
-        Refusal::NoSuchName(name) => format!("nobody here is called {}", quoted(name)),
-        Refusal::NoSuchRoom(room) => format!("there is no room {}; /rooms shows them", quoted(room)),
-        Refusal::AlreadyHere(room) => format!("you are in {} already", quoted(room)),
-        Refusal::SlowDown => "you are faster than this server allows; your lines wait, none is lost".into(),
-        Refusal::ServerFull => "there is no place left; try again later".into(),
-        Refusal::TooManyFromAddress => "too many connections from your address; close one first".into(),
-        Refusal::TooSlow => "you did not read what was waiting for you; connect again".into(),
-        Refusal::Kicked(why) => format!("the operator ended your connection{}", because(why)),
-        Refusal::ShuttingDown => "the server stops now".into(),
-        Refusal::WrongProtocol => {
-            "this is chatd, which speaks plain lines of text: use chat-client, or nc, and send your name first".into()
-        }
-    };
-    line(out, &["! ", refusal.code(), " ", &words])
+    }
 }
 
-fn because(why: Option<&str>) -> String {
-    why.map_or(String::new(), |why| format!(": {why}"))
+/// Why somebody left. What a user chose stands in quotes, and nothing else does.
+struct Ending<'a> {
+    cause: Cause,
+    reason: Option<&'a str>,
+}
+
+impl std::fmt::Display for Ending<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.cause, self.reason) {
+            (Cause::Quit, None) => Ok(()),
+            (Cause::Quit, Some(reason)) => write!(f, ": \"{reason}\""),
+            (Cause::Lost, _) => f.write_str(": connection lost"),
+            (Cause::TooSlow, _) => f.write_str(": too slow"),
+            (Cause::Kicked, None) => f.write_str(": kicked by the operator"),
+            (Cause::Kicked, Some(reason)) => write!(f, ": kicked by the operator: {reason}"),
+            (Cause::Stopped, _) => f.write_str(": server shutting down"),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn cleaned(line: &[u8]) -> String {
-        clean(line, &mut String::new()).to_owned()
-    }
-
     #[test]
-    fn text_is_cleaned() {
-        assert_eq!(cleaned(b"plain ~ text\twith tab"), "plain ~ text\twith tab");
-        assert_eq!(cleaned("größer 漢字 🙂".as_bytes()), "größer 漢字 🙂");
+    fn a_reason_cannot_be_taken_for_the_word_of_the_operator() {
+        let left = |cause, reason| Ending { cause, reason }.to_string();
         assert_eq!(
-            cleaned(b"\x1b[31mred\x07\x7f\x00"),
-            "\u{fffd}[31mred\u{fffd}\u{fffd}\u{fffd}"
-        );
-        assert_eq!(cleaned(b"a\rb"), "a\u{fffd}b");
-        assert_eq!(
-            cleaned("a\u{85}b\u{2028}c\u{2029}d\u{9b}e".as_bytes()),
-            "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}e"
+            left(Cause::Quit, Some("kicked by the operator: noise")),
+            ": \"kicked by the operator: noise\""
         );
         assert_eq!(
-            cleaned(b"\xff\xfeok\xc0\xaf\xe2\x82"),
-            "\u{fffd}\u{fffd}ok\u{fffd}\u{fffd}\u{fffd}"
+            left(Cause::Kicked, Some("noise")),
+            ": kicked by the operator: noise"
         );
-    }
-
-    #[test]
-    fn lines_are_understood() {
-        let cases = [
-            ("hello /who", Ok(Command::Say("hello /who"))),
-            ("//who", Ok(Command::Say("/who"))),
-            ("//", Ok(Command::Say("/"))),
-            (" /who", Ok(Command::Say(" /who"))),
-            ("/help", Ok(Command::Help)),
-            ("/who", Ok(Command::Who(None))),
-            ("/who  den ", Ok(Command::Who(Some("den")))),
-            ("/who a b", Err(Refusal::BadUsage("/who [ROOM]"))),
-            ("/rooms", Ok(Command::Rooms)),
-            ("/join den", Ok(Command::Join("den"))),
-            ("/join", Err(Refusal::BadUsage("/join ROOM"))),
-            ("/nick anna", Ok(Command::Nick("anna"))),
-            ("/nick", Err(Refusal::BadUsage("/nick NAME"))),
-            (
-                "/msg ben  are you coming? ",
-                Ok(Command::Msg {
-                    to: "ben",
-                    text: "are you coming?",
-                }),
-            ),
-            ("/msg ben", Err(Refusal::BadUsage("/msg NAME TEXT"))),
-            ("/msg", Err(Refusal::BadUsage("/msg NAME TEXT"))),
-            ("/echo on", Ok(Command::Echo(true))),
-            ("/echo off", Ok(Command::Echo(false))),
-            ("/echo maybe", Err(Refusal::BadUsage("/echo on|off"))),
-            ("/ping", Ok(Command::Ping(None))),
-            ("/ping a b", Ok(Command::Ping(Some("a b")))),
-            ("/quit", Ok(Command::Quit(None))),
-            ("/quit so long", Ok(Command::Quit(Some("so long")))),
-            ("/whoami", Err(Refusal::UnknownCommand("whoami"))),
-            ("/", Err(Refusal::UnknownCommand(""))),
-            ("/ who", Err(Refusal::UnknownCommand(""))),
-            ("/WHO", Err(Refusal::UnknownCommand("WHO"))),
-        ];
-        for (line, expected) in cases {
-            assert_eq!(parse(line), expected, "{line:?}");
-        }
-    }
-
-    #[test]
-    fn other_protocols_are_known_by_their_first_bytes() {
-        assert_eq!(
-            foreign_protocol(b"GET / HTTP/1.1\r\n"),
-            Some(ForeignProtocol::Http)
-        );
-        assert_eq!(
-            foreign_protocol(b"TRACE / HTTP/1.1\r\n"),
-            Some(ForeignProtocol::Http)
-        );
-        assert_eq!(
-            foreign_protocol(b"\x16\x03\x01\x02\x00"),
-            Some(ForeignProtocol::Tls)
-        );
-        assert_eq!(
-            foreign_protocol(b"SSH-2.0-OpenSSH_9.2\r\n"),
-            Some(ForeignProtocol::Ssh)
-        );
-        assert_eq!(foreign_protocol(b"GETTY\n"), None);
     }
 }

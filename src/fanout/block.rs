@@ -25,6 +25,16 @@ pub struct Slice {
 }
 
 impl Slice {
+    /// What of it lies behind a mark of its block.
+    #[must_use]
+    pub fn behind(self, mark: Mark) -> Slice {
+        Slice {
+            start: mark.bytes,
+            lines: self.lines - mark.lines,
+            ..self
+        }
+    }
+
     /// Its length in bytes.
     pub fn bytes(&self) -> usize {
         (self.end - self.start) as usize
@@ -62,6 +72,8 @@ pub struct BlockStore {
     spare_bytes: usize,
     /// Slices of all blocks that lie in outboxes.
     references: usize,
+    /// Bytes written since the last [`BlockStore::settle`].
+    written_bytes: usize,
     /// Blocks sealed since the last [`BlockStore::settle`].
     sealed: Vec<BlockId>,
 }
@@ -69,6 +81,9 @@ pub struct BlockStore {
 /// Memory kept for blocks to come. Enough for the blocks of a busy turn, little beside what
 /// outboxes may hold.
 const SPARE_BYTES_MAX: usize = 4 << 20;
+/// What a block begins with, and what is worth keeping: the copy of a small block that stayed for
+/// long is not, the next block would only have to grow.
+const BLOCK_BYTES_MIN: usize = 1 << 10;
 /// What a block costs beside its bytes, and what a slice of it costs in a queue that has grown by
 /// doubling. Thousands of slow readers of short lines cost more by these than by the lines.
 const BLOCK_OVERHEAD: usize = size_of::<Block>() + 16;
@@ -77,8 +92,13 @@ const SLICE_OVERHEAD: usize = 2 * size_of::<Slice>();
 impl BlockStore {
     /// A block to write to.
     pub fn open(&mut self, now: Time) -> BlockId {
-        let bytes = self.spare.pop().unwrap_or_default();
-        self.spare_bytes -= bytes.capacity();
+        let bytes = match self.spare.pop() {
+            Some(spare) => {
+                self.spare_bytes -= spare.capacity();
+                spare
+            }
+            None => Vec::with_capacity(BLOCK_BYTES_MIN),
+        };
         let block = Block {
             bytes,
             lines: 0,
@@ -93,7 +113,9 @@ impl BlockStore {
     pub fn write(&mut self, id: BlockId, write: impl FnOnce(&mut Vec<u8>) -> u32) {
         let block = &mut self.blocks[id.0 as usize];
         debug_assert!(block.open, "a sealed block was written to");
+        let before = block.bytes.len();
         block.lines += write(&mut block.bytes);
+        self.written_bytes += block.bytes.len() - before;
         debug_assert!(
             block.bytes.ends_with(b"\n") || block.bytes.is_empty(),
             "blocks hold whole lines"
@@ -136,22 +158,27 @@ impl BlockStore {
     /// Gives back what the blocks of this turn reserved and did not use, for those that somebody
     /// has still not taken. Called after the flush: what everybody took at once is free already.
     pub fn settle(&mut self) {
+        self.written_bytes = 0;
         for id in self.sealed.drain(..) {
             let Some(block) = self.blocks.get_mut(id.0 as usize) else {
                 continue;
             };
-            let before = block.bytes.capacity();
-            if !block.open && before > block.bytes.len() + block.bytes.len() / 4 {
-                block.bytes.shrink_to_fit();
-                self.unique_bytes -= before - block.bytes.capacity();
+            if block.open || block.bytes.capacity() <= block.bytes.len() + block.bytes.len() / 4 {
+                continue;
             }
+            // Copied, not shrunk where it lies: that would leave a hole behind each small block
+            // which no large one fits into.
+            let exact = block.bytes.as_slice().to_vec();
+            let large = std::mem::replace(&mut block.bytes, exact);
+            self.unique_bytes -= large.capacity() - block.bytes.capacity();
+            Self::keep_spare(&mut self.spare, &mut self.spare_bytes, large);
         }
     }
 
-    /// `count` more slices of this block lie in outboxes.
-    pub fn retain(&mut self, id: BlockId, count: u32) {
-        self.blocks[id.0 as usize].references += count;
-        self.references += count as usize;
+    /// One more slice of this block lies in an outbox.
+    pub fn retain(&mut self, id: BlockId) {
+        self.blocks[id.0 as usize].references += 1;
+        self.references += 1;
     }
 
     /// One slice fewer; the last one frees the block.
@@ -186,6 +213,11 @@ impl BlockStore {
         self.unique_bytes
     }
 
+    /// What was written in this turn, which may be queued for long.
+    pub fn written_bytes(&self) -> usize {
+        self.written_bytes
+    }
+
     /// Memory of all that is queued: the blocks, and what refers to them.
     pub fn memory_bytes(&self) -> usize {
         self.unique_bytes + self.blocks.len() * BLOCK_OVERHEAD + self.references * SLICE_OVERHEAD
@@ -210,12 +242,17 @@ impl BlockStore {
     }
 
     fn free(&mut self, id: BlockId) {
-        let mut bytes = self.blocks.remove(id.0 as usize).bytes;
+        let bytes = self.blocks.remove(id.0 as usize).bytes;
         self.unique_bytes -= bytes.capacity();
-        if self.spare_bytes + bytes.capacity() <= SPARE_BYTES_MAX {
+        Self::keep_spare(&mut self.spare, &mut self.spare_bytes, bytes);
+    }
+
+    fn keep_spare(spare: &mut Vec<Vec<u8>>, spare_bytes: &mut usize, mut bytes: Vec<u8>) {
+        let sum = *spare_bytes + bytes.capacity();
+        if sum <= SPARE_BYTES_MAX && bytes.capacity() >= BLOCK_BYTES_MIN {
             bytes.clear();
-            self.spare_bytes += bytes.capacity();
-            self.spare.push(bytes);
+            *spare_bytes = sum;
+            spare.push(bytes);
         }
     }
 }
@@ -238,7 +275,7 @@ mod tests {
         let mut store = BlockStore::default();
         let id = store.open(Time::START);
         let first = line(&mut store, id, "one\n");
-        store.retain(id, 1);
+        store.retain(id);
         for _ in 0..1000 {
             line(&mut store, id, "more and more\n");
         }
@@ -252,7 +289,7 @@ mod tests {
         let mut store = BlockStore::default();
         let id = store.open(Time::START);
         line(&mut store, id, "hello\n");
-        store.retain(id, 1000);
+        (0..1000).for_each(|_| store.retain(id));
         store.seal(id);
         store.settle();
         assert_eq!(store.unique_bytes(), 6, "settled memory is what it holds");
@@ -280,7 +317,7 @@ mod tests {
         let mut store = BlockStore::default();
         let id = store.open(Time::START);
         line(&mut store, id, "hello\n");
-        store.retain(id, 1);
+        store.retain(id);
         store.release(id);
         assert_eq!(store.end(id), Mark { bytes: 6, lines: 1 });
     }

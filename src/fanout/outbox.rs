@@ -1,5 +1,5 @@
 //! `Outbox`: what one connection is still owed, as slices of shared blocks, in order. It holds
-//! no bytes itself and writes nothing: net asks it for chunks and says how much was taken.
+//! no bytes itself and writes nothing: the turn asks it for chunks and says how much was taken.
 //! Owned by a session.
 
 use std::collections::VecDeque;
@@ -30,28 +30,26 @@ pub struct Outbox {
 const IDLE_SLICES_MAX: usize = 64;
 
 impl Outbox {
-    /// Adds a slice behind the others and says whether that is one more reference to its block
-    /// (it is none when it goes on where the last one ends). The caller tells the store.
-    #[must_use]
-    pub fn push(&mut self, slice: Slice) -> bool {
+    /// Adds a slice behind the others. One that goes on where the last one ends makes that longer.
+    pub fn push(&mut self, store: &mut BlockStore, slice: Slice) {
         debug_assert!(!self.sealed, "a sealed outbox takes nothing more");
         if slice.bytes() == 0 {
-            return false;
+            return;
         }
         let was_empty = self.is_empty();
         self.bytes += slice.bytes();
         if was_empty {
             self.first = slice;
-            return true;
+        } else {
+            let last = self.rest.back_mut().unwrap_or(&mut self.first);
+            if last.block == slice.block && last.end == slice.start {
+                last.end = slice.end;
+                last.lines += slice.lines;
+                return;
+            }
+            self.rest.push_back(slice);
         }
-        let last = self.rest.back_mut().unwrap_or(&mut self.first);
-        if last.block == slice.block && last.end == slice.start {
-            last.end = slice.end;
-            last.lines += slice.lines;
-            return false;
-        }
-        self.rest.push_back(slice);
-        true
+        store.retain(slice.block);
     }
 
     /// Nothing may be added any more.
@@ -190,15 +188,13 @@ mod tests {
     impl BlockStore {
         /// The test's own reference keeps the block while outboxes come and go.
         fn seal_later(&mut self, id: super::super::block::BlockId) {
-            self.retain(id, 1);
+            self.retain(id);
             self.seal(id);
         }
     }
 
     fn add(outbox: &mut Outbox, store: &mut BlockStore, slice: Slice) {
-        if outbox.push(slice) {
-            store.retain(slice.block, 1);
-        }
+        outbox.push(store, slice);
     }
 
     fn all(outbox: &Outbox, store: &BlockStore) -> Vec<u8> {

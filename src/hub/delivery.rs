@@ -1,39 +1,41 @@
-//! `Delivery`: from an event and its audience to slices in outboxes. It knows each room's open
-//! block and how far into it every member has been served, so that each connection sees
-//! everything in the order in which it was handled. Not the rules of chat, and not when a session
-//! ends: it only reports whose outbox passed its bound. Owned by the hub.
+//! `Delivery`: from a fact and its audience to slices in outboxes. It knows who hears each room,
+//! the room's open block in each encoding that is present, and how far into it every session has
+//! been served, so that each connection sees everything in the order in which it happened. Not the
+//! rules of chat, and not when a session ends: it only reports whose outbox passed its bound. A
+//! listener; owned by the hub.
 
-use crate::chat::{Audience, Directory, Event, MemberId, Refusal, RoomId};
+use crate::chat::{Fact, Listen, MemberId, RoomId, To, What};
 use crate::config::Limits;
-use crate::dialect::text;
+use crate::dialect::{self, Encoding, Reply};
 use crate::fanout::block::{BlockId, BlockStore, Mark, Slice};
+use crate::session::{Hearing, Session, SessionId};
 use crate::time::Time;
 
-use super::session::Session;
+use super::audience::Audience;
+use super::queues::Queues;
 use super::statistics::Statistics;
 
 /// After so much, what is said to single sessions goes into another block.
 const ANSWERS_BYTES_MAX: usize = 16 << 10;
 
-/// The sessions, the blocks, and what is open in this turn.
+/// The sessions, the blocks, and what is open in this turn. Its fields are its two tables, the
+/// memory they share, and the lists that a turn leaves for its next step.
 #[derive(Debug)]
 pub(super) struct Delivery {
     pub(super) sessions: Vec<Option<Session>>,
     pub(super) store: BlockStore,
-    /// What each room has said in this turn, by room.
-    open: Vec<Option<BlockId>>,
-    /// Rooms that have said something in this turn.
-    spoken: Vec<RoomId>,
+    /// The session of each member.
+    pub(super) members: Vec<Option<SessionId>>,
+    pub(super) rooms: Vec<Audience>,
+    /// Rooms that have said something in this turn, in the order in which they first did.
+    pub(super) spoken: Vec<RoomId>,
     /// What was said to single sessions in this turn.
     answers: Option<BlockId>,
-    /// Bytes of that, in this and in blocks sealed before it in the same turn.
-    answered_bytes: usize,
-    /// Sessions that have something to write and were not yet handed to net.
-    pub(super) dirty: Vec<u32>,
-    /// Sessions whose outbox passed its bound.
-    pub(super) overflowed: Vec<u32>,
-    outbox_bytes_max: usize,
+    /// Bytes of that since the beginning, each told once.
+    pub(super) answered_bytes: u64,
+    pub(super) queues: Queues,
     block_bytes_max: usize,
+    turn_bytes_max: usize,
     pub(super) now: Time,
     pub(super) statistics: Statistics,
 }
@@ -43,14 +45,19 @@ impl Delivery {
         Delivery {
             sessions: Vec::new(),
             store: BlockStore::default(),
-            open: Vec::new(),
+            members: Vec::new(),
+            rooms: Vec::new(),
             spoken: Vec::new(),
             answers: None,
             answered_bytes: 0,
-            dirty: Vec::new(),
-            overflowed: Vec::new(),
-            outbox_bytes_max: limits.outbox_bytes_max,
+            queues: Queues {
+                dirty: Vec::new(),
+                overflowed: Vec::new(),
+                lagging: Vec::new(),
+                outbox_bytes_max: limits.outbox_bytes_max,
+            },
             block_bytes_max: limits.block_bytes_max,
+            turn_bytes_max: limits.turn_bytes_max,
             now: Time::START,
             statistics: Statistics::default(),
         }
@@ -61,129 +68,137 @@ impl Delivery {
     pub(super) fn start_turn(&mut self, now: Time) {
         self.now = now;
         let spoken = self.spoken.iter();
-        let open = spoken.filter_map(|room| self.open.get(room.slot()).copied().flatten());
-        for block in open.chain(self.answers) {
+        let open = spoken.flat_map(|room| self.rooms[room.slot()].open);
+        for block in open.chain([self.answers]).flatten() {
             self.store.carry_over(block, now);
         }
     }
 
-    pub(super) fn session(&self, slot: u32) -> Option<&Session> {
-        self.sessions.get(slot as usize)?.as_ref()
+    pub(super) fn session(&self, id: SessionId) -> Option<&Session> {
+        self.sessions.get(id.slot())?.as_ref()
     }
 
-    pub(super) fn session_mut(&mut self, slot: u32) -> Option<&mut Session> {
-        self.sessions.get_mut(slot as usize)?.as_mut()
+    pub(super) fn session_mut(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.sessions.get_mut(id.slot())?.as_mut()
     }
 
-    /// Encodes an event for its audience, behind everything each of them was told before.
-    pub(super) fn tell(&mut self, audience: Audience<'_>, event: &Event<'_>) {
-        if let Event::Refused(refusal) = event {
+    /// From now on this session is told what concerns this member.
+    pub(super) fn bind(&mut self, member: MemberId, id: SessionId) {
+        if self.members.len() <= member.slot() {
+            self.members.resize(member.slot() + 1, None);
+        }
+        self.members[member.slot()] = Some(id);
+    }
+
+    /// Nobody is told any more what concerns this member.
+    pub(super) fn unbind(&mut self, member: MemberId) {
+        self.members[member.slot()] = None;
+    }
+
+    /// The session that is told what concerns a member.
+    pub(super) fn session_of(&self, member: MemberId) -> Option<SessionId> {
+        self.members.get(member.slot()).copied().flatten()
+    }
+
+    /// Whether what the room says is laid for this session.
+    pub(super) fn is_heard_by(&self, room: RoomId, id: SessionId) -> bool {
+        let encoding = self.session(id).map(Session::encoding);
+        encoding.is_some_and(|encoding| {
+            let sessions = &self.rooms[room.slot()].sessions[encoding.index()];
+            sessions.binary_search(&id).is_ok()
+        })
+    }
+
+    /// Tells one session something, behind everything its rooms have said before.
+    pub(super) fn reply(&mut self, id: SessionId, reply: &Reply<'_>, reference: Option<&str>) {
+        if let Reply::Refused(refusal) | Reply::Ended(refusal) = reply {
             self.statistics.count_refusal(refusal);
         }
-        match audience {
-            Audience::One(member) => self.tell_one(member.0, |out| text::encode(event, out)),
-            Audience::Room(room) => {
-                let block = self.open_block(room);
-                self.store.write(block, |out| text::encode(event, out));
-            }
-            Audience::Others(room, members) => {
-                let block = self.open_block(room);
-                members.iter().for_each(|member| self.catch_up(member.0));
-                self.store.write(block, |out| text::encode(event, out));
-                let end = self.store.end(block);
-                for member in members {
-                    if let Some(session) = self.session_mut(member.0)
-                        && session.room == Some(room)
-                    {
-                        session.served = end;
-                    }
-                }
-            }
+        let encoding = self.session(id).map(Session::encoding);
+        if let Some(encoding) = encoding.filter(|&encoding| encoding.has_words_for(reply)) {
+            self.tell_one(id, |out| {
+                dialect::encode_reply(encoding, reply, reference, out)
+            });
         }
     }
 
     /// Tells one session something that `encode` appends as whole lines and counts.
-    pub(super) fn tell_one(&mut self, slot: u32, encode: impl FnOnce(&mut Vec<u8>) -> u32) {
-        self.catch_up(slot);
-        let block = self.answers_block();
-        let from = self.store.end(block);
-        self.store.write(block, encode);
-        let slice = BlockStore::slice(block, from, self.store.end(block));
-        self.answered_bytes += slice.bytes();
-        let added = self.lay(slot, slice);
-        self.store.retain(block, u32::from(added));
+    pub(super) fn tell_one(&mut self, id: SessionId, encode: impl FnOnce(&mut Vec<u8>) -> u32) {
+        let slice = self.write_answer(encode);
+        self.answered_bytes += slice.bytes() as u64;
+        self.catch_up(id);
+        self.lay(id, slice);
     }
 
-    /// Tells many sessions the same.
-    pub(super) fn tell_each(&mut self, slots: &[u32], refusal: Refusal<'_>) {
-        let block = self.answers_block();
-        let from = self.store.end(block);
-        self.store
-            .write(block, |out| text::encode(&Event::Refused(refusal), out));
-        let slice = BlockStore::slice(block, from, self.store.end(block));
-        for &slot in slots {
-            self.catch_up(slot);
-            let added = self.lay(slot, slice);
-            self.store.retain(block, u32::from(added));
-        }
-    }
-
-    /// Whether so much was said in this turn, in this room or to single sessions, that more is to
-    /// wait for the next: a burst must not overflow healthy outboxes, nor take all memory, in one go.
-    pub(super) fn has_said_enough(&self, room: Option<RoomId>) -> bool {
-        let block = room.and_then(|room| self.open_of(room));
-        let said = block.map_or(0, |block| self.store.end(block).bytes as usize);
-        said >= self.block_bytes_max || self.answered_bytes >= self.block_bytes_max
-    }
-
-    /// Puts a session into a room, or into none: it has heard all that was said before where it
-    /// was, and hears what is said from now on where it is.
-    pub(super) fn enter_room(&mut self, slot: u32, room: Option<RoomId>) {
-        self.catch_up(slot);
-        let end = room
-            .and_then(|room| self.open_of(room))
-            .map_or(Mark::default(), |block| self.store.end(block));
-        if let Some(session) = self.session_mut(slot) {
-            session.room = room;
-            session.served = end;
-        }
-    }
-
-    /// A room that is gone says nothing any more; who was in it has been served.
-    pub(super) fn close_room(&mut self, room: RoomId) {
-        if let Some(block) = self.open.get_mut(room.slot()).and_then(Option::take) {
-            self.store.seal(block);
-        }
-    }
-
-    /// No room says anything any more; everybody has been served.
-    pub(super) fn close_rooms(&mut self) {
-        while let Some(room) = self.spoken.pop() {
-            self.close_room(room);
-        }
-    }
-
-    /// Seals what every room has said in this turn and lays one slice of it into each member's
-    /// outbox. This is the whole cost of a turn for a member, however many lines it holds.
-    pub(super) fn seal_rooms(&mut self, directory: &Directory) {
-        while let Some(room) = self.spoken.pop() {
-            let Some(block) = self.open.get_mut(room.slot()).and_then(Option::take) else {
-                continue;
-            };
-            let end = self.store.end(block);
-            let mut references = 0;
-            for member in directory.roster(room) {
-                references += u32::from(self.serve(member.0, block, end));
+    /// Tells many sessions the same, each in its own language.
+    pub(super) fn tell_each(
+        &mut self,
+        ids: &[SessionId],
+        encode: impl Fn(Encoding, &mut Vec<u8>) -> u32,
+    ) {
+        let slices = Encoding::ALL.map(|encoding| self.write_answer(|out| encode(encoding, out)));
+        for &id in ids {
+            self.catch_up(id);
+            if let Some(encoding) = self.session(id).map(Session::encoding) {
+                self.lay(id, slices[encoding.index()]);
             }
-            self.store.retain(block, references);
-            self.store.seal(block);
         }
+    }
+
+    /// Whether so much was said in this turn, in a room of this session or in all, that more is to
+    /// wait for the next: a burst must not overflow healthy outboxes, nor take all memory, in one go.
+    pub(super) fn has_said_enough(&self, session: &Session) -> bool {
+        let said = |block: BlockId| self.store.end(block).bytes as usize;
+        let is_full = |hearing: &Hearing| {
+            let open = self.rooms[hearing.room.slot()].open.iter().flatten();
+            open.copied()
+                .any(|block| said(block) >= self.block_bytes_max)
+        };
+        self.store.written_bytes() >= self.turn_bytes_max || session.rooms.iter().any(is_full)
+    }
+
+    /// A session hears nothing any more; what its rooms have said so far it is still owed.
+    pub(super) fn leave_rooms(&mut self, id: SessionId) {
+        while let Some(hearing) = self.session(id).and_then(|session| session.rooms.first()) {
+            let room = hearing.room;
+            self.part(id, room);
+        }
+    }
+
+    /// Seals what every room has said in this turn and lays one slice of it into each outbox. This
+    /// is the whole cost of a turn for a session, however many lines it holds.
+    pub(super) fn seal_rooms(&mut self) {
+        let mut spoken = std::mem::take(&mut self.spoken);
+        for room in spoken.drain(..) {
+            for encoding in Encoding::ALL {
+                self.seal_room(room, encoding);
+            }
+        }
+        self.spoken = spoken;
+    }
+
+    fn seal_room(&mut self, room: RoomId, encoding: Encoding) {
+        let audience = &mut self.rooms[room.slot()];
+        let Some(block) = audience.open[encoding.index()].take() else {
+            return;
+        };
+        let sessions = std::mem::take(&mut audience.sessions[encoding.index()]);
+        let end = self.store.end(block);
+        for &id in &sessions {
+            self.serve(
+                id,
+                room,
+                BlockStore::slice(block, Mark::default(), end),
+                Mark::default(),
+            );
+        }
+        self.rooms[room.slot()].sessions[encoding.index()] = sessions;
+        self.store.seal(block);
     }
 
     /// Seals what was said to single sessions in this turn.
     pub(super) fn seal_answers(&mut self) {
         self.start_new_answers();
-        self.answered_bytes = 0;
     }
 
     /// What is said to single sessions from now on does not lie in one block with what was said
@@ -194,77 +209,100 @@ impl Delivery {
         }
     }
 
-    /// Lays what one member has not been served of an open block, up to `end`. Whether that made one
-    /// more reference. Its mark is reset, as for a block that is sealed now.
-    fn serve(&mut self, slot: u32, block: BlockId, end: Mark) -> bool {
-        let Some(session) = self.sessions[slot as usize].as_mut() else {
-            return false;
-        };
-        let from = std::mem::take(&mut session.served);
-        if from == end {
-            return false;
-        }
-        self.statistics.deliveries_out += u64::from(end.lines - from.lines);
-        self.lay(slot, BlockStore::slice(block, from, end))
-    }
-
     /// Whether something was said or is to be written that no turn has taken care of yet.
     pub(super) fn is_unfinished(&self) -> bool {
-        !self.spoken.is_empty() || !self.dirty.is_empty() || self.answers.is_some()
+        !self.spoken.is_empty() || !self.queues.dirty.is_empty() || self.answers.is_some()
     }
 
-    /// Net is to look at this session even if it is owed nothing.
-    pub(super) fn mark_dirty(&mut self, slot: u32) {
-        if let Some(session) = self.sessions[slot as usize].as_mut() {
-            mark_dirty(session, slot, &mut self.dirty);
+    /// The turn is to look at this session even if it is owed nothing.
+    pub(super) fn mark_dirty(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions[id.slot()].as_mut() {
+            self.queues.mark_dirty(session, id);
         }
     }
 
-    /// Serves a session what its room has said so far in this turn.
-    pub(super) fn catch_up(&mut self, slot: u32) {
-        let Some(room) = self.session(slot).and_then(|session| session.room) else {
+    /// Serves a session what its rooms have said so far in this turn.
+    pub(super) fn catch_up(&mut self, id: SessionId) {
+        let count = self.session(id).map_or(0, |session| session.rooms.len());
+        for index in 0..count {
+            if let Some(room) = self.session(id).map(|session| session.rooms[index].room) {
+                self.catch_up_in(id, room);
+            }
+        }
+    }
+
+    fn catch_up_in(&mut self, id: SessionId, room: RoomId) {
+        let Some((block, end)) = self.end_of(id, room) else {
             return;
         };
-        let Some(block) = self.open_of(room) else {
+        let all = BlockStore::slice(block, Mark::default(), end);
+        self.serve(id, room, all, end);
+    }
+
+    /// The room's open block in the session's encoding, and how much is in it.
+    pub(super) fn end_of(&self, id: SessionId, room: RoomId) -> Option<(BlockId, Mark)> {
+        let encoding = self.session(id)?.encoding();
+        let block = self.rooms.get(room.slot())?.open[encoding.index()]?;
+        Some((block, self.store.end(block)))
+    }
+
+    /// Lays what a session has not been served of `all` that the room has said in this turn, and
+    /// sets its mark to `mark`.
+    fn serve(&mut self, id: SessionId, room: RoomId, all: Slice, mark: Mark) {
+        let Some(session) = self.sessions[id.slot()].as_mut() else {
             return;
         };
-        let end = self.store.end(block);
-        let added = self.serve(slot, block, end);
-        self.store.retain(block, u32::from(added));
-        if let Some(session) = self.session_mut(slot) {
-            session.served = end;
-        }
-    }
-
-    /// A slice into an outbox. Whether that made one more reference, which the caller counts.
-    fn lay(&mut self, slot: u32, slice: Slice) -> bool {
-        let Some(session) = self.sessions[slot as usize].as_mut() else {
-            return false;
+        let Some(served) = session.served_mut(room) else {
+            return;
         };
-        let added = session.outbox.push(slice);
-        mark_dirty(session, slot, &mut self.dirty);
-        if session.outbox.bytes() > self.outbox_bytes_max && !session.overflowed {
-            session.overflowed = true;
-            self.overflowed.push(slot);
+        let rest = all.behind(std::mem::replace(served, mark));
+        if rest.bytes() > 0 {
+            self.statistics.deliveries_out += u64::from(rest.lines);
+            self.queues.lay(session, id, &mut self.store, rest);
         }
-        added
     }
 
-    fn open_of(&self, room: RoomId) -> Option<BlockId> {
-        self.open.get(room.slot()).copied().flatten()
+    fn served_mut(&mut self, id: SessionId, room: RoomId) -> Option<&mut Mark> {
+        self.sessions[id.slot()].as_mut()?.served_mut(room)
     }
 
-    fn open_block(&mut self, room: RoomId) -> BlockId {
-        if self.open.len() <= room.slot() {
-            self.open.resize(room.slot() + 1, None);
+    fn lay(&mut self, id: SessionId, slice: Slice) {
+        if let Some(session) = self.sessions[id.slot()].as_mut() {
+            self.queues.lay(session, id, &mut self.store, slice);
         }
-        if let Some(block) = self.open[room.slot()] {
-            return block;
+    }
+
+    /// Encodes a fact once for each encoding that is present in the room, behind what the room said
+    /// before; those who are not to hear it are taken past it.
+    fn tell_room(&mut self, room: RoomId, but: &[MemberId], fact: &Fact<'_>) {
+        for &member in but {
+            if let Some(id) = self.session_of(member) {
+                self.catch_up_in(id, room);
+            }
         }
-        let block = self.store.open(self.now);
-        self.open[room.slot()] = Some(block);
-        self.spoken.push(room);
-        block
+        self.grow_to(room);
+        for encoding in Encoding::ALL {
+            if !self.rooms[room.slot()].sessions[encoding.index()].is_empty() {
+                let block = self.open_block(room, encoding);
+                self.store
+                    .write(block, |out| dialect::encode(encoding, fact, out));
+            }
+        }
+        for &member in but {
+            if let Some(id) = self.session_of(member)
+                && let Some((_, end)) = self.end_of(id, room)
+                && let Some(served) = self.served_mut(id, room)
+            {
+                *served = end;
+            }
+        }
+    }
+
+    fn write_answer(&mut self, encode: impl FnOnce(&mut Vec<u8>) -> u32) -> Slice {
+        let block = self.answers_block();
+        let from = self.store.end(block);
+        self.store.write(block, encode);
+        BlockStore::slice(block, from, self.store.end(block))
     }
 
     /// The block for single sessions. Each of them holds the whole block as long as it holds a line
@@ -285,19 +323,29 @@ impl Delivery {
     }
 }
 
-fn mark_dirty(session: &mut Session, slot: u32, dirty: &mut Vec<u32>) {
-    if !session.dirty {
-        session.dirty = true;
-        dirty.push(slot);
+impl Listen for Delivery {
+    fn hear(&mut self, to: To<'_>, fact: &Fact<'_>) {
+        match (to, &fact.what) {
+            (To::Room(room), What::Closed) => self.close_room(room),
+            (To::Room(room), _) => self.tell_room(room, &[], fact),
+            (To::RoomBut(room, members), _) => self.tell_room(room, members, fact),
+            (To::Everybody, _) => {
+                let ids: Vec<SessionId> = self.members.iter().copied().flatten().collect();
+                self.tell_each(&ids, |encoding, out| dialect::encode(encoding, fact, out));
+            }
+            (To::Member(member), what) => {
+                let Some(id) = self.session_of(member) else {
+                    return;
+                };
+                match (what, fact.room) {
+                    (What::Entered { .. }, Some(room)) => self.enter(id, room.id),
+                    (What::Parted, Some(room)) => self.part(id, room.id),
+                    _ => {}
+                }
+                if let Some(encoding) = self.session(id).map(Session::encoding) {
+                    self.tell_one(id, |out| dialect::encode(encoding, fact, out));
+                }
+            }
+        }
     }
-}
-
-/// The tell function that the rules of chat speak into.
-pub(super) fn into(delivery: &mut Delivery) -> impl FnMut(Audience<'_>, Event<'_>) {
-    |audience, event| delivery.tell(audience, &event)
-}
-
-/// The member that a session is.
-pub(super) fn member(slot: u32) -> MemberId {
-    MemberId(slot)
 }

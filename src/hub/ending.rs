@@ -1,242 +1,255 @@
-//! How sessions end: every way out leads through [`Hub::end`], once. The chat is told, the session
-//! gets its last line and drains, net is told what is doomed. Part of the hub.
+//! How sessions end: every way out leads through [`Hub::end`], once (but the takeover's, which has
+//! no leave). The chat is told, the session gets its last word and drains, the turn is told what is
+//! doomed. Part of the hub.
 
 use std::time::Duration;
 
-use crate::chat::{CloseReason, Directory, Refusal};
-use crate::dialect::text::{self, ForeignProtocol};
+use crate::chat::MemberId;
+use crate::dialect::sniff::ForeignProtocol;
+use crate::dialect::{self, Refusal, Reply, text};
+use crate::session::{CloseReason, ConnectionSummary, Hold, Input, Session, SessionId, Step};
 use crate::time::Time;
 
-use super::delivery::{into, member};
-use super::session::{Hold, Input, Phase};
-use super::{Hub, Session};
-
-/// What there is to say about a connection that is gone.
-#[derive(Debug)]
-pub struct Farewell {
-    /// What it was called, if it ever had a name.
-    pub name: Option<Box<str>>,
-    /// Why it ended.
-    pub reason: CloseReason,
-    /// Lines that came from it.
-    pub lines_in: u64,
-    /// Bytes that came from it.
-    pub bytes_in: u64,
-    /// Lines it took.
-    pub lines_out: u64,
-    /// Bytes it took.
-    pub bytes_out: u64,
-    /// How long it was there.
-    pub duration: Duration,
-}
+use super::{Hub, Recorded};
 
 impl Hub {
     /// A connection was accepted for which there is no place: it is told why, and ends.
-    pub fn refuse_connection(&mut self, slot: u32, reason: CloseReason) {
-        self.connect(slot);
-        self.end(slot, reason, None);
+    pub fn refuse_connection(&mut self, id: SessionId, reason: CloseReason) {
+        self.connect(id);
+        self.end(id, reason, None);
     }
 
     /// A connection was turned away before it became one.
     pub fn count_refused(&mut self, reason: CloseReason) {
         if let Some(refusal) = reason.refusal() {
-            self.delivery.statistics.count_refusal(&refusal);
+            self.listeners.delivery.statistics.count_refusal(&refusal);
         }
+    }
+
+    /// The connection is gone; nothing can be written to it any more. What its member had sent
+    /// before and was held back for is still said, at the pace of its rate, for `drain_timeout`.
+    pub fn hang_up(&mut self, id: SessionId) {
+        let until = self.now() + self.limits.drain_timeout;
+        let delivery = &mut self.listeners.delivery;
+        let Some(session) = delivery.sessions[id.slot()].as_mut() else {
+            return;
+        };
+        let reason = match session.input {
+            Input::Open => CloseReason::ConnectionLost,
+            Input::Ended => CloseReason::HungUp,
+            Input::Gone(_) => return,
+        };
+        let has_more = session.lines.has_line(b"", usize::MAX);
+        if session.member.is_none() || !session.is_live() || !has_more {
+            return self.end(id, CloseReason::ConnectionLost, None);
+        }
+        session.input = Input::Gone(reason);
+        session.outbox.clear(&mut delivery.store);
+        self.gone.insert(id, until);
+        let hold = std::mem::replace(&mut session.hold, Hold::No);
+        if let Hold::Rate(_) | Hold::Answers(_) = hold {
+            session.hold = hold;
+        } else {
+            self.held.push(id);
+            session.hold = Hold::Turn;
+        }
+        self.arm(id);
+    }
+
+    /// A connection that is gone has said what it had sent, or had the time for it.
+    pub(super) fn end_gone(&mut self, id: SessionId) {
+        let Some(Input::Gone(reason)) = self.session(id).map(|session| session.input) else {
+            return;
+        };
+        self.gone.remove(&id);
+        self.end(id, reason, None);
+        self.doom(id);
     }
 
     /// The server stops: everybody is told, and drains until `drain_timeout`.
     pub fn shut_down(&mut self) {
-        let sessions = self.delivery.sessions.iter().enumerate();
-        let live: Vec<u32> = sessions
-            .filter(|(_, session)| session.as_ref().is_some_and(Session::is_live))
-            .filter_map(|(slot, _)| u32::try_from(slot).ok())
+        let reason = CloseReason::ShuttingDown;
+        let live: Vec<SessionId> = self.live_sessions().collect();
+        let told: Vec<SessionId> = live
+            .iter()
+            .copied()
+            .filter(|&id| self.is_told(id, reason))
             .collect();
-        self.delivery.tell_each(&live, Refusal::ShuttingDown);
-        for &slot in &live {
-            self.remember_name(slot);
-            self.start_draining(slot, CloseReason::ShuttingDown, self.limits.drain_timeout);
+        let delivery = &mut self.listeners.delivery;
+        delivery.tell_each(&told, |encoding, out| {
+            let last_word = Reply::Ended(Refusal::ShuttingDown);
+            dialect::encode_reply(encoding, &last_word, None, out)
+        });
+        for &id in &live {
+            self.listeners.delivery.leave_rooms(id);
+            self.forget_member(id);
+            self.start_draining(id, reason, self.limits.drain_timeout);
         }
-        self.delivery.close_rooms();
-        self.directory = Directory::new(super::rules(&self.limits));
+        self.listeners.forget_rooms(&self.limits);
+        self.directory.clear();
     }
 
-    /// The next of those that have ended, though what they are owed may still be written.
-    pub fn take_ended(&mut self) -> Option<u32> {
-        self.ended.pop()
-    }
-
-    /// The next of those that net is to close, as far as the hub is concerned.
-    pub fn take_doomed(&mut self) -> Option<u32> {
+    /// The next of those that the turn is to close.
+    pub fn poll_doomed(&mut self) -> Option<SessionId> {
         self.doomed.pop()
     }
 
     /// The connection is closed and its slot is free.
-    pub fn remove(&mut self, slot: u32) -> Option<Farewell> {
-        let mut session = self.delivery.sessions.get_mut(slot as usize)?.take()?;
-        session.outbox.clear(&mut self.delivery.store);
-        let Phase::Doomed { reason } = session.phase else {
-            return None;
-        };
-        Some(Farewell {
+    pub fn remove(&mut self, id: SessionId) -> Option<ConnectionSummary> {
+        self.answers.forget(id);
+        self.gone.remove(&id);
+        let delivery = &mut self.listeners.delivery;
+        let mut session = delivery.sessions.get_mut(id.slot())?.take()?;
+        session.outbox.clear(&mut delivery.store);
+        Some(ConnectionSummary {
+            reason: session.phase().reason()?,
             name: session.left_as,
-            reason,
             lines_in: session.lines_in,
             bytes_in: session.bytes_in,
             lines_out: session.outbox.lines_taken(),
             bytes_out: session.outbox.bytes_taken(),
-            duration: self.delivery.now.since(session.connected_at),
+            duration: delivery.now.since(session.connected_at),
         })
     }
 
-    /// Ends a session. `why` is the last word on it: its own with `/quit`, the operator's with
+    /// Ends a session. `words` are the last on it: its own with `/quit`, the operator's with
     /// `/kick`. One that has ended already keeps its reason; when its connection is lost, nothing
     /// more can be written to it.
-    pub(super) fn end(&mut self, slot: u32, reason: CloseReason, why: Option<&str>) {
-        let lost = reason == CloseReason::ConnectionLost;
-        match self.delivery.session_mut(slot) {
-            None => return,
+    pub(super) fn end(&mut self, id: SessionId, reason: CloseReason, words: Option<&str>) {
+        let is_lost = reason == CloseReason::ConnectionLost;
+        match self.session(id) {
             Some(session) if session.is_live() => {}
-            Some(_) if lost => return self.doom(slot),
-            Some(_) => return,
+            Some(_) if is_lost => return self.doom(id),
+            Some(_) | None => return,
         }
-        self.remember_name(slot);
-        let kicked = why
-            .filter(|_| reason == CloseReason::Kicked)
-            .map(|why| format!("kicked: {why}"));
-        let told = kicked.as_deref().or(why).or(reason.told());
-        self.directory
-            .leave(member(slot), told, &mut into(&mut self.delivery));
-        self.follow_room(slot);
+        if let Some(member) = self.forget_member(id) {
+            let listeners = &mut self.listeners;
+            self.directory
+                .leave(member, reason.cause(), words, listeners);
+            self.listeners.delivery.unbind(member);
+        }
         if reason == CloseReason::TooSlow {
-            self.forget_what_is_owed(slot);
+            self.forget_what_is_owed(id);
         }
-        match reason.refusal() {
-            Some(Refusal::Kicked(_)) => self.refuse(slot, Refusal::Kicked(why)),
-            Some(refusal) => self.refuse(slot, refusal),
-            None => {}
-        }
-        self.start_draining(slot, reason, self.limits.flush_timeout);
-        if lost {
-            self.doom(slot);
+        self.start_ending(id, reason, words);
+        if is_lost {
+            self.doom(id);
         }
     }
 
-    /// The last of what an ended connection has sent, and its leave.
-    pub(super) fn finish_input(&mut self, slot: u32) {
-        let line_bytes_max = self.limits.line_bytes_max;
-        let Some(session) = self.delivery.session_mut(slot) else {
-            return;
+    /// The last word, if there is one, and the drain.
+    pub(super) fn start_ending(&mut self, id: SessionId, reason: CloseReason, words: Option<&str>) {
+        let last_word = match reason.refusal() {
+            Some(Refusal::Kicked(_)) => Some(Refusal::Kicked(words)),
+            other => other,
         };
-        let mut lines = std::mem::take(&mut session.lines);
-        if session.is_live()
-            && let Some(piece) = lines.finish(line_bytes_max)
-        {
-            self.handle(slot, &piece);
+        if let Some(refusal) = last_word.filter(|_| self.is_told(id, reason)) {
+            self.reply(id, &Reply::Ended(refusal), None);
         }
-        self.end_of_input(slot);
-    }
-
-    /// The other side sends no more.
-    pub(super) fn end_of_input(&mut self, slot: u32) {
-        let Some(session) = self.delivery.session_mut(slot) else {
-            return;
-        };
-        if matches!(session.phase, Phase::Lingering { .. }) {
-            self.doom(slot);
-        } else {
-            self.end(slot, CloseReason::HungUp, None);
-        }
+        self.start_draining(id, reason, self.limits.flush_timeout);
     }
 
     /// Somebody spoke another protocol: they are told so in a way their program can show.
-    pub(super) fn end_foreign(&mut self, slot: u32, protocol: ForeignProtocol) {
-        self.delivery.tell_one(slot, |out| {
+    pub(super) fn end_foreign(&mut self, id: SessionId, protocol: ForeignProtocol) {
+        self.listeners.delivery.tell_one(id, |out| {
             text::encode_foreign_head(protocol, out);
             0
         });
-        self.end(slot, CloseReason::WrongProtocol, None);
+        self.end(id, CloseReason::WrongProtocol, None);
     }
 
     /// A session that is drained shuts its side and lingers, unless the other side is shut already.
-    /// Whether net is to shut it.
-    pub(super) fn start_lingering(&mut self, slot: u32) -> bool {
-        let until = self.delivery.now + self.limits.linger_timeout;
-        let Some(session) = self.delivery.session_mut(slot) else {
+    /// Whether the turn is to shut it.
+    pub(super) fn start_lingering(&mut self, id: SessionId) -> bool {
+        let until = self.now() + self.limits.linger_timeout;
+        let Some(session) = self.session_mut(id) else {
             return false;
         };
-        let Phase::Draining { reason, .. } = session.phase else {
+        if !session.advance(Step::Linger(until)) {
             return false;
-        };
-        session.phase = Phase::Lingering { reason, until };
+        }
         if session.input == Input::Ended {
-            self.doom(slot);
+            self.doom(id);
         } else {
-            self.arm(slot);
+            self.arm(id);
         }
         true
     }
 
-    /// Nothing more is written or read; net closes it in this turn.
-    pub(super) fn doom(&mut self, slot: u32) {
-        let store = &mut self.delivery.store;
-        let Some(session) = self.delivery.sessions[slot as usize].as_mut() else {
-            return;
-        };
-        let (Phase::Draining { reason, .. } | Phase::Lingering { reason, .. }) = session.phase
-        else {
-            return;
-        };
-        session.outbox.clear(store);
-        session.phase = Phase::Doomed { reason };
-        self.doomed.push(slot);
+    /// Nothing more is written or read; the turn closes it.
+    pub(super) fn doom(&mut self, id: SessionId) {
+        let delivery = &mut self.listeners.delivery;
+        if let Some(session) = delivery.sessions[id.slot()].as_mut()
+            && session.advance(Step::Doom)
+        {
+            session.outbox.clear(&mut delivery.store);
+            self.doomed.push(id);
+        }
     }
 
-    fn start_draining(&mut self, slot: u32, reason: CloseReason, timeout: Duration) {
-        let until = self.delivery.now + timeout;
-        let Some(session) = self.delivery.session_mut(slot) else {
+    pub(super) fn live_sessions(&self) -> impl Iterator<Item = SessionId> {
+        let sessions = (0u32..).zip(&self.listeners.delivery.sessions);
+        sessions
+            .filter(|(_, session)| session.as_ref().is_some_and(Session::is_live))
+            .map(|(slot, _)| SessionId(slot))
+    }
+
+    /// Nothing is written to a connection before it has spoken, unless it finds no place; so who
+    /// never spoke goes without a word.
+    fn is_told(&self, id: SessionId, reason: CloseReason) -> bool {
+        reason.is_told_unasked() || self.session(id).is_some_and(Session::has_spoken)
+    }
+
+    fn start_draining(&mut self, id: SessionId, reason: CloseReason, timeout: Duration) {
+        let until = self.now() + timeout;
+        let Some(session) = self.listeners.delivery.session_mut(id) else {
             return;
         };
-        session.phase = Phase::Draining { reason, until };
+        if !session.advance(Step::End(reason, until)) {
+            return;
+        }
         // What lies unread where it was held back must be read and dropped: closing over it would
         // become a reset.
         if std::mem::replace(&mut session.hold, Hold::No) != Hold::No {
-            self.released.push(slot);
+            self.released.push(id);
         }
-        session.room = None;
-        session.lines = Default::default();
         session.armed = Time::NEVER;
         session.outbox.seal();
+        self.forget_lines(id);
         self.live -= 1;
-        self.ended.push(slot);
-        self.delivery.mark_dirty(slot);
-        self.arm(slot);
+        self.just_ended.push(id);
+        self.listeners.records.push(Some(id), Recorded::Ended);
+        self.listeners.delivery.mark_dirty(id);
+        self.arm(id);
     }
 
     /// A slow consumer is owed nothing more than the end of the line it is in the middle of.
-    fn forget_what_is_owed(&mut self, slot: u32) {
-        self.delivery.statistics.slow_consumers_cut += 1;
+    fn forget_what_is_owed(&mut self, id: SessionId) {
+        let delivery = &mut self.listeners.delivery;
+        delivery.statistics.slow_consumers_cut += 1;
         let mut rest = Vec::new();
-        let store = &mut self.delivery.store;
-        if let Some(session) = self.delivery.sessions[slot as usize].as_mut() {
-            session.outbox.cut_to_line(store, &mut rest);
+        if let Some(session) = delivery.sessions[id.slot()].as_mut() {
+            session.outbox.cut_to_line(&mut delivery.store, &mut rest);
         }
         // Its last lines may stay for long: they shall not hold what others were told.
-        self.delivery.start_new_answers();
+        delivery.start_new_answers();
         if !rest.is_empty() {
-            self.delivery.tell_one(slot, |out| {
+            delivery.tell_one(id, |out| {
                 out.extend_from_slice(&rest);
                 1
             });
         }
     }
 
-    fn remember_name(&mut self, slot: u32) {
-        let name = self
-            .directory
-            .name_of(member(slot))
-            .map(|name| name.as_str().into());
-        if let Some(session) = self.delivery.session_mut(slot) {
-            session.left_as = name;
+    /// The session is no member any more, and remembered by its name. Who it was.
+    fn forget_member(&mut self, id: SessionId) -> Option<MemberId> {
+        let member = self.member_of(id)?;
+        let name = self.directory.name_of(member).into();
+        self.arrivals.forget(member);
+        if let Some(session) = self.session_mut(id) {
+            session.left_as = Some(name);
+            session.member = None;
         }
+        Some(member)
     }
 }

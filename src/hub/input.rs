@@ -1,238 +1,343 @@
-//! Bytes of a connection → lines → what they ask for, and why lines are sometimes held back: a
-//! rate, a room that has said enough in this turn, answers that are not read. Part of the hub.
+//! Bytes of a connection → its language → lines, and why lines are sometimes held back: a rate, a
+//! room that has said enough in this turn, answers that are not read. What a line asks for is done
+//! in `requests`. Part of the hub.
 
-use crate::chat::{CloseReason, Command, Event, Refusal};
-use crate::dialect::line::{LineBuffer, Piece};
-use crate::dialect::text;
+use crate::dialect::Dialect;
+use crate::dialect::line::LineBuffer;
+use crate::dialect::sniff::{self, SNIFF_BYTES_MAX, Verdict};
+use crate::session::{CloseReason, Hold, Input, Session, SessionId};
+use crate::time::Time;
 
 use super::Hub;
-use super::delivery::{into, member};
-use super::session::{Hold, Input, Phase};
 
 /// Memory kept for unfinished lines to come: those of thousands who are in the middle of a usual
 /// one, little beside what as many sessions take.
 const SPARE_LINES_BYTES_MAX: usize = 1 << 20;
 
+/// Where lines are made clean, and memory for those that are not finished.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    pub(super) scratch: String,
+    spare_lines: Vec<Vec<u8>>,
+    spare_bytes: usize,
+    /// What all sessions have said that is not handled yet.
+    pub(super) kept_bytes: usize,
+}
+
+impl Memory {
+    fn take_spare(&mut self) -> Vec<u8> {
+        let spare = self.spare_lines.pop().unwrap_or_default();
+        self.spare_bytes -= spare.capacity();
+        spare
+    }
+
+    /// A buffer larger than a line needs is not kept: a few bytes of somebody who then says
+    /// nothing more would hold it.
+    fn keep_spare(&mut self, spare: Vec<u8>, line_bytes_max: usize) {
+        let bytes = self.spare_bytes + spare.capacity();
+        if spare.capacity() <= 2 * line_bytes_max && bytes <= SPARE_LINES_BYTES_MAX {
+            self.spare_bytes = bytes;
+            self.spare_lines.push(spare);
+        }
+    }
+}
+
 impl Hub {
     /// Bytes came from a connection. Whole lines are handled until the session is held back; what
     /// lies beyond is kept, so call this only while [`Hub::wants_input`].
-    pub fn receive(&mut self, slot: u32, bytes: &[u8]) {
-        let now = self.delivery.now;
-        let Some(session) = self.delivery.session_mut(slot) else {
+    pub fn receive(&mut self, id: SessionId, bytes: &[u8]) {
+        let now = self.now();
+        let Some(session) = self.session_mut(id) else {
             return;
         };
-        let first = session.bytes_in == 0;
         session.bytes_in += bytes.len() as u64;
         session.active_at = now;
-        if first
-            && session.is_live()
-            && let Some(protocol) = text::foreign_protocol(bytes)
-        {
-            return self.end_foreign(slot, protocol);
+        if session.is_live() && self.decide_dialect(id, bytes, Input::Open) {
+            self.handle_lines(id, bytes, Holds::Apply);
         }
-        self.handle_lines(slot, bytes);
+    }
+
+    /// Bytes that came before the connection broke: they are kept, to be handled in their time.
+    pub fn keep_last(&mut self, id: SessionId, bytes: &[u8]) {
+        let Some(session) = self.session_mut(id) else {
+            return;
+        };
+        if session.is_live() && session.dialect != Dialect::Undecided {
+            session.bytes_in += bytes.len() as u64;
+            session.lines.keep(bytes);
+            self.memory.kept_bytes += bytes.len();
+        }
     }
 
     /// The connection has closed its side: what it sent is handled, an unfinished line at the end
     /// is a line, and then it leaves. While its lines are held back, so is its end.
-    pub fn half_close(&mut self, slot: u32) {
-        if let Some(session) = self.delivery.session_mut(slot) {
+    pub fn half_close(&mut self, id: SessionId) {
+        if let Some(session) = self.session_mut(id) {
             session.input = Input::Ended;
         }
-        if self.wants_input(slot) {
-            self.finish_input(slot);
+        if self.wants_input(id) && self.decide_dialect(id, &[], Input::Ended) {
+            self.handle_lines(id, &[], Holds::Apply);
+            if self.wants_input(id) {
+                self.finish_input(id);
+            }
         }
     }
 
-    /// Whether reading from this connection is better left for the next turn: its room has said
+    /// Whether reading from this connection is better left for the next turn: its rooms have said
     /// enough in this one, so that what is read would only have to be kept.
-    pub fn wants_input_later(&self, slot: u32) -> bool {
-        let session = self.delivery.session(slot);
-        session
-            .is_some_and(|session| session.is_live() && self.delivery.has_said_enough(session.room))
+    pub fn wants_input_later(&self, id: SessionId) -> bool {
+        let session = self.session(id);
+        let delivery = &self.listeners.delivery;
+        session.is_some_and(|session| session.is_live() && delivery.has_said_enough(session))
     }
 
     /// Whether this connection is to be read from. One that has ended is: what it sends is dropped.
-    pub fn wants_input(&self, slot: u32) -> bool {
-        let session = self.delivery.session(slot);
+    pub fn wants_input(&self, id: SessionId) -> bool {
+        let session = self.session(id);
         session.is_some_and(|session| !session.is_live() || session.hold == Hold::No)
     }
 
     /// The next of those that may be read from again.
-    pub fn take_released(&mut self) -> Option<u32> {
+    pub fn poll_released(&mut self) -> Option<SessionId> {
         self.released.pop()
     }
 
+    /// Decides the language by the first bytes, of which `bytes` are the newest. Whether its lines
+    /// can be handled: else the bytes were kept, or it speaks something else and was told so.
+    fn decide_dialect(&mut self, id: SessionId, bytes: &[u8], input: Input) -> bool {
+        let Some(session) = self.session_mut(id) else {
+            return false;
+        };
+        if session.dialect != Dialect::Undecided {
+            return true;
+        }
+        let mut head = [0; SNIFF_BYTES_MAX];
+        let first = session.lines.kept().iter().chain(bytes);
+        let length = head
+            .iter_mut()
+            .zip(first)
+            .map(|(place, &byte)| *place = byte)
+            .count();
+        match sniff::verdict(&head[..length], input == Input::Ended) {
+            Verdict::More => {
+                session.lines.keep(bytes);
+                self.memory.kept_bytes += bytes.len();
+            }
+            Verdict::Text => session.dialect = Dialect::Text,
+            Verdict::Json => session.dialect = Dialect::JsonUngreeted,
+            Verdict::Foreign(protocol) => self.end_foreign(id, protocol),
+        }
+        self.session(id)
+            .is_some_and(|session| session.dialect != Dialect::Undecided)
+    }
+
     /// Handles whole lines of what is kept and of `bytes`, until the session is held back.
-    fn handle_lines(&mut self, slot: u32, mut bytes: &[u8]) {
-        let line_bytes_max = self.limits.line_bytes_max;
-        let Some(session) = self.delivery.session_mut(slot) else {
+    pub(super) fn handle_lines(&mut self, id: SessionId, mut bytes: &[u8], holds: Holds) {
+        let Some(session) = self.listeners.delivery.session_mut(id) else {
             return;
         };
+        let line_bytes_max = session.dialect.line_bytes_max(self.limits.line_bytes_max);
         let mut lines = std::mem::take(&mut session.lines);
+        self.memory.kept_bytes -= lines.kept_bytes();
         if lines.wants_spare() && !bytes.ends_with(b"\n") {
-            lines.give_spare(self.take_spare_line());
+            lines.give_spare(self.memory.take_spare());
         }
         loop {
-            let Some(session) = self.delivery.session_mut(slot) else {
+            let Some(session) = self.session(id) else {
                 return;
             };
             if !session.is_live() {
                 lines = LineBuffer::default();
                 break;
             }
-            let hold = self.hold_of(slot);
+            let hold = match holds {
+                Holds::Apply => self.hold_of(id),
+                // What does not fit any more is not handled at all: its sender will see that it
+                // was not said.
+                Holds::Waived if self.is_behind(session) => {
+                    lines = LineBuffer::default();
+                    break;
+                }
+                Holds::Waived => Hold::No,
+            };
             if hold != Hold::No && lines.has_line(bytes, line_bytes_max) {
                 lines.keep(bytes);
-                self.hold(slot, hold);
+                self.hold(id, hold);
                 break;
             }
             let Some(piece) = lines.next(&mut bytes, line_bytes_max) else {
                 break;
             };
-            self.handle(slot, &piece);
+            if let Err(Postponed { line, later }) = self.handle(id, &piece, holds) {
+                lines.put_back(&line);
+                lines.keep(bytes);
+                self.hold(id, later.hold());
+                break;
+            }
         }
         if let Some(spare) = lines.take_spare() {
-            self.keep_spare_line(spare);
+            let line_bytes_max = self.limits.line_bytes_max;
+            self.memory.keep_spare(spare, line_bytes_max);
         }
-        if let Some(session) = self.delivery.session_mut(slot) {
+        self.give_lines(id, lines);
+    }
+
+    fn give_lines(&mut self, id: SessionId, lines: LineBuffer) {
+        if let Some(session) = self.listeners.delivery.session_mut(id) {
+            self.memory.kept_bytes += lines.kept_bytes();
             session.lines = lines;
         }
     }
 
-    fn take_spare_line(&mut self) -> Vec<u8> {
-        let spare = self.spare_lines.pop().unwrap_or_default();
-        self.spare_lines_bytes -= spare.capacity();
-        spare
-    }
-
-    /// A buffer larger than a line needs is not kept: a few bytes of somebody who then says
-    /// nothing more would hold it.
-    fn keep_spare_line(&mut self, spare: Vec<u8>) {
-        let bytes = self.spare_lines_bytes + spare.capacity();
-        if spare.capacity() <= 2 * self.limits.line_bytes_max && bytes <= SPARE_LINES_BYTES_MAX {
-            self.spare_lines_bytes = bytes;
-            self.spare_lines.push(spare);
+    /// What a session has said that is not handled yet is forgotten.
+    pub(super) fn forget_lines(&mut self, id: SessionId) {
+        if let Some(session) = self.listeners.delivery.session_mut(id) {
+            self.memory.kept_bytes -= session.lines.kept_bytes();
+            session.lines = LineBuffer::default();
         }
     }
 
     /// Why the next line of this session may not be handled now.
-    fn hold_of(&self, slot: u32) -> Hold {
-        let Some(session) = self.delivery.session(slot) else {
+    fn hold_of(&self, id: SessionId) -> Hold {
+        let Some(session) = self.session(id) else {
             return Hold::No;
         };
-        if let Err(until) = session.bucket.check(self.delivery.now, self.rate) {
+        if session.hold == Hold::Takeover {
+            return Hold::Takeover;
+        }
+        if let Err(until) = session.throttle.check(self.now(), &self.rates) {
             return Hold::Rate(until);
         }
-        if session.outbox.bytes() > self.limits.outbox_bytes_max / 2 {
+        if self.is_behind(session) {
             return Hold::Outbox;
         }
-        match self.delivery.has_said_enough(session.room) {
-            true => Hold::Turn,
-            false => Hold::No,
+        if self.listeners.delivery.has_said_enough(session) {
+            return Hold::Turn;
         }
+        Hold::No
     }
 
-    fn hold(&mut self, slot: u32, hold: Hold) {
-        let Some(session) = self.delivery.session_mut(slot) else {
+    fn is_behind(&self, session: &Session) -> bool {
+        session.outbox.bytes() > self.limits.outbox_bytes_max / 2
+    }
+
+    fn hold(&mut self, id: SessionId, hold: Hold) {
+        let Some(session) = self.session_mut(id) else {
             return;
         };
         session.hold = hold;
         match hold {
-            Hold::Turn => self.held.push(slot),
+            Hold::Turn => self.held.push(id),
+            Hold::AnswersOfTurn => self.answers.wait(id),
+            Hold::Answers(_) => self.arm(id),
+            Hold::Pace => self.pace.hold(id),
             Hold::Rate(_) => {
-                if !std::mem::replace(&mut session.bucket.warned, true) {
-                    self.refuse(slot, Refusal::SlowDown);
+                if session.throttle.warn() {
+                    self.refuse(id, crate::dialect::Refusal::SlowDown);
                 }
-                self.arm(slot);
+                self.arm(id);
             }
-            Hold::No | Hold::Outbox => {}
+            Hold::No | Hold::Outbox | Hold::Takeover => {}
         }
     }
 
     /// Goes on with a session that was held back.
-    pub(super) fn resume(&mut self, slot: u32) {
-        let Some(session) = self.delivery.session_mut(slot) else {
+    pub(super) fn resume(&mut self, id: SessionId) {
+        let Some(session) = self.session_mut(id) else {
             return;
         };
-        if !session.is_live() || session.hold == Hold::No {
+        if !session.is_live() || session.hold == Hold::No || session.hold == Hold::Takeover {
             return;
         }
         session.hold = Hold::No;
-        let input = session.input;
-        self.handle_lines(slot, &[]);
-        if self.wants_input(slot) {
-            match input {
-                Input::Open => self.released.push(slot),
-                Input::Ended => self.finish_input(slot),
+        self.go_on(id);
+    }
+
+    /// Handles what was kept of a session whose hold is over, and lets it be read from again.
+    pub(super) fn go_on(&mut self, id: SessionId) {
+        self.handle_lines(id, &[], Holds::Apply);
+        if self.wants_input(id) {
+            match self.session(id).map(|session| session.input) {
+                Some(Input::Open) => self.released.push(id),
+                Some(Input::Ended) => self.finish_input(id),
+                Some(Input::Gone(reason)) => {
+                    if reason == CloseReason::HungUp {
+                        self.finish_input(id);
+                    }
+                    if self.wants_input(id) {
+                        self.end_gone(id);
+                    }
+                }
+                None => {}
             }
         }
     }
 
-    pub(super) fn handle(&mut self, slot: u32, piece: &Piece<'_>) {
-        let now = self.delivery.now;
-        self.delivery.statistics.lines_in += 1;
-        let Some(session) = self.delivery.session_mut(slot) else {
+    /// The last of what an ended connection has sent, and its leave.
+    fn finish_input(&mut self, id: SessionId) {
+        let Some(session) = self.listeners.delivery.session_mut(id) else {
             return;
         };
-        session.lines_in += 1;
-        session.bucket.take(now, self.rate);
-        let phase = session.phase;
-        match piece {
-            Piece::TooLong => self.refuse(slot, Refusal::LineTooLong),
-            Piece::Line(b"") => {}
-            Piece::Line(line) => {
-                let mut scratch = std::mem::take(&mut self.scratch);
-                let line = text::clean(line, &mut scratch);
-                match phase {
-                    Phase::Naming { .. } => self.handle_name(slot, line),
-                    _ => self.handle_chat(slot, line),
-                }
-                self.scratch = scratch;
-            }
+        let line_bytes_max = session.dialect.line_bytes_max(self.limits.line_bytes_max);
+        let mut lines = std::mem::take(&mut session.lines);
+        self.memory.kept_bytes -= lines.kept_bytes();
+        if session.is_live()
+            && let Some(piece) = lines.finish(line_bytes_max)
+            && let Err(Postponed { line, later }) = self.handle(id, &piece, Holds::Apply)
+        {
+            lines.put_back(&line);
+            self.give_lines(id, lines);
+            self.hold(id, later.hold());
+        }
+        // Its last line may have made it wait, for the connection whose place it takes.
+        if self.wants_input(id) {
+            self.end_of_input(id);
         }
     }
 
-    /// A line of somebody who has no name yet.
-    fn handle_name(&mut self, slot: u32, line: &str) {
-        if let Some(protocol) = text::foreign_protocol(line.as_bytes()) {
-            return self.end_foreign(slot, protocol);
-        }
-        match text::parse(line) {
-            Ok(Command::Help) => self
-                .delivery
-                .tell_one(slot, |out| text::encode(&Event::Help, out)),
-            Ok(Command::Quit(_)) => self.end(slot, CloseReason::Quit, None),
-            _ => {
-                if self
-                    .directory
-                    .enter(member(slot), line.trim(), &mut into(&mut self.delivery))
-                {
-                    self.follow_room(slot);
-                    if let Some(session) = self.delivery.session_mut(slot) {
-                        session.phase = Phase::Chatting;
-                    }
-                    self.joined.push(slot);
-                }
-            }
+    /// The other side sends no more.
+    fn end_of_input(&mut self, id: SessionId) {
+        let phase = self.session(id).map(|session| session.phase());
+        if let Some(crate::session::Phase::Lingering { .. }) = phase {
+            self.doom(id);
+        } else {
+            self.end(id, CloseReason::HungUp, None);
         }
     }
+}
 
-    /// A line of a member.
-    fn handle_chat(&mut self, slot: u32, line: &str) {
-        match text::parse(line) {
-            Ok(Command::Quit(why)) => self.end(slot, CloseReason::Quit, why),
-            Ok(command) => {
-                if let Command::Say(text) = command {
-                    self.write_on_board(slot, text);
-                }
-                self.directory
-                    .apply(member(slot), command, &mut into(&mut self.delivery));
-                if matches!(command, Command::Join(_)) {
-                    self.follow_room(slot);
-                }
-            }
-            Err(refusal) => self.refuse(slot, refusal),
+/// A line that is to be handled later.
+pub(super) struct Postponed {
+    pub(super) line: Vec<u8>,
+    pub(super) later: Later,
+}
+
+/// What a line waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Later {
+    /// That its session may have another large answer: not before that.
+    Answers(Time),
+    /// That a turn has not given as many large answers yet.
+    AnswersOfTurn,
+    /// That the readers of its room get on.
+    Pace,
+}
+
+impl Later {
+    fn hold(self) -> Hold {
+        match self {
+            Later::Answers(until) => Hold::Answers(until),
+            Later::AnswersOfTurn => Hold::AnswersOfTurn,
+            Later::Pace => Hold::Pace,
         }
     }
+}
+
+/// Whether what may hold lines back does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// It does.
+    Apply,
+    /// It does not: these lines were sent before something that must come behind them.
+    Waived,
 }

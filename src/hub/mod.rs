@@ -1,143 +1,145 @@
-//! `Hub`: the engine. Bytes and `now` in, bytes and deadlines out: it knows sessions and what a
-//! turn is, no socket, no clock, no log. Imports chat, dialect, fanout and config. Owned by `net::server`,
-//! which calls, once a turn and in this order: [`Hub::begin_turn`]; [`Hub::receive`],
-//! [`Hub::half_close`] and [`Hub::hang_up`] for what was read; [`Hub::connect`] for who was accepted;
-//! [`Hub::end_turn`]; [`Hub::swap_dirty`] for who is to be written to, [`Hub::consume`] and
-//! [`Hub::after_write`] for what was written; [`Hub::take_doomed`] and [`Hub::remove`] for who is
-//! to be closed; [`Hub::finish_turn`].
+//! `Hub`: the engine between bytes and chat: it knows sessions, who they are in the chat, and who
+//! hears what. No socket, no clock, no log, and not the order of a turn: that is the [`turn`]'s,
+//! which owns it and calls what stands in `input`, `pressure` and `ending`.
+//!
+//! [`turn`]: crate::turn
 
-mod deadlines;
+mod answers;
+mod arrival;
+mod audience;
+mod board;
 mod delivery;
 mod ending;
 mod input;
+mod listeners;
 mod operator;
-mod session;
+mod pace;
+mod pressure;
+mod queues;
+mod records;
+mod requests;
+mod soundness;
 mod statistics;
-mod turn;
+mod takeover;
 
-use crate::chat::{Audience, Directory, Event, Name, Refusal, Rules};
+use std::collections::HashMap;
+
+use crate::bucket::Rate;
+use crate::chat::{Directory, Listen, MemberId, Rules};
 use crate::config::Limits;
-use crate::time::Time;
+use crate::dialect::{Refusal, Reply};
+use crate::session::{CloseReason, Deadlines, Due, Rates, Session, SessionId, Step};
+use crate::time::{Time, WallTime};
 
-use deadlines::Deadlines;
-use delivery::{Delivery, into, member};
-use operator::Board;
-use session::{Hold, Phase, Rate, Session};
-
-pub use crate::chat::CloseReason;
-pub use ending::Farewell;
-pub use operator::Client;
+use listeners::Listeners;
+pub use operator::ConnectionRow;
+pub use pressure::AfterWrite;
+pub use records::{Record, Recorded};
 pub use statistics::Statistics;
-pub use turn::AfterWrite;
+pub use takeover::Random;
 
-/// All of chatd but its system calls.
+/// All of chatd but its loop and its system calls. Its fields are the two halves of the engine
+/// (who is there; who hears what) and the lists of sessions that wait for a step of the turn. It has
+/// many methods, since each step needs both halves at once; they lie in one file for each step.
 #[derive(Debug)]
 pub struct Hub {
     limits: Limits,
-    rate: Option<Rate>,
+    rates: Rates,
     directory: Directory,
-    delivery: Delivery,
+    listeners: Listeners,
     deadlines: Deadlines,
-    /// Where unclean text is made clean.
-    scratch: String,
-    /// Memory for unfinished lines.
-    spare_lines: Vec<Vec<u8>>,
-    spare_lines_bytes: usize,
-    /// Sessions held back in the last turn for the sake of their room or of their own outbox.
-    held: Vec<u32>,
-    /// Empty between two turns: the memory of the list before, for the next.
-    resuming: Vec<u32>,
+    arrivals: takeover::Arrivals,
+    memory: input::Memory,
+    /// Sessions that were held back for the sake of a turn or of their outbox, and go on in the next.
+    held: Vec<SessionId>,
+    answers: answers::Answers,
+    pace: pace::Pace,
     /// Sessions that are read from again.
-    released: Vec<u32>,
-    joined: Vec<u32>,
-    ended: Vec<u32>,
-    doomed: Vec<u32>,
+    released: Vec<SessionId>,
+    /// Sessions that have ended and were not yet looked at by a flush.
+    just_ended: Vec<SessionId>,
+    /// Until when what was sent by those whose connection is gone may still be said.
+    gone: HashMap<SessionId, Time>,
+    doomed: Vec<SessionId>,
     live: usize,
-    board: Board,
 }
 
 impl Hub {
-    /// A hub without connections.
-    pub fn new(limits: Limits) -> Hub {
+    /// A hub without connections. `random` gives what nobody can guess.
+    pub fn new(limits: Limits, random: Random) -> Hub {
         Hub {
             directory: Directory::new(rules(&limits)),
-            delivery: Delivery::new(&limits),
-            rate: Rate::of(&limits),
-            limits,
+            listeners: Listeners::new(&limits),
+            rates: Rates::of(&limits),
             deadlines: Deadlines::default(),
-            scratch: String::new(),
-            spare_lines: Vec::new(),
-            spare_lines_bytes: 0,
+            arrivals: takeover::Arrivals::new(random),
+            memory: input::Memory::default(),
             held: Vec::new(),
-            resuming: Vec::new(),
+            answers: answers::Answers::new(&limits),
+            pace: pace::Pace::default(),
             released: Vec::new(),
-            joined: Vec::new(),
-            ended: Vec::new(),
+            just_ended: Vec::new(),
+            gone: HashMap::new(),
             doomed: Vec::new(),
             live: 0,
-            board: Board::Off,
+            limits,
         }
+    }
+
+    /// Somebody who is told everything that happens, beside those that always are.
+    pub fn listen(&mut self, witness: Box<dyn Listen>) {
+        self.listeners.witness = Some(witness);
     }
 
     /// Starts a turn at `now`, which never goes back: handles what was held back in the turn
     /// before, and every deadline that has passed.
-    pub fn begin_turn(&mut self, now: Time) {
-        self.delivery.start_turn(now);
-        let resuming = std::mem::take(&mut self.resuming);
-        let mut resuming = std::mem::replace(&mut self.held, resuming);
-        for slot in resuming.drain(..) {
-            self.resume(slot);
+    pub fn handle_timeout(&mut self, now: Time, wall: WallTime) {
+        self.listeners.delivery.start_turn(now);
+        self.answers.start_turn();
+        self.directory.set_time(now, wall);
+        self.update_pace(now);
+        for id in std::mem::take(&mut self.held) {
+            self.resume(id);
         }
-        self.resuming = resuming;
-        while let Some(room) = self.deadlines.next_room(now) {
-            self.directory
-                .tell_churn(room, &mut into(&mut self.delivery));
+        self.directory.handle_timeout(&mut self.listeners);
+        while let Some((at, id)) = self.deadlines.next(now) {
+            self.handle_deadline(id, at);
         }
-        while let Some((at, slot)) = self.deadlines.next_session(now) {
-            self.look_at(slot, at);
+    }
+
+    /// When [`Hub::handle_timeout`] is to be called again if nothing else happens.
+    pub fn next_timeout(&self) -> Option<Time> {
+        let goes_on =
+            !self.held.is_empty() || !self.released.is_empty() || self.answers.is_waited_for();
+        if goes_on || self.listeners.delivery.is_unfinished() {
+            return Some(Time::START);
         }
+        let sessions = self.deadlines.earliest();
+        sessions
+            .into_iter()
+            .chain(self.directory.next_timeout())
+            .chain(self.pace.next_timeout())
+            .min()
     }
 
     /// A connection was accepted; its slot is free here.
-    pub fn connect(&mut self, slot: u32) {
-        let index = slot as usize;
-        if self.delivery.sessions.len() <= index {
-            self.delivery.sessions.resize_with(index + 1, || None);
+    pub fn connect(&mut self, id: SessionId) {
+        let delivery = &mut self.listeners.delivery;
+        if delivery.sessions.len() <= id.slot() {
+            delivery.sessions.resize_with(id.slot() + 1, || None);
         }
         debug_assert!(
-            self.delivery.sessions[index].is_none(),
+            delivery.sessions[id.slot()].is_none(),
             "one live session, one slot"
         );
-        self.delivery.sessions[index] = Some(Session::new(self.delivery.now));
+        delivery.sessions[id.slot()] = Some(Session::new(delivery.now));
         self.live += 1;
-        self.arm(slot);
+        self.arm(id);
     }
 
-    /// The connection is gone; nothing can be written to it any more.
-    pub fn hang_up(&mut self, slot: u32) {
-        self.end(slot, CloseReason::ConnectionLost, None);
-    }
-
-    /// When [`Hub::begin_turn`] is to be called again if nothing else happens.
-    pub fn next_deadline(&self) -> Option<Time> {
-        let goes_on = !self.held.is_empty() || !self.released.is_empty();
-        if !goes_on && !self.delivery.is_unfinished() {
-            self.deadlines.earliest()
-        } else {
-            Some(Time::START)
-        }
-    }
-
-    /// The next of those that have got a name since the last call.
-    pub fn take_joined(&mut self) -> Option<u32> {
-        self.joined.pop()
-    }
-
-    /// What a session is called, or was when it left.
-    pub fn name_of(&self, slot: u32) -> Option<&str> {
-        let name = self.directory.name_of(member(slot)).map(Name::as_str);
-        let session = self.delivery.session(slot)?;
-        name.or(session.left_as.as_deref())
+    /// The next thing of those that the operator's log is to say.
+    pub fn poll_record(&mut self) -> Option<Record> {
+        self.listeners.records.poll()
     }
 
     /// Sessions that have not ended.
@@ -147,97 +149,89 @@ impl Hub {
 
     /// The counters as they stand.
     pub fn statistics(&self) -> Statistics {
-        let sessions = self.delivery.sessions.iter().flatten();
+        let delivery = &self.listeners.delivery;
+        let sessions = delivery.sessions.iter().flatten();
         Statistics {
             clients: self.directory.members(),
             rooms: self.directory.occupied_rooms().count(),
-            unique_bytes: self.delivery.store.unique_bytes(),
+            unique_bytes: delivery.store.unique_bytes(),
             queued_bytes: sessions.map(|session| session.outbox.bytes()).sum(),
-            ..self.delivery.statistics.clone()
+            ..delivery.statistics.clone()
         }
     }
 
-    /// Brings delivery in step with the directory after a session may have changed its room.
-    fn follow_room(&mut self, slot: u32) {
-        let now = self.delivery.now;
-        let before = self.delivery.session(slot).and_then(|session| session.room);
-        let after = self.directory.room_of(member(slot));
-        while let Some(room) = self.directory.take_churning() {
-            self.deadlines
-                .add_room(now, self.limits.churn_interval, room);
-        }
-        if before != after {
-            self.delivery.enter_room(slot, after);
-            if let Some(room) = before.filter(|&room| !self.directory.has_room(room)) {
-                self.delivery.close_room(room);
-                self.deadlines.forget_room(room);
-            }
-        }
+    fn session(&self, id: SessionId) -> Option<&Session> {
+        self.listeners.delivery.session(id)
     }
 
-    fn refuse(&mut self, slot: u32, refusal: Refusal<'_>) {
-        self.delivery
-            .tell(Audience::One(member(slot)), &Event::Refused(refusal));
+    fn session_mut(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.listeners.delivery.session_mut(id)
+    }
+
+    /// Who a session is in the chat, if it has a name.
+    fn member_of(&self, id: SessionId) -> Option<MemberId> {
+        self.session(id)?.member
+    }
+
+    fn now(&self) -> Time {
+        self.listeners.delivery.now
+    }
+
+    fn reply(&mut self, id: SessionId, reply: &Reply<'_>, reference: Option<&str>) {
+        self.listeners.delivery.reply(id, reply, reference);
+    }
+
+    fn refuse(&mut self, id: SessionId, refusal: Refusal<'_>) {
+        self.reply(id, &Reply::Refused(refusal), None);
     }
 
     /// Does what is due for a session, if the promise to look at it was made for this point.
-    fn look_at(&mut self, slot: u32, promised: Time) {
-        let now = self.delivery.now;
-        let Some(session) = self.delivery.session_mut(slot) else {
+    fn handle_deadline(&mut self, id: SessionId, promised: Time) {
+        let now = self.now();
+        let Some(session) = self.session_mut(id) else {
             return;
         };
         if session.armed != promised {
             return;
         }
         session.armed = Time::NEVER;
-        let phase = session.phase;
-        match phase {
-            Phase::Naming { .. } if session.connected_at + self.limits.name_timeout <= now => {
-                self.end(slot, CloseReason::NameTimeout, None);
-            }
-            Phase::Draining { until, .. } | Phase::Lingering { until, .. } if until <= now => {
-                self.doom(slot)
-            }
-            Phase::Draining { .. } | Phase::Lingering { .. } | Phase::Doomed { .. } => {}
-            Phase::Naming { prompted } => {
-                if !prompted
-                    && session.bytes_in == 0
-                    && session.connected_at + self.limits.prompt_timeout <= now
-                {
-                    session.phase = Phase::Naming { prompted: true };
-                    self.delivery
-                        .tell(Audience::One(member(slot)), &Event::Prompt);
+        // Each thing done takes its deadline away, so that this ends.
+        while let Some(due) = self.poll_due(id, now) {
+            match due {
+                Due::Close => self.doom(id),
+                Due::NameTimeout => self.end(id, CloseReason::NameTimeout, None),
+                Due::Stall => self.end(id, CloseReason::TooSlow, None),
+                Due::Resume => self.resume(id),
+                Due::Forget => self.end_gone(id),
+                Due::Prompt => {
+                    if let Some(session) = self.session_mut(id) {
+                        session.advance(Step::Prompt);
+                    }
+                    self.reply(id, &Reply::Prompt, None);
                 }
-                self.look_at_live(slot);
             }
-            Phase::Chatting => self.look_at_live(slot),
         }
-        self.arm(slot);
+        self.arm(id);
     }
 
-    /// Does what may be due for a session that has not ended, named or not.
-    fn look_at_live(&mut self, slot: u32) {
-        let now = self.delivery.now;
-        let Some(session) = self.delivery.session(slot) else {
-            return;
-        };
-        let oldest = session.outbox.oldest(&self.delivery.store);
-        if oldest.is_some_and(|oldest| oldest + self.limits.stall_timeout <= now) {
-            self.end(slot, CloseReason::TooSlow, None);
-        } else if matches!(session.hold, Hold::Rate(until) if until <= now) {
-            self.resume(slot);
-        }
+    fn poll_due(&self, id: SessionId, now: Time) -> Option<Due> {
+        let store = &self.listeners.delivery.store;
+        let gone_until = self.gone.get(&id).copied();
+        self.session(id)?
+            .poll_due(now, store, &self.limits, gone_until)
     }
 
     /// Makes sure that the session is looked at when something is due.
-    fn arm(&mut self, slot: u32) {
-        let Some(session) = self.delivery.sessions[slot as usize].as_mut() else {
+    fn arm(&mut self, id: SessionId) {
+        let delivery = &mut self.listeners.delivery;
+        let Some(session) = delivery.sessions[id.slot()].as_mut() else {
             return;
         };
-        let deadline = session.deadline(&self.delivery.store, &self.limits);
+        let gone_until = self.gone.get(&id).copied();
+        let deadline = session.next_timeout(&delivery.store, &self.limits, gone_until);
         if deadline < session.armed {
             session.armed = deadline;
-            self.deadlines.add_session(deadline, slot);
+            self.deadlines.add(deadline, id);
         }
     }
 }
@@ -245,12 +239,12 @@ impl Hub {
 /// What of the limits concerns the rules of chat.
 fn rules(limits: &Limits) -> Rules {
     Rules {
-        history_lines_max: limits.history_lines_max,
-        replay_messages_max: limits.replay_messages_max,
-        history_bytes_max: limits.history_bytes_max,
-        history_total_bytes_max: limits.history_total_bytes_max,
         announce_members_max: limits.announce_members_max,
-        welcome_names_max: limits.welcome_names_max,
+        announce_rate: Rate::new(limits.announce_per_second, limits.announce_burst),
+        churn_interval: limits.churn_interval,
+        rooms_max: limits.rooms_max,
+        rooms_per_member_max: limits.rooms_per_member_max,
+        topic_bytes_max: limits.topic_bytes_max,
         who_names_max: limits.who_names_max,
         rooms_listed_max: limits.rooms_listed_max,
     }

@@ -1,7 +1,7 @@
 //! `Statistics`: what the hub has counted since it began. Only numbers; net logs them. Owned by
 //! the hub.
 
-use crate::chat::Refusal;
+use crate::dialect::Refusal;
 
 /// Counters of one server.
 #[derive(Debug, Clone, Default)]

@@ -1,6 +1,5 @@
 //! `Acceptor`: the listening sockets, how many come from where, and what to do when there are no
-//! descriptors left. Opening the sockets is `listener`'s business. Owned by the server, of which
-//! this file holds the accept phase.
+//! descriptors left. Opening the sockets is `listener`'s business. Owned by the server.
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Write};
@@ -9,17 +8,18 @@ use std::time::{Duration, Instant};
 
 use log::warn;
 use mio::net::{TcpListener, TcpStream};
-use mio::{Interest, Registry, Token};
+use mio::{Interest, Registry};
 use rustix::io::Errno;
 
-use crate::chat::{CloseReason, Event};
-use crate::dialect::text;
+use crate::config::Limits;
+use crate::dialect::{self, Encoding, Reply};
+use crate::session::{CloseReason, SessionId};
+use crate::turn::Turn;
 
-use super::conn::Conn;
-use super::server::Server;
+use super::conn::Conns;
+use super::log::EventLog;
+use super::tokens::Source;
 
-/// Listeners have the tokens below that of the signals: `LISTENERS_MAX` of them, which `main` sees to.
-const FIRST_LISTENER: usize = usize::MAX - 1;
 /// How long accepting rests when there are no descriptors left, unless one becomes free.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// How often that is said in the log.
@@ -32,10 +32,13 @@ const REFUSED_MAX: usize = 16;
 #[derive(Debug)]
 pub(super) struct Acceptor {
     listeners: Vec<Listener>,
-    rest: Rest,
+    /// The listener whose turn it is.
+    next: usize,
+    pause: Pause,
     warned_at: Option<Instant>,
-    generation: u32,
     census: Census,
+    clients_max: usize,
+    accepts_per_turn_max: usize,
     /// Errors of accept, other than that nobody is waiting.
     pub(super) errors: u64,
 }
@@ -48,24 +51,25 @@ struct Listener {
 
 /// Whether accepting rests for want of descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rest {
+enum Pause {
     No,
     Until(Instant),
 }
 
 impl Acceptor {
+    /// Registers the sockets, of which there are no more than tokens.
+    ///
+    /// # Errors
+    /// Those of registering.
     pub(super) fn register(
         registry: &Registry,
         sockets: Vec<TcpListener>,
-        clients_per_address_max: usize,
+        limits: &Limits,
     ) -> io::Result<Acceptor> {
         let mut listeners = Vec::new();
         for (index, mut socket) in sockets.into_iter().enumerate() {
-            registry.register(
-                &mut socket,
-                Token(FIRST_LISTENER - index),
-                Interest::READABLE,
-            )?;
+            let token = Source::Listener(index).token();
+            registry.register(&mut socket, token, Interest::READABLE)?;
             // One that was handed in may have had connections waiting for long.
             listeners.push(Listener {
                 socket,
@@ -74,48 +78,51 @@ impl Acceptor {
         }
         Ok(Acceptor {
             listeners,
-            rest: Rest::No,
+            next: 0,
+            pause: Pause::No,
             warned_at: None,
-            generation: 0,
-            census: Census::new(clients_per_address_max),
+            census: Census::new(limits.clients_per_address_max),
+            clients_max: limits.clients_max,
+            accepts_per_turn_max: limits.accepts_per_turn_max,
             errors: 0,
         })
     }
 
-    /// Whether the token is one of a listener, which then is readable.
-    pub(super) fn note(&mut self, token: Token) -> bool {
-        match self.listeners.get_mut(FIRST_LISTENER.wrapping_sub(token.0)) {
-            Some(listener) => {
-                listener.readable = true;
-                true
-            }
-            None => false,
+    /// The event of a listener.
+    pub(super) fn note(&mut self, index: usize) {
+        if let Some(listener) = self.listeners.get_mut(index) {
+            listener.readable = true;
         }
     }
 
     /// Whether somebody may be waiting and accepting does not rest.
     pub(super) fn has_more(&self) -> bool {
-        self.rest == Rest::No && self.listeners.iter().any(|listener| listener.readable)
+        self.pause == Pause::No && self.listeners.iter().any(|listener| listener.readable)
     }
 
     /// When to try again.
     pub(super) fn retry_at(&self) -> Option<Instant> {
-        match self.rest {
-            Rest::No => None,
-            Rest::Until(at) => Some(at),
+        match self.pause {
+            Pause::No => None,
+            Pause::Until(at) => Some(at),
         }
     }
 
     /// A connection has ended: there is a place for another from its address, even while it drains.
-    pub(super) fn forget_address(&mut self, conn: &mut Conn) {
-        if std::mem::take(&mut conn.counted) {
+    pub(super) fn forget_address(&mut self, conns: &mut Conns, id: SessionId) {
+        if let Some(conn) = conns.get_mut(id)
+            && std::mem::take(&mut conn.counted)
+        {
             self.census.remove(conn.peer);
         }
     }
 
-    /// A connection was closed.
-    pub(super) fn descriptor_is_free(&mut self) {
-        self.rest = Rest::No;
+    /// A connection was closed, which still had a place from this address or not.
+    pub(super) fn descriptor_is_free(&mut self, peer: SocketAddr, counted: bool) {
+        self.pause = Pause::No;
+        if counted {
+            self.census.remove(peer);
+        }
     }
 
     /// Nobody is accepted any more.
@@ -126,19 +133,92 @@ impl Acceptor {
         }
     }
 
-    /// The next connection that waits, if there is one and it can be had.
-    fn next(&mut self) -> Option<io::Result<(TcpStream, SocketAddr)>> {
-        let listener = self
-            .listeners
-            .iter_mut()
-            .find(|listener| listener.readable)?;
-        match listener.socket.accept() {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                listener.readable = false;
-                self.next()
-            }
-            other => Some(other),
+    /// Accepts pending connections, up to a bound a turn; listeners take turns. Every error but
+    /// that nobody waits goes on to the next; only the want of descriptors makes accepting rest.
+    pub(super) fn accept(
+        &mut self,
+        registry: &Registry,
+        conns: &mut Conns,
+        turn: &mut Turn,
+        log: &mut EventLog,
+        now: Instant,
+    ) {
+        match self.pause {
+            Pause::Until(at) if at > now => return,
+            _ => self.pause = Pause::No,
         }
+        let mut accepted = 0;
+        for _ in 0..self.accepts_per_turn_max {
+            match self.next_pending() {
+                None => return,
+                Some(Ok((stream, peer))) => {
+                    accepted += 1;
+                    let admitted = self.admit(registry, stream, peer, conns, turn);
+                    if let Err(error) = admitted {
+                        let said = format_args!("cannot register a connection: {error}");
+                        log.warn(now, said);
+                    }
+                }
+                Some(Err(error)) => {
+                    if !self.goes_on_after(&error, now) {
+                        return;
+                    }
+                }
+            }
+        }
+        if accepted == 0 {
+            // Nothing but errors: they will not be others a moment later.
+            self.pause = Pause::Until(now + RETRY_INTERVAL);
+        }
+    }
+
+    /// The next connection that waits, if there is one and it can be had.
+    fn next_pending(&mut self) -> Option<io::Result<(TcpStream, SocketAddr)>> {
+        for _ in 0..self.listeners.len() {
+            self.next = (self.next + 1) % self.listeners.len();
+            let listener = &mut self.listeners[self.next];
+            if !listener.readable {
+                continue;
+            }
+            match listener.socket.accept() {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => listener.readable = false,
+                other => return Some(other),
+            }
+        }
+        None
+    }
+
+    fn admit(
+        &mut self,
+        registry: &Registry,
+        stream: TcpStream,
+        peer: SocketAddr,
+        conns: &mut Conns,
+        turn: &mut Turn,
+    ) -> io::Result<()> {
+        let refusal = if turn.hub().live() >= self.clients_max {
+            Some(CloseReason::ServerFull)
+        } else if !self.census.has_place(peer) {
+            Some(CloseReason::TooManyFromAddress)
+        } else {
+            None
+        };
+        match refusal {
+            None => {
+                let id = conns.add(registry, stream, peer, true)?;
+                self.census.add(peer);
+                turn.admit(id);
+            }
+            Some(reason) if conns.len() >= self.clients_max + REFUSED_MAX => {
+                turn.hub_mut().count_refused(reason);
+                turn_away(stream, reason);
+            }
+            Some(reason) => {
+                let id = conns.add(registry, stream, peer, false)?;
+                turn.refuse(id, reason);
+            }
+        }
+        Ok(())
     }
 
     /// Whether accepting is to go on after this error.
@@ -151,7 +231,7 @@ impl Acceptor {
         {
             return true;
         }
-        self.rest = Rest::Until(now + RETRY_INTERVAL);
+        self.pause = Pause::Until(now + RETRY_INTERVAL);
         if self.warned_at.is_none_or(|at| now - at >= WARN_INTERVAL) {
             self.warned_at = Some(now);
             warn!("cannot accept for want of descriptors or memory ({error}); connections wait");
@@ -160,72 +240,12 @@ impl Acceptor {
     }
 }
 
-impl Server {
-    /// Accepts who waits, up to a bound a turn. Every error but that nobody waits goes on to the
-    /// next; only the want of descriptors makes accepting rest.
-    pub(super) fn accept(&mut self) {
-        let now = self.now;
-        match self.acceptor.rest {
-            Rest::Until(at) if at > now => return,
-            _ => self.acceptor.rest = Rest::No,
-        }
-        let mut accepted = 0;
-        for _ in 0..self.limits.accepts_per_turn_max {
-            match self.acceptor.next() {
-                None => return,
-                Some(Ok((stream, peer))) => {
-                    accepted += 1;
-                    self.admit(stream, peer);
-                }
-                Some(Err(error)) => {
-                    if !self.acceptor.goes_on_after(&error, now) {
-                        return;
-                    }
-                }
-            }
-        }
-        if accepted == 0 {
-            // Nothing but errors: they will not be others a moment later.
-            self.acceptor.rest = Rest::Until(now + RETRY_INTERVAL);
-        }
-    }
-
-    fn admit(&mut self, stream: TcpStream, peer: SocketAddr) {
-        let refusal = if self.hub.live() >= self.limits.clients_max {
-            Some(CloseReason::ServerFull)
-        } else if !self.acceptor.census.has_place(peer) {
-            Some(CloseReason::TooManyFromAddress)
-        } else {
-            None
-        };
-        if let Some(reason) = refusal
-            && self.conns.len() >= self.limits.clients_max + REFUSED_MAX
-        {
-            self.hub.count_refused(reason);
-            return turn_away(stream, reason);
-        }
-        self.acceptor.generation = self.acceptor.generation.wrapping_add(1) & (u32::MAX >> 1);
-        let mut conn = Conn::new(stream, peer, self.acceptor.generation);
-        conn.counted = refusal.is_none();
-        match (self.add_conn(conn), refusal) {
-            (Err(error), _) => self.log.warn(
-                self.now,
-                format_args!("cannot register a connection: {error}"),
-            ),
-            (Ok(slot), None) => {
-                self.acceptor.census.add(peer);
-                self.hub.connect(slot);
-            }
-            (Ok(slot), Some(reason)) => self.hub.refuse_connection(slot, reason),
-        }
-    }
-}
-
-/// Says why, as far as the socket takes it at once, and closes.
+/// Says why, as far as the socket takes it at once, and closes. It is text, whatever the language
+/// would have been.
 fn turn_away(mut stream: TcpStream, reason: CloseReason) {
     if let Some(refusal) = reason.refusal() {
         let mut line = Vec::new();
-        text::encode(&Event::Refused(refusal), &mut line);
+        dialect::encode_reply(Encoding::Text, &Reply::Ended(refusal), None, &mut line);
         // There is nobody to tell when even this cannot be said.
         let _ = stream.write(&line);
     }

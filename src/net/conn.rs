@@ -1,166 +1,203 @@
-//! `Conn`: one socket and what the kernel has said of it that is not exhausted yet. It moves bytes
-//! and knows nothing of what they mean. Owned by the server, in the slot of its session.
+//! `Conns`: the sockets of all connections, by the slots of their sessions. They move bytes for the
+//! turn and know nothing of what these mean, nor when to read or write. Owned by the server.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
+use mio::{Interest, Registry};
+use slab::Slab;
 use socket2::SockRef;
 
-use crate::hub::Hub;
+use crate::session::{ConnectionSummary, SessionId};
+use crate::turn::{Fill, Flush, Io};
 
 use super::listener::{LAST_LINES_TIMEOUT, SEND_BUFFER_BYTES};
+use super::tokens::{Generation, Source};
+use super::watch::{Trouble, Watch};
+
+/// All connections.
+#[derive(Debug, Default)]
+pub(super) struct Conns {
+    conns: Slab<Conn>,
+    generation: Generation,
+    /// Those that were closed and not yet reported.
+    closed: Vec<Closed>,
+    /// Those that have not acknowledged all that was written to them.
+    watch: Watch,
+}
 
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Conn {
-    pub(super) stream: TcpStream,
+    stream: TcpStream,
     pub(super) peer: SocketAddr,
-    /// Tells this connection from the one that had its slot before, in late events.
-    pub(super) generation: u32,
-    /// Reading may bring something. Cleared only by WouldBlock, or by the end.
-    pub(super) readable: bool,
-    /// Writing may take something. Cleared only by WouldBlock, or by an error.
-    pub(super) writable: bool,
-    /// The kernel has reported an error.
-    pub(super) failed: bool,
+    generation: Generation,
     /// It has a place among those of its address; one that was refused has none.
     pub(super) counted: bool,
-    /// In the list of those to be read from.
-    pub(super) listed: bool,
-    /// The kernel was given more room for its last lines.
-    widened: bool,
+    watched: bool,
 }
 
-/// What became of an attempt to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fill {
-    /// Nothing more is there, or the buffer is full: the readable bit tells which.
-    Open,
-    /// The other side sends no more.
-    Ended,
-    /// The connection is broken.
-    Lost,
+/// A connection that is gone.
+#[derive(Debug)]
+pub(super) struct Closed {
+    pub(super) peer: SocketAddr,
+    /// It still had a place among those of its address.
+    pub(super) counted: bool,
+    pub(super) summary: ConnectionSummary,
 }
 
-/// What became of an attempt to write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flush {
-    /// All is written, or the socket takes no more for now.
-    Rest,
-    /// The budget is used up, and the socket would take more.
-    Again,
-    /// The connection is broken.
-    Lost,
-}
-
-/// Chunks of one gather-write.
-const CHUNKS_MAX: usize = 64;
-
-impl Conn {
-    pub(super) fn new(stream: TcpStream, peer: SocketAddr, generation: u32) -> Conn {
-        Conn {
+impl Conns {
+    /// Takes a connection in.
+    ///
+    /// # Errors
+    /// Those of registering it.
+    pub(super) fn add(
+        &mut self,
+        registry: &Registry,
+        mut stream: TcpStream,
+        peer: SocketAddr,
+        counted: bool,
+    ) -> io::Result<SessionId> {
+        self.generation = self.generation.next();
+        let entry = self.conns.vacant_entry();
+        let slot = u32::try_from(entry.key()).expect("fewer descriptors than u32 holds");
+        let id = SessionId(slot);
+        let token = Source::Conn(id, self.generation).token();
+        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        entry.insert(Conn {
             stream,
             peer,
-            generation,
-            readable: false,
-            // A new socket takes something; if not, it will say so.
-            writable: true,
-            failed: false,
-            counted: false,
-            listed: false,
-            widened: false,
-        }
+            generation: self.generation,
+            counted,
+            watched: false,
+        });
+        Ok(id)
     }
 
-    /// Reads until the buffer is full or the socket is exhausted. Returns how much was read, and
-    /// what became of the socket.
-    pub(super) fn fill(&mut self, buffer: &mut [u8]) -> (usize, Fill) {
+    pub(super) fn len(&self) -> usize {
+        self.conns.len()
+    }
+
+    pub(super) fn get(&self, id: SessionId) -> Option<&Conn> {
+        self.conns.get(id.slot())
+    }
+
+    pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut Conn> {
+        self.conns.get_mut(id.slot())
+    }
+
+    /// Whether an event is for the connection that has the slot now.
+    pub(super) fn is_current(&self, id: SessionId, generation: Generation) -> bool {
+        self.get(id)
+            .is_some_and(|conn| conn.generation == generation)
+    }
+
+    /// When to look at those that have something unacknowledged.
+    pub(super) fn watch_deadline(&self) -> Option<Instant> {
+        self.watch.deadline()
+    }
+
+    /// Looks at those that have something unacknowledged, if it is time: who is in trouble.
+    /// `written` says how much was written to a connection in all.
+    pub(super) fn look(
+        &mut self,
+        now: Instant,
+        stall_timeout: Duration,
+        written: impl Fn(SessionId) -> u64,
+    ) -> Vec<(SessionId, Trouble)> {
+        let Conns { conns, watch, .. } = self;
+        let (troubled, done) = watch.look(now, stall_timeout, |id| {
+            let conn = conns.get(id.slot()).filter(|conn| conn.watched)?;
+            Some((conn.stream.as_fd(), written(id)))
+        });
+        for id in done {
+            if let Some(conn) = self.get_mut(id) {
+                conn.watched = false;
+            }
+        }
+        troubled
+    }
+
+    /// Those that were closed since the last call.
+    pub(super) fn take_closed(&mut self) -> Vec<Closed> {
+        std::mem::take(&mut self.closed)
+    }
+}
+
+impl Io for Conns {
+    fn fill(&mut self, id: SessionId, buffer: &mut [u8]) -> (usize, Fill) {
+        let Some(conn) = self.conns.get_mut(id.slot()) else {
+            return (0, Fill::Lost);
+        };
         let mut length = 0;
         while length < buffer.len() {
-            match self.stream.read(&mut buffer[length..]) {
-                Ok(0) => {
-                    self.readable = false;
-                    return (length, Fill::Ended);
-                }
+            match conn.stream.read(&mut buffer[length..]) {
+                Ok(0) => return (length, Fill::Ended),
                 Ok(count) => length += count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.readable = false;
-                    break;
+                    return (length, Fill::Exhausted);
                 }
-                Err(_) => {
-                    self.readable = false;
-                    return (length, Fill::Lost);
-                }
+                Err(_) => return (length, Fill::Lost),
             }
         }
-        (length, Fill::Open)
+        (length, Fill::Full)
     }
 
-    /// Writes what the hub owes this connection, until that is nothing, the socket takes no more,
-    /// or `bytes_max` are written.
-    pub(super) fn flush(&mut self, hub: &mut Hub, slot: u32, bytes_max: usize) -> Flush {
-        let mut written = 0;
-        while self.writable {
-            if hub.queued_bytes(slot) == 0 {
-                return Flush::Rest;
-            }
-            if written >= bytes_max {
-                return Flush::Again;
-            }
-            match self.write_chunks(hub, slot) {
-                Ok(count) => {
-                    hub.consume(slot, count);
-                    written += count;
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.writable = false;
-                    if error.kind() != ErrorKind::WouldBlock {
-                        return Flush::Lost;
-                    }
-                }
-            }
-        }
-        Flush::Rest
-    }
-
-    /// Lets a socket that is full take as much again, and keep it for a peer that does not read now
-    /// but may later: why it was cut is to be the last it reads (F88). Only once, and in vain where
-    /// the system allows no bigger buffers; whether it is worth another try.
-    pub(super) fn make_room(&mut self) -> bool {
-        if self.writable || self.failed || std::mem::replace(&mut self.widened, true) {
-            return false;
-        }
-        let socket = SockRef::from(&self.stream);
-        let widened = socket
-            .set_tcp_user_timeout(Some(LAST_LINES_TIMEOUT))
-            .and_then(|()| socket.set_send_buffer_size(2 * SEND_BUFFER_BYTES));
-        self.writable = widened.is_ok();
-        self.writable
-    }
-
-    /// Says that nothing more will be written.
-    pub(super) fn shut(&mut self) {
-        // A connection that cannot be shut is broken; the reading side will say so.
-        let _ = self.stream.shutdown(Shutdown::Write);
-    }
-
-    fn write_chunks(&mut self, hub: &Hub, slot: u32) -> io::Result<usize> {
-        let mut chunks = hub.chunks(slot);
-        let first = chunks.next().unwrap_or_default();
-        let Some(second) = chunks.next() else {
-            return self.stream.write(first);
+    fn flush(&mut self, id: SessionId, chunks: &[IoSlice<'_>]) -> Flush {
+        let Some(conn) = self.conns.get_mut(id.slot()) else {
+            return Flush::Lost;
         };
-        let mut gathered = [IoSlice::new(&[]); CHUNKS_MAX];
-        gathered[0] = IoSlice::new(first);
-        gathered[1] = IoSlice::new(second);
-        let mut count = 2;
-        for (place, chunk) in gathered[2..].iter_mut().zip(chunks) {
-            *place = IoSlice::new(chunk);
-            count += 1;
+        loop {
+            let written = match chunks {
+                [chunk] => conn.stream.write(chunk),
+                _ => conn.stream.write_vectored(chunks),
+            };
+            return match written {
+                Ok(count) => {
+                    if !std::mem::replace(&mut conn.watched, true) {
+                        self.watch.add(id, Instant::now());
+                    }
+                    Flush::Took(count)
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Flush::Blocked,
+                Err(_) => Flush::Lost,
+            };
         }
-        self.stream.write_vectored(&gathered[..count])
+    }
+
+    fn shut(&mut self, id: SessionId) {
+        if let Some(conn) = self.get(id) {
+            // A connection that cannot be shut is broken; the reading side will say so.
+            let _ = conn.stream.shutdown(Shutdown::Write);
+        }
+    }
+
+    /// The kernel is given as much room again, and keeps it for a peer that does not read now but
+    /// may later: why it was cut is to be the last it reads (F88). In vain where the system allows
+    /// no bigger buffers.
+    fn widen(&mut self, id: SessionId) -> bool {
+        let Some(conn) = self.get(id) else {
+            return false;
+        };
+        let socket = SockRef::from(&conn.stream);
+        socket
+            .set_tcp_user_timeout(Some(LAST_LINES_TIMEOUT))
+            .and_then(|()| socket.set_send_buffer_size(2 * SEND_BUFFER_BYTES))
+            .is_ok()
+    }
+
+    fn close(&mut self, id: SessionId, summary: ConnectionSummary) {
+        if let Some(conn) = self.conns.try_remove(id.slot()) {
+            self.closed.push(Closed {
+                peer: conn.peer,
+                counted: conn.counted,
+                summary,
+            });
+        }
     }
 }

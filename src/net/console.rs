@@ -3,24 +3,33 @@
 //! is none of this. Owned by the server, of which this file holds the console phase.
 
 use std::io::{self, stdin};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use log::info;
 use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
+use mio::{Interest, Registry};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::process::getpgrp;
+use rustix::termios::tcgetpgrp;
 
-use crate::clean::Clean;
+use crate::dialect::cleaning;
 use crate::dialect::line::{LineBuffer, Piece};
+use crate::dialect::operator::{self, NoOrder, Order};
+use crate::hub::{ConnectionRow, Hub};
 
-use super::server::Server;
+use super::conn::Conns;
+use super::printer::Printer;
+use super::tokens::Source;
 
 /// Standard input of an operator.
 #[derive(Debug)]
 pub(super) struct Console {
     lines: LineBuffer,
     input: Input,
+    /// It is not read before then.
+    next_read_at: Instant,
+    line_bytes_max: usize,
 }
 
 /// What the kernel said of standard input.
@@ -30,39 +39,43 @@ enum Input {
     Ready,
     /// An event will come.
     Waiting,
+    /// A terminal at which somebody types to another job of the shell.
+    Background,
     /// A file: it always has something, and epoll does not know it.
     File,
     Ended,
 }
 
-/// What the operator asks for.
-#[derive(Debug, PartialEq, Eq)]
-enum Order<'a> {
-    Say(&'a str),
-    Help,
-    Who,
-    Rooms,
-    Kick { name: &'a str, why: Option<&'a str> },
+/// What an order leaves to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Nothing.
+    Done,
+    /// To print the numbers.
     Statistics,
+    /// To stop.
     Quit,
-    Wrong(String),
 }
 
-pub(super) const CONSOLE: Token = Token(usize::MAX - 2048);
 const READ_BYTES_MAX: usize = 4096;
-const LINE_BYTES_MAX: usize = 64 << 10;
-const HELP: [&str; 6] = [
-    "= TEXT                 says it to all rooms; //TEXT says /TEXT",
-    "= /who                 who is connected: room, name, address, idle time, queued bytes",
-    "= /rooms               the rooms and how many are in each",
-    "= /kick NAME [REASON]  ends somebody's connection",
-    "= /stats               the numbers, as in the log",
-    "= /quit                stops the server",
-];
+/// From one read to the next: who types does not notice, and an input without end takes neither
+/// the processor nor the members' patience.
+const READ_INTERVAL: Duration = Duration::from_millis(10);
+/// How often a console in the background looks whether it is in the foreground again.
+const FOREGROUND_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Console {
-    pub(super) fn register(registry: &Registry) -> io::Result<Console> {
-        let input = match registry.register(&mut SourceFd(&0), CONSOLE, Interest::READABLE) {
+    /// Takes over standard input.
+    ///
+    /// # Errors
+    /// Those of registering it.
+    pub(super) fn register(
+        registry: &Registry,
+        line_bytes_max: usize,
+        now: Instant,
+    ) -> io::Result<Console> {
+        let token = Source::Console.token();
+        let input = match registry.register(&mut SourceFd(&0), token, Interest::READABLE) {
             Ok(()) => Input::Ready,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Input::File,
             Err(error) => return Err(error),
@@ -70,6 +83,8 @@ impl Console {
         Ok(Console {
             lines: LineBuffer::default(),
             input,
+            next_read_at: now,
+            line_bytes_max,
         })
     }
 
@@ -80,20 +95,78 @@ impl Console {
         }
     }
 
-    /// Whether the next turn must not wait.
-    pub(super) fn has_more(&self) -> bool {
-        matches!(self.input, Input::Ready | Input::File)
+    /// When [`Console::serve`] has something to do though nothing happens.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.input {
+            Input::Ready | Input::File | Input::Background => Some(self.next_read_at),
+            Input::Waiting | Input::Ended => None,
+        }
+    }
+
+    /// Does what the operator has typed since the last call: what the server is to do beside it.
+    pub(super) fn serve(
+        &mut self,
+        registry: &Registry,
+        hub: &mut Hub,
+        conns: &Conns,
+        printer: &mut Printer,
+        now: Instant,
+    ) -> Vec<Outcome> {
+        let mut buffer = [0; READ_BYTES_MAX];
+        let was_open = self.input != Input::Ended;
+        self.look_for_foreground(now);
+        let count = self.read(&mut buffer, now);
+        let mut input = &buffer[..count];
+        let mut outcomes = Vec::new();
+        while let Some(piece) = self.lines.next(&mut input, self.line_bytes_max) {
+            outcomes.push(obey(&piece, hub, conns, printer));
+        }
+        if was_open && self.input == Input::Ended {
+            if let Some(piece) = self.lines.finish(self.line_bytes_max) {
+                outcomes.push(obey(&piece, hub, conns, printer));
+            }
+            info!("the console is closed; the server goes on");
+            // A terminal that is gone would be reported for ever. Files were never registered.
+            let _ = registry.deregister(&mut SourceFd(&0));
+        }
+        outcomes
+    }
+
+    /// In the background the terminal is the shell's: what is typed there is not for us.
+    fn look_for_foreground(&mut self, now: Instant) {
+        let is_due = self.deadline().is_some_and(|at| at <= now);
+        if !is_due || self.input == Input::File {
+            return;
+        }
+        match (self.input, is_in_background()) {
+            (Input::Background, false) => {
+                info!("the console is in the foreground again");
+                self.input = Input::Ready;
+            }
+            (Input::Background, true) => self.next_read_at = now + FOREGROUND_INTERVAL,
+            (Input::Ready, true) => self.leave_to_the_shell(now),
+            _ => {}
+        }
+    }
+
+    fn leave_to_the_shell(&mut self, now: Instant) {
+        info!("the console is closed while chatd runs in the background; the server goes on");
+        self.input = Input::Background;
+        self.next_read_at = now + FOREGROUND_INTERVAL;
     }
 
     /// One read, if it does not make the loop wait. Standard input is not made non-blocking: that
     /// would hold for every process that shares it, and for the shell afterwards.
-    fn read(&mut self, buffer: &mut [u8]) -> usize {
-        if self.input == Input::Ready && !is_readable() {
-            self.input = Input::Waiting;
-        }
-        if !self.has_more() {
+    fn read(&mut self, buffer: &mut [u8], now: Instant) -> usize {
+        let may_read = matches!(self.input, Input::Ready | Input::File);
+        if !may_read || self.next_read_at > now {
             return 0;
         }
+        if self.input == Input::Ready && !is_readable() {
+            self.input = Input::Waiting;
+            return 0;
+        }
+        self.next_read_at = now + READ_INTERVAL;
         match rustix::io::read(stdin(), buffer) {
             Ok(0) => {
                 self.input = Input::Ended;
@@ -105,6 +178,11 @@ impl Console {
                 self.input = Input::Waiting;
                 0
             }
+            // It was sent to the background a moment ago.
+            Err(Errno::IO) if is_in_background() => {
+                self.leave_to_the_shell(now);
+                0
+            }
             Err(error) => {
                 info!("the console is closed: {error}");
                 self.input = Input::Ended;
@@ -114,144 +192,81 @@ impl Console {
     }
 }
 
-impl Server {
-    /// Does what the operator has typed.
-    pub(super) fn serve_console(&mut self) {
-        let Some(mut console) = self.console.take() else {
-            return;
-        };
-        let mut buffer = [0; READ_BYTES_MAX];
-        let count = if console.has_more() {
-            console.read(&mut buffer)
-        } else {
-            0
-        };
-        let mut input = &buffer[..count];
-        while let Some(piece) = console.lines.next(&mut input, LINE_BYTES_MAX) {
-            self.obey(&piece);
-        }
-        if console.input == Input::Ended {
-            if let Some(piece) = console.lines.finish(LINE_BYTES_MAX) {
-                self.obey(&piece);
-            }
-            info!("the console is closed; the server goes on");
-            // A terminal that is gone would be reported for ever. Files were never registered.
-            let _ = self.poll.registry().deregister(&mut SourceFd(&0));
-        } else {
-            self.console = Some(console);
-        }
-    }
-
-    fn obey(&mut self, piece: &Piece<'_>) {
-        let Piece::Line(line) = piece else {
-            return self.print("! line-too-long that line is too long");
-        };
-        let line = String::from_utf8_lossy(line);
-        match parse(&line) {
-            Order::Say("") => {}
-            Order::Say(text) => self.hub.announce(text.as_bytes()),
-            Order::Help => HELP.iter().for_each(|line| self.print(line)),
-            Order::Who => self.print_clients(),
-            Order::Rooms => self.print_rooms(),
-            Order::Kick { name, why } => {
-                let answer = match self.hub.kick(name, why) {
-                    Some(kicked) => format!("= kicked {kicked}"),
-                    None => format!("! no-such-name nobody is called {name}"),
-                };
-                self.print(&answer);
-            }
-            Order::Statistics => {
-                let statistics = self.statistics_line();
-                self.print(&format!("= {statistics}"));
-            }
-            Order::Quit => self.stop(),
-            Order::Wrong(answer) => self.print(&answer),
-        }
-    }
-
-    fn print_clients(&mut self) {
-        let mut lines = Vec::new();
-        for client in self.hub.clients() {
-            let (room, name) = client.seat.unwrap_or(("-", "(no name yet)"));
-            let peer = self
-                .conns
-                .get(client.slot as usize)
-                .map_or(String::new(), |conn| conn.peer.to_string());
-            let idle = client.idle.as_secs();
-            lines.push(format!(
-                "= {room} {name} {peer} idle {idle} s, queued {} bytes",
-                client.queued_bytes
-            ));
-        }
-        lines.sort();
-        lines.push(format!("= {} connected", lines.len()));
-        lines.iter().for_each(|line| self.print(line));
-    }
-
-    fn print_rooms(&mut self) {
-        let rooms = self.hub.rooms();
-        let mut lines: Vec<_> = rooms
-            .map(|(room, here)| format!("= {room} {here}"))
-            .collect();
-        lines.push("= end".into());
-        lines.iter().for_each(|line| self.print(line));
-    }
-
-    fn print(&mut self, line: &str) {
-        if let Some(printer) = &mut self.printer {
-            printer.line(line);
-        }
-    }
-
-    /// Prints the messages of this turn on the board, and what could not be printed before.
-    pub(super) fn serve_board(&mut self, now: Instant) {
-        let Some(printer) = &mut self.printer else {
-            return;
-        };
-        self.board.clear();
-        self.hub.take_board(&mut self.board);
-        if !self.board.is_empty() {
-            let time = jiff::Zoned::now().strftime("%H:%M:%S").to_string();
-            for line in String::from_utf8_lossy(&self.board).lines() {
-                printer.line(&format!("{time} {}", Clean::of(line)));
-            }
-        }
-        printer.flush(now);
-    }
-}
-
-fn parse(line: &str) -> Order<'_> {
-    let Some(command) = line.strip_prefix('/') else {
-        return Order::Say(line);
+/// Does what a line asks for.
+fn obey(piece: &Piece<'_>, hub: &mut Hub, conns: &Conns, printer: &mut Printer) -> Outcome {
+    let Piece::Line(line) = piece else {
+        printer.line("! line-too-long that line is too long");
+        return Outcome::Done;
     };
-    if command.starts_with('/') {
-        return Order::Say(command);
-    }
-    let (word, rest) = command
-        .trim()
-        .split_once(char::is_whitespace)
-        .unwrap_or((command.trim(), ""));
-    let rest = rest.trim();
-    match word {
-        "help" => Order::Help,
-        "who" => Order::Who,
-        "rooms" => Order::Rooms,
-        "kick" if rest.is_empty() => {
-            Order::Wrong("! bad-usage write it so: /kick NAME [REASON]".into())
-        }
-        "kick" => {
-            let (name, why) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-            Order::Kick {
-                name,
-                why: Some(why.trim()).filter(|why| !why.is_empty()),
+    let mut scratch = String::new();
+    match operator::read(cleaning::clean(line, &mut scratch)) {
+        Ok(Order::Nothing) => {}
+        Ok(Order::Announce(text)) => hub.announce(text),
+        Ok(Order::Help) => {
+            for (usage, does) in operator::COMMANDS {
+                printer.line(&format!("= {usage:<21} {does}"));
             }
         }
-        "stats" => Order::Statistics,
-        "quit" => Order::Quit,
-        _ => Order::Wrong(format!(
+        Ok(Order::Who(room)) => print_clients(room, hub, conns, printer),
+        Ok(Order::Rooms) => {
+            for (room, here) in hub.rooms() {
+                printer.line(&format!("= {room} {here}"));
+            }
+            printer.line("= end");
+        }
+        Ok(Order::Kick { name, reason }) => printer.line(&match hub.kick(name, reason) {
+            Some(kicked) => format!("= kicked {kicked}"),
+            None => format!("! no-such-name nobody is called {name}"),
+        }),
+        Ok(Order::Statistics) => return Outcome::Statistics,
+        Ok(Order::Quit) => return Outcome::Quit,
+        Err(NoOrder::UnknownCommand(word)) => printer.line(&format!(
             "! unknown-command there is no /{word}; /help shows the commands, //text says /text"
         )),
+        Err(NoOrder::BadUsage(usage)) => {
+            printer.line(&format!("! bad-usage write it so: {usage}"));
+        }
     }
+    Outcome::Done
+}
+
+fn print_clients(room: Option<&str>, hub: &Hub, conns: &Conns, printer: &mut Printer) {
+    let is_meant = |client: &ConnectionRow<'_>| {
+        room.is_none_or(|asked| {
+            client
+                .rooms
+                .iter()
+                .any(|room| hub.is_same_room(room, asked))
+        })
+    };
+    let clients = hub.clients().filter(is_meant);
+    let mut lines: Vec<String> = clients
+        .map(|client| {
+            let rooms = if client.rooms.is_empty() {
+                "-".to_owned()
+            } else {
+                client.rooms.join(",")
+            };
+            let peer = conns
+                .get(client.session)
+                .map_or(String::new(), |conn| conn.peer.to_string());
+            format!(
+                "= {rooms} {} {peer} idle {} s, queued {} bytes",
+                client.name.unwrap_or("(no name yet)"),
+                client.idle.as_secs(),
+                client.queued_bytes
+            )
+        })
+        .collect();
+    lines.sort();
+    lines.push(format!("= {} connected", lines.len()));
+    lines.iter().for_each(|line| printer.line(line));
+}
+
+/// Whether standard input is a terminal that gives what is typed to another job. What is no
+/// terminal of ours has no jobs.
+fn is_in_background() -> bool {
+    tcgetpgrp(stdin()).is_ok_and(|foreground| foreground != getpgrp())
 }
 
 fn is_readable() -> bool {

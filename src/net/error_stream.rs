@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use rustix::io::Errno;
 
-use super::standard_stream::StandardStream;
+use super::standard_stream::{StandardStream, is_passing};
 
 /// Standard error, a line at a time.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl ErrorStream {
         }
         if self.lost > 0 {
             let lost = self.lost;
-            let note = format!("… {lost} lines of the log were lost here: nobody read them\n");
+            let note = format!("… {lost} lines of the log were lost here: nobody took them\n");
             self.rest.extend_from_slice(note.as_bytes());
         }
         self.rest.extend_from_slice(line);
@@ -58,6 +58,7 @@ impl ErrorStream {
             match self.stream.write(&self.rest[written..]) {
                 Ok(count) => written += count,
                 Err(Errno::AGAIN) => break,
+                Err(error) if is_passing(error) => break,
                 // It is gone for good, and there is nowhere to complain about the log.
                 Err(_) => written = self.rest.len(),
             }

@@ -1,5 +1,5 @@
 //! The limit of open files: raised as far as it goes, and what it leaves for clients.
-//! Not what happens when it is reached while running (that is `server`). Asked once, by `main`.
+//! Not what happens when it is reached while running (that is `accept`). Asked once, by `main`.
 
 use std::fmt;
 

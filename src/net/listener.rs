@@ -1,10 +1,10 @@
 //! Sockets to listen on: opened, or taken from the service manager, with every option set that
 //! an accepted socket inherits, so that accepting costs no further call. Not the accepting itself
-//! (that is `server`), and not names (that is `resolve`). Owned by the server.
+//! (that is `accept`), and not names (that is `resolve`). Owned by the server.
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use mio::net::TcpListener;
@@ -19,15 +19,10 @@ pub const LISTENERS_MAX: usize = 1024;
 pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(6);
 /// Time for an answer, after which the next question is due.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
-/// Questions without an answer after which the peer is gone, on a kernel that counts them: Linux
-/// does not while [`USER_TIMEOUT`] is set. It cuts at the first one that has no answer once the
-/// silence is longer than that, here after 15 s; so an outage of five seconds cuts nobody who is idle.
+/// Questions without an answer after which an idle peer is gone: 15 s, so an outage of five seconds
+/// cuts nobody who is idle. Who has something unacknowledged is looked after in `watch`: a
+/// TCP_USER_TIMEOUT would end a peer that is there and does not read, without a word.
 pub const KEEPALIVE_PROBES: u32 = 3;
-/// How long bytes may stay unacknowledged before the peer is gone, and how long one that is there may
-/// leave them where they are, once it has no room for more. The kernel takes up to half a second more.
-pub const USER_TIMEOUT: Duration = Duration::from_secs(14);
-/// How much later than the server the kernel ends a reader that has stopped.
-const STALL_MARGIN: Duration = Duration::from_secs(4);
 /// What the kernel is asked to hold at most of what a peer has not taken. Left alone it takes
 /// megabytes for a reader that has stopped, and the stall is noticed so much later.
 ///
@@ -54,6 +49,25 @@ pub fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, ListenErro
         listeners.push(bind_reaching(*address, reach)?);
     }
     Ok(listeners)
+}
+
+/// Two of these addresses of which the first takes the second too, so that they are in each
+/// other's way: [`bind_all`] cannot have both.
+pub fn contradiction(addresses: &[SocketAddr]) -> Option<(SocketAddr, SocketAddr)> {
+    let takes = |all: SocketAddr, one: SocketAddr| {
+        let every_one_of_them = match all.ip() {
+            IpAddr::V4(ip) => ip.is_unspecified() && one.is_ipv4(),
+            IpAddr::V6(ip) => {
+                let only_ipv6 = is_every_ipv4_too(all, addresses);
+                ip.is_unspecified() && (one.is_ipv6() || !only_ipv6)
+            }
+        };
+        all != one && all.port() != 0 && all.port() == one.port() && every_one_of_them
+    };
+    addresses.iter().find_map(|&all| {
+        let taken = addresses.iter().find(|&&one| takes(all, one));
+        taken.map(|&one| (all, one))
+    })
 }
 
 /// Listens on one address. `[::]` takes IPv4 connections too.
@@ -121,21 +135,8 @@ fn prepare(socket: &Socket) -> io::Result<()> {
         .with_interval(KEEPALIVE_INTERVAL)
         .with_retries(KEEPALIVE_PROBES);
     socket.set_tcp_keepalive(&keepalive)?;
-    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.listen(BACKLOG)
-}
-
-/// Keeps what `stall_timeout` promises to readers that stop: where it is longer than
-/// [`USER_TIMEOUT`], the kernel must not end them before the server does, and says why.
-///
-/// # Errors
-/// Those of setting an option.
-pub fn allow_stalls(listeners: &[TcpListener], stall_timeout: Duration) -> io::Result<()> {
-    let timeout = USER_TIMEOUT.max(stall_timeout + STALL_MARGIN);
-    listeners
-        .iter()
-        .try_for_each(|listener| SockRef::from(listener).set_tcp_user_timeout(Some(timeout)))
 }
 
 /// An address that cannot be listened on.
@@ -215,27 +216,13 @@ mod tests {
         let probes = socket.tcp_keepalive_retries().expect("asked");
         assert_eq!(probes, KEEPALIVE_PROBES);
         let user_timeout = socket.tcp_user_timeout().expect("asked");
-        assert_eq!(user_timeout, Some(USER_TIMEOUT));
+        assert_eq!(
+            user_timeout, None,
+            "a sleeping reader is not ended without a word"
+        );
         // Linux counts twice as much, for what it writes beside the bytes.
         let send_buffer = socket.send_buffer_size().expect("asked");
         assert_eq!(send_buffer, 2 * SEND_BUFFER_BYTES);
-    }
-
-    fn user_timeout_of_accepted(stall_timeout: Duration) -> Option<Duration> {
-        let listeners = [bind(any_port("127.0.0.1")).expect("bound")];
-        allow_stalls(&listeners, stall_timeout).expect("set");
-        let address = listeners[0].local_addr().expect("an address");
-        let _peer = TcpStream::connect(address).expect("a connection");
-        let accepted = accept(&listeners[0]);
-        SockRef::from(&accepted).tcp_user_timeout().expect("asked")
-    }
-
-    #[test]
-    fn f88_the_kernel_is_more_patient_than_the_server() {
-        let short = user_timeout_of_accepted(Duration::from_secs(10));
-        assert_eq!(short, Some(USER_TIMEOUT));
-        let long = user_timeout_of_accepted(Duration::from_secs(60));
-        assert!(long > Some(Duration::from_secs(60)), "{long:?}");
     }
 
     #[test]
@@ -268,6 +255,32 @@ mod tests {
             bind_all(&[six, four, six]).ok()
         });
         assert_eq!(made.expect("one of ten ports").len(), 2);
+    }
+
+    #[test]
+    fn an_address_that_another_takes_too_is_found_before_it_is_bound() {
+        let found = |addresses: &[&str]| {
+            let parsed: Vec<SocketAddr> =
+                addresses.iter().map(|one| one.parse().unwrap()).collect();
+            contradiction(&parsed).map(|(all, one)| format!("{all} takes {one}"))
+        };
+        for (addresses, wanted) in [
+            (&["[::]:1", "127.0.0.1:1"], "[::]:1 takes 127.0.0.1:1"),
+            (&["127.0.0.1:1", "[::]:1"], "[::]:1 takes 127.0.0.1:1"),
+            (&["[::1]:1", "[::]:1"], "[::]:1 takes [::1]:1"),
+            (&["0.0.0.0:1", "10.0.0.1:1"], "0.0.0.0:1 takes 10.0.0.1:1"),
+        ] {
+            assert_eq!(found(addresses).as_deref(), Some(wanted));
+        }
+        for addresses in [
+            &["[::]:1", "0.0.0.0:1"],
+            &["[::]:1", "127.0.0.1:2"],
+            &["[::]:0", "127.0.0.1:0"],
+            &["[::]:1", "[::]:1"],
+            &["127.0.0.1:1", "127.0.0.2:1"],
+        ] {
+            assert_eq!(found(addresses), None);
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ const MUTE: Duration = Duration::from_secs(1);
 const QUOTED_CHARS_MAX: usize = 64;
 
 /// Sends the log to standard error: to the journal without the time, which it has itself, but
-/// with priorities; anywhere else with both in words. Does nothing when a log is set up already.
+/// with priorities; anywhere else with both in words. No-op if a log is set up already.
 pub fn set_up(level: LevelFilter) {
     let logger: Box<dyn Log> = match stderr_is_the_journal() {
         true => Box::new(JournalLog(Mutex::new(ErrorStream::new()))),

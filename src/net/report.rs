@@ -1,85 +1,143 @@
-//! What the server says about itself: joins and ends in the log, the line of statistics, the
-//! status for the service manager. It decides nothing. Part of the server.
+//! What the server says about itself: joins, renames and ends in the log, the line of statistics,
+//! the status for the service manager, the board. It decides nothing. Owned by the server.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::hub::Farewell;
+use crate::clean::Clean;
+use crate::hub::{Hub, Record, Recorded};
+use crate::session::ConnectionSummary;
 
-use super::log::quote;
+use super::accept::Acceptor;
+use super::conn::{Closed, Conns};
+use super::log::{EventLog, quote};
 use super::printer::Printer;
-use super::server::Server;
 
-/// What only the loop can count, since the last report or since the start.
+/// The log, and what only the loop can count, since the last report or since the start.
 #[derive(Debug)]
-pub(super) struct Counters {
+pub(super) struct Reporter {
+    pub(super) log: EventLog,
     longest_turn: Duration,
-    reported_at: Instant,
-    lines_in: u64,
-    deliveries_out: u64,
-    status_at: Instant,
-    status_lines_in: u64,
+    reported: Counted,
+    status: Counted,
+    /// Messages of a turn on their way to the board.
+    board: Vec<u8>,
 }
 
-impl Counters {
-    pub(super) fn new(now: Instant) -> Counters {
-        Counters {
-            longest_turn: Duration::ZERO,
-            reported_at: now,
+/// What was counted when something was reported.
+#[derive(Debug)]
+struct Counted {
+    at: Instant,
+    lines_in: u64,
+    deliveries_out: u64,
+}
+
+impl Counted {
+    fn new(at: Instant) -> Counted {
+        Counted {
+            at,
             lines_in: 0,
             deliveries_out: 0,
-            status_at: now,
-            status_lines_in: 0,
+        }
+    }
+
+    fn per_second(&self, now: Instant, count: u64) -> f64 {
+        count as f64 / (now - self.at).as_secs_f64().max(0.001)
+    }
+}
+
+impl Reporter {
+    pub(super) fn new(now: Instant) -> Reporter {
+        Reporter {
+            log: EventLog::new(),
+            longest_turn: Duration::ZERO,
+            reported: Counted::new(now),
+            status: Counted::new(now),
+            board: Vec::new(),
         }
     }
 
     pub(super) fn turn_took(&mut self, duration: Duration) {
         self.longest_turn = self.longest_turn.max(duration);
     }
-}
 
-impl Server {
-    /// One line for each who has got a name.
-    pub(super) fn report_joined(&mut self) {
-        while let Some(slot) = self.hub.take_joined() {
-            if let (Some(name), Some(conn)) =
-                (self.hub.name_of(slot), self.conns.get(slot as usize))
-            {
-                self.log.info(
-                    self.now,
-                    format_args!("join {} from {}", quote(name), conn.peer),
-                );
+    /// One line for each thing that is to be known afterwards; who ended makes room for another
+    /// from its address.
+    pub(super) fn report(
+        &mut self,
+        hub: &mut Hub,
+        conns: &mut Conns,
+        acceptor: &mut Acceptor,
+        now: Instant,
+    ) {
+        while let Some(record) = hub.poll_record() {
+            if let (Some(session), Recorded::Ended) = (record.session, &record.what) {
+                acceptor.forget_address(conns, session);
+            } else {
+                self.log_record(&record, conns, now);
             }
+        }
+        for closed in conns.take_closed() {
+            acceptor.descriptor_is_free(closed.peer, closed.counted);
+            self.log_end(&closed, now);
+        }
+    }
+
+    fn log_record(&mut self, record: &Record, conns: &Conns, now: Instant) {
+        let conn = record.session.and_then(|session| conns.get(session));
+        match (&record.what, conn) {
+            (Recorded::Joined(name), Some(conn)) => {
+                let said = format_args!("join {} from {}", quote(&**name), conn.peer);
+                self.log.info(now, said);
+            }
+            (Recorded::Posted { name, room }, Some(conn)) => {
+                let (name, room) = (quote(&**name), quote(&**room));
+                let said = format_args!("post {name} from {} in {room}", conn.peer);
+                self.log.info(now, said);
+            }
+            (Recorded::Renamed { from, to }, _) => {
+                let said = format_args!("rename {} to {}", quote(&**from), quote(&**to));
+                self.log.info(now, said);
+            }
+            (Recorded::Joined(_) | Recorded::Posted { .. } | Recorded::Ended, _) => {}
         }
     }
 
     /// The one line about the end of a connection.
-    pub(super) fn report_end(&mut self, peer: SocketAddr, gone: &Farewell) {
-        let name = gone
-            .name
+    fn log_end(&mut self, closed: &Closed, now: Instant) {
+        let ConnectionSummary {
+            name,
+            reason,
+            lines_in,
+            lines_out,
+            bytes_in,
+            bytes_out,
+            duration,
+        } = &closed.summary;
+        let name = name
             .as_deref()
             .map_or("without a name".into(), |name| quote(name).to_string());
         self.log.info(
-            self.now,
+            now,
             format_args!(
-                "end {name} from {peer}: {}; lines in {} out {}, bytes in {} out {}, {:.1} s",
-                gone.reason,
-                gone.lines_in,
-                gone.lines_out,
-                gone.bytes_in,
-                gone.bytes_out,
-                gone.duration.as_secs_f64(),
+                "end {name} from {}: {reason}; lines in {lines_in} out {lines_out}, \
+                 bytes in {bytes_in} out {bytes_out}, {:.1} s",
+                closed.peer,
+                duration.as_secs_f64(),
             ),
         );
     }
 
     /// How it goes, as one line; rates are since the last such line.
-    pub(super) fn statistics_line(&mut self) -> String {
-        let now = self.hub.statistics();
-        let last = &mut self.counters;
-        let seconds = (self.now - last.reported_at).as_secs_f64().max(0.001);
-        let rate = |now: u64, before: u64| (now - before) as f64 / seconds;
-        let refusals: Vec<_> = now
+    pub(super) fn statistics_line(
+        &mut self,
+        hub: &Hub,
+        acceptor: &Acceptor,
+        printer: Option<&Printer>,
+        now: Instant,
+    ) -> String {
+        let counted = hub.statistics();
+        let last = &self.reported;
+        let refusals: Vec<_> = counted
             .refusals
             .iter()
             .map(|(code, count)| format!("{code} {count}"))
@@ -88,39 +146,54 @@ impl Server {
             "statistics: clients {}, rooms {}, lines in {} ({:.0}/s), deliveries out {} ({:.0}/s), \
              queued unique bytes {}, queued bytes summed {}, longest turn {:.1} ms, slow consumers cut {}, \
              refusals [{}], accept errors {}, board lines lost {}",
-            now.clients,
-            now.rooms,
-            now.lines_in,
-            rate(now.lines_in, last.lines_in),
-            now.deliveries_out,
-            rate(now.deliveries_out, last.deliveries_out),
-            now.unique_bytes,
-            now.queued_bytes,
-            last.longest_turn.as_secs_f64() * 1000.0,
-            now.slow_consumers_cut,
+            counted.clients,
+            counted.rooms,
+            counted.lines_in,
+            last.per_second(now, counted.lines_in - last.lines_in),
+            counted.deliveries_out,
+            last.per_second(now, counted.deliveries_out - last.deliveries_out),
+            counted.unique_bytes,
+            counted.queued_bytes,
+            self.longest_turn.as_secs_f64() * 1000.0,
+            counted.slow_consumers_cut,
             refusals.join(", "),
-            self.acceptor.errors,
-            self.printer.as_ref().map_or(0, Printer::lines_lost),
+            acceptor.errors,
+            printer.map_or(0, Printer::lines_lost),
         );
-        last.longest_turn = Duration::ZERO;
-        last.reported_at = self.now;
-        last.lines_in = now.lines_in;
-        last.deliveries_out = now.deliveries_out;
+        self.longest_turn = Duration::ZERO;
+        self.reported = Counted {
+            at: now,
+            lines_in: counted.lines_in,
+            deliveries_out: counted.deliveries_out,
+        };
         line
     }
 
     /// The status line of the service.
-    pub(super) fn status(&mut self) -> String {
-        let now = self.hub.statistics();
-        let seconds = (self.now - self.counters.status_at)
-            .as_secs_f64()
-            .max(0.001);
-        let rate = (now.lines_in - self.counters.status_lines_in) as f64 / seconds;
-        self.counters.status_at = self.now;
-        self.counters.status_lines_in = now.lines_in;
+    pub(super) fn status(&mut self, hub: &Hub, now: Instant) -> String {
+        let counted = hub.statistics();
+        let lines = counted.lines_in - self.status.lines_in;
+        let rate = self.status.per_second(now, lines);
+        self.status = Counted {
+            lines_in: counted.lines_in,
+            ..Counted::new(now)
+        };
         format!(
             "{} clients, {} rooms, {rate:.0} lines a second",
-            now.clients, now.rooms
+            counted.clients, counted.rooms
         )
+    }
+
+    /// Prints the messages of this turn on the board, and what could not be printed before.
+    pub(super) fn print_board(&mut self, hub: &mut Hub, printer: &mut Printer, now: Instant) {
+        self.board.clear();
+        hub.take_board(&mut self.board);
+        if !self.board.is_empty() {
+            let time = jiff::Zoned::now().strftime("%H:%M:%S").to_string();
+            for line in String::from_utf8_lossy(&self.board).lines() {
+                printer.line(&format!("{time} {}", Clean::of(line)));
+            }
+        }
+        printer.flush(now);
     }
 }

@@ -1,75 +1,90 @@
-//! `Server`: the one loop, and the phases of a turn. It moves readiness and bytes between the
-//! kernel and the hub; it knows sockets, the clock and the log, and nothing of chat. Owned by main.
+//! `Server`: readiness in, turns out. It waits for the kernel, hands what became ready to the
+//! [`Turn`], and gives each phase beside that the parts it needs: accepting, the operator, signals,
+//! the log, the service manager. Owned by main.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use log::{info, warn};
 use mio::net::TcpListener;
-use mio::{Events, Interest, Poll, Token};
-use slab::Slab;
+use mio::{Events, Poll};
+use rustix::rand::{GetRandomFlags, getrandom};
 
-use crate::config::{Config, Limits};
-use crate::hub::{AfterWrite, Hub};
-use crate::time::Time;
+use crate::config::Config;
+use crate::hub::Random;
+use crate::time::{Time, WallTime};
+use crate::turn::{Event, Turn};
 
 use super::accept::Acceptor;
-use super::conn::{Conn, Fill, Flush};
-use super::console::{CONSOLE, Console};
-use super::log::EventLog;
+use super::conn::Conns;
+use super::console::{Console, Outcome};
+use super::heap::Heap;
 use super::printer::Printer;
-use super::report;
+use super::report::Reporter;
 use super::signals::{Request, Signals};
 use super::systemd::Notify;
+use super::tokens::Source;
+use super::watch::Trouble;
 
-/// All of a running chatd.
+/// All of a running chatd: the loop, its sockets, and one part for each thing beside it.
 #[derive(Debug)]
 pub struct Server {
-    pub(super) poll: Poll,
+    poll: Poll,
     events: Events,
+    turn: Turn,
+    conns: Conns,
+    acceptor: Acceptor,
     signals: Signals,
-    signalled: bool,
-    pub(super) acceptor: Acceptor,
-    pub(super) conns: Slab<Conn>,
-    pub(super) hub: Hub,
-    pub(super) limits: Limits,
-    started_at: Instant,
-    /// The clock of this turn.
-    pub(super) now: Instant,
+    console: Option<Console>,
+    printer: Option<Printer>,
+    reporter: Reporter,
+    heap: Heap,
+    supervisor: Supervisor,
+    clock: Clock,
     life: Life,
-    /// Where everything that is read arrives first.
-    scratch: Vec<u8>,
-    /// Connections that are to be read from, and the same list of the turn before, for its memory.
-    to_read: Vec<u32>,
-    reading: Vec<u32>,
-    flushing: Vec<u32>,
-    pub(super) log: EventLog,
-    pub(super) counters: report::Counters,
-    pub(super) console: Option<Console>,
-    pub(super) printer: Option<Printer>,
-    /// Messages of this turn, on their way to the printer.
-    pub(super) board: Vec<u8>,
-    notify: Notify,
-    /// When the service manager is told next that the loop turns.
-    house_at: Instant,
+    drain_timeout: Duration,
+    stall_timeout: Duration,
 }
 
 /// How far the server has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Life {
     Running,
-    /// It was asked to stop; what was sent before is still read, once.
+    /// It was asked to stop, and accepts what waits for the last time.
     Stopping,
-    /// Everybody was told; it waits for them to take what they are owed, until then.
-    Draining(Instant),
+    /// It accepts no more. In one more turn it hears of what those have sent who came last.
+    Closed,
+    /// Everybody is being told, in this turn.
+    Telling,
+    /// Everybody was told at `since`; it waits for them to take what they are owed.
+    Draining {
+        since: Instant,
+        until: Instant,
+    },
     Over,
 }
 
-pub(super) const SIGNALS: Token = Token(usize::MAX);
+/// The one reading of the clock that holds for a turn.
+#[derive(Debug)]
+struct Clock {
+    started_at: Instant,
+    now: Instant,
+}
+
+/// The service manager, and when it is told next that the loop turns.
+#[derive(Debug)]
+struct Supervisor {
+    notify: Notify,
+    next_at: Instant,
+}
+
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
+/// A second wish to stop that comes sooner is part of the first: service managers, terminals and
+/// impatient scripts send several signals in one instant.
+const STOP_AGAIN_MIN: Duration = Duration::from_millis(100);
 /// How often the service manager hears of the numbers when no watchdog asks for more.
-const HOUSE_INTERVAL: Duration = Duration::from_secs(10);
+const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Server {
     /// A server on these sockets. It accepts nobody before [`Server::run`].
@@ -78,44 +93,42 @@ impl Server {
     /// Those of poll and of taking over the signals.
     pub fn new(config: &Config, listeners: Vec<TcpListener>, notify: Notify) -> io::Result<Server> {
         let poll = Poll::new()?;
-        let signals = Signals::register(poll.registry(), SIGNALS)?;
-        let acceptor = Acceptor::register(
-            poll.registry(),
-            listeners,
-            config.limits.clients_per_address_max,
-        )?;
+        let registry = poll.registry();
+        let signals = Signals::register(registry, Source::Signals.token())?;
+        let acceptor = Acceptor::register(registry, listeners, &config.limits)?;
+        let line_bytes_max = config.limits.line_bytes_max;
         let now = Instant::now();
-        let mut hub = Hub::new(config.limits.clone());
-        if config.board {
-            hub.turn_board_on();
-        }
         let console = config
             .console
-            .then(|| Console::register(poll.registry()))
+            .then(|| Console::register(registry, line_bytes_max, now))
             .transpose()?;
+        let mut turn = Turn::new(config.limits.clone(), Random::new(random_bytes));
+        let has_board = config.board || config.console;
+        if has_board {
+            turn.hub_mut().turn_board_on();
+        }
         Ok(Server {
-            poll,
             events: Events::with_capacity(EVENTS_MAX),
-            signals,
-            signalled: false,
+            turn,
+            conns: Conns::default(),
             acceptor,
-            conns: Slab::new(),
-            hub,
-            scratch: vec![0; config.limits.read_bytes_max],
-            limits: config.limits.clone(),
-            started_at: now,
-            now,
-            life: Life::Running,
-            to_read: Vec::new(),
-            reading: Vec::new(),
-            flushing: Vec::new(),
-            log: EventLog::new(),
-            counters: report::Counters::new(now),
+            signals,
             console,
-            printer: (config.board || config.console).then(Printer::new),
-            board: Vec::new(),
-            notify,
-            house_at: now,
+            printer: has_board.then(Printer::new),
+            reporter: Reporter::new(now),
+            heap: Heap::new(now),
+            supervisor: Supervisor {
+                notify,
+                next_at: now,
+            },
+            clock: Clock {
+                started_at: now,
+                now,
+            },
+            life: Life::Running,
+            drain_timeout: config.limits.drain_timeout,
+            stall_timeout: config.limits.stall_timeout,
+            poll,
         })
     }
 
@@ -124,36 +137,41 @@ impl Server {
     /// # Errors
     /// Those of poll; nothing that a peer does.
     pub fn run(&mut self) -> io::Result<()> {
-        self.notify.ready();
+        self.supervisor.notify.ready();
         while self.life != Life::Over {
-            self.turn()?;
+            self.wait()?;
+            self.turn();
         }
         Ok(())
     }
 
-    /// One pass. Deadlines come before reading, so that what they release is read in this turn;
-    /// new connections come last, so that those who are here go first.
-    fn turn(&mut self) -> io::Result<()> {
-        self.wait()?;
-        self.now = Instant::now();
-        self.note_events();
-        self.handle_signals();
-        self.hub
-            .begin_turn(Time::after_start(self.now - self.started_at));
-        self.read();
-        self.accept();
+    /// One pass, after the kernel has said what is ready.
+    fn turn(&mut self) {
+        self.clock.now = Instant::now();
+        let now = self.clock.now;
+        let is_signalled = self.note_events();
+        if is_signalled {
+            self.handle_signals();
+        }
+        let since_start = Time::after_start(now - self.clock.started_at);
+        self.turn.start(since_start, wall_time(), &mut self.conns);
+        let Server {
+            poll,
+            turn,
+            conns,
+            acceptor,
+            reporter,
+            ..
+        } = self;
+        acceptor.accept(poll.registry(), conns, turn, &mut reporter.log, now);
+        self.look_after_peers();
         self.serve_console();
         self.start_draining();
-        self.hub.end_turn();
-        self.flush();
-        self.report_joined();
-        self.reap();
-        self.hub.finish_turn();
-        self.serve_board(self.now);
-        self.keep_house();
+        self.turn.finish(&mut self.conns);
+        self.report();
+        self.housekeeping();
         self.end_draining();
-        self.counters.turn_took(self.now.elapsed());
-        Ok(())
+        self.reporter.turn_took(now.elapsed());
     }
 
     fn wait(&mut self) -> io::Result<()> {
@@ -169,27 +187,23 @@ impl Server {
 
     /// How long to wait at most for something to happen.
     fn timeout(&self) -> Option<Duration> {
-        let typed = self.console.as_ref().is_some_and(Console::has_more);
-        if typed || !self.to_read.is_empty() || self.acceptor.has_more() {
+        if self.acceptor.has_more() || self.life == Life::Closed {
             return Some(Duration::ZERO);
         }
-        let hub = self
-            .hub
-            .next_deadline()
-            .map(|at| self.started_at + at.since(Time::START));
+        let turn = self.turn.next_timeout();
         let life = match self.life {
-            Life::Draining(until) => Some(until),
-            Life::Running | Life::Stopping | Life::Over => None,
+            Life::Draining { until, .. } => Some(until),
+            Life::Running | Life::Stopping | Life::Closed | Life::Telling | Life::Over => None,
         };
-        let house = self.notify.is_active().then_some(self.house_at);
-        let printer = self.printer.as_ref().and_then(Printer::deadline);
         let first = [
-            printer,
-            hub,
+            turn.map(|at| self.clock.started_at + at.since(Time::START)),
+            self.printer.as_ref().and_then(Printer::deadline),
+            self.console.as_ref().and_then(Console::deadline),
             life,
-            house,
+            self.supervisor.deadline(),
             self.acceptor.retry_at(),
-            self.log.deadline(),
+            self.reporter.log.deadline(),
+            self.conns.watch_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -198,217 +212,181 @@ impl Server {
         Some(first.saturating_duration_since(Instant::now()))
     }
 
-    /// Events only set bits: what the kernel said and nobody has exhausted.
-    fn note_events(&mut self) {
+    /// Events only set bits: what the kernel said and nobody has exhausted. Whether there are
+    /// signals.
+    fn note_events(&mut self) -> bool {
+        let mut is_signalled = false;
         for event in &self.events {
-            let token = event.token();
-            if token == CONSOLE {
-                self.console.iter_mut().for_each(Console::note);
-                continue;
+            match Source::of(event.token()) {
+                Source::Signals => is_signalled = true,
+                Source::Console => self.console.iter_mut().for_each(Console::note),
+                Source::Listener(index) => self.acceptor.note(index),
+                Source::Conn(id, generation) if self.conns.is_current(id, generation) => {
+                    let event = Event {
+                        readable: event.is_readable() || event.is_read_closed(),
+                        writable: event.is_writable(),
+                        failed: event.is_error(),
+                    };
+                    self.turn.note(id, event);
+                }
+                Source::Conn(..) => {}
             }
-            if token == SIGNALS {
-                self.signalled = true;
-                continue;
-            }
-            if self.acceptor.note(token) {
-                continue;
-            }
-            let (slot, generation) = slot_of(token);
-            let Some(conn) = self.conns.get_mut(slot as usize) else {
-                continue;
-            };
-            if conn.generation != generation {
-                continue;
-            }
-            conn.failed |= event.is_error();
-            if event.is_readable() || event.is_read_closed() || event.is_error() {
-                conn.readable = true;
-                list(conn, slot, &mut self.to_read);
-            }
-            if event.is_writable() || event.is_error() {
-                conn.writable = true;
-                self.hub.mark_dirty(slot);
+        }
+        is_signalled
+    }
+
+    /// Ends those who are gone without a word, or leave what they were sent in the kernel.
+    fn look_after_peers(&mut self) {
+        let hub = self.turn.hub();
+        let troubled = self
+            .conns
+            .look(self.clock.now, self.stall_timeout, |id| hub.bytes_taken(id));
+        for (id, trouble) in troubled {
+            match trouble {
+                Trouble::Vanished => self.turn.hub_mut().hang_up(id),
+                Trouble::Stalled => self.turn.hub_mut().cut_stalled(id),
             }
         }
     }
 
     fn handle_signals(&mut self) {
-        if !std::mem::take(&mut self.signalled) {
-            return;
-        }
         let requests: Vec<_> = self.signals.pending().collect();
         for request in requests {
             match (request, self.life) {
                 (Request::Statistics, _) => info!("{}", self.statistics_line()),
                 (Request::Reload, _) => info!("asked to reload: there is nothing to read again"),
                 (Request::Stop, Life::Running) => self.stop(),
-                (Request::Stop, _) => {
+                (Request::Stop, Life::Draining { since, .. })
+                    if self.clock.now >= since + STOP_AGAIN_MIN =>
+                {
                     warn!("asked to stop again: not waiting for anybody");
                     self.life = Life::Over;
+                }
+                (Request::Stop, _) => {}
+            }
+        }
+    }
+
+    fn serve_console(&mut self) {
+        let (Some(console), Some(printer)) = (&mut self.console, &mut self.printer) else {
+            return;
+        };
+        let hub = self.turn.hub_mut();
+        let registry = self.poll.registry();
+        let outcomes = console.serve(registry, hub, &self.conns, printer, self.clock.now);
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Done => {}
+                Outcome::Quit => self.stop(),
+                Outcome::Statistics => {
+                    let line = format!("= {}", self.statistics_line());
+                    self.printer.iter_mut().for_each(|to| to.line(&line));
                 }
             }
         }
     }
 
+    fn statistics_line(&mut self) -> String {
+        self.reporter.statistics_line(
+            self.turn.hub(),
+            &self.acceptor,
+            self.printer.as_ref(),
+            self.clock.now,
+        )
+    }
+
+    fn report(&mut self) {
+        let now = self.clock.now;
+        let hub = self.turn.hub_mut();
+        self.reporter
+            .report(hub, &mut self.conns, &mut self.acceptor, now);
+        if let Some(printer) = &mut self.printer {
+            self.reporter.print_board(hub, printer, now);
+        }
+    }
+
     /// The server is to drain and stop; what was sent before is still read.
-    pub(super) fn stop(&mut self) {
+    fn stop(&mut self) {
         if self.life == Life::Running {
-            info!("asked to stop: draining {} clients", self.hub.live());
-            self.notify.stopping();
+            info!("asked to stop: draining {} clients", self.turn.hub().live());
+            self.supervisor.notify.stopping(self.drain_timeout);
             self.life = Life::Stopping;
-        }
-    }
-
-    /// Reads from everybody who has something, one buffer each.
-    fn read(&mut self) {
-        while let Some(slot) = self.hub.take_released() {
-            if let Some(conn) = self.conns.get_mut(slot as usize)
-                && conn.readable
-            {
-                list(conn, slot, &mut self.to_read);
-            }
-        }
-        std::mem::swap(&mut self.to_read, &mut self.reading);
-        while let Some(slot) = self.reading.pop() {
-            self.read_one(slot);
-        }
-    }
-
-    fn read_one(&mut self, slot: u32) {
-        let Some(conn) = self.conns.get_mut(slot as usize) else {
-            return;
-        };
-        conn.listed = false;
-        if !conn.readable {
-            return;
-        }
-        if !self.hub.wants_input(slot) {
-            // Held back; it comes again when it is released. A broken one would haunt its name.
-            if conn.failed {
-                self.hub.hang_up(slot);
-            }
-            return;
-        }
-        if self.hub.wants_input_later(slot) {
-            return list(conn, slot, &mut self.to_read);
-        }
-        let (length, fill) = conn.fill(&mut self.scratch);
-        if conn.readable {
-            list(conn, slot, &mut self.to_read);
-        }
-        if length > 0 {
-            self.hub.receive(slot, &self.scratch[..length]);
-        }
-        match fill {
-            Fill::Open => {}
-            Fill::Ended => self.hub.half_close(slot),
-            Fill::Lost => self.hub.hang_up(slot),
         }
     }
 
     /// Everybody is told that the server stops, after what they had sent by then was read.
     fn start_draining(&mut self) {
-        if self.life == Life::Stopping {
-            self.acceptor.close(self.poll.registry());
-            self.hub.shut_down();
-            self.life = Life::Draining(self.now + self.limits.drain_timeout);
+        match self.life {
+            Life::Stopping => {
+                self.acceptor.close(self.poll.registry());
+                self.life = Life::Closed;
+            }
+            Life::Closed => {
+                self.turn.hub_mut().shut_down();
+                self.life = Life::Telling;
+            }
+            Life::Running | Life::Telling | Life::Draining { .. } | Life::Over => {}
         }
     }
 
     fn end_draining(&mut self) {
-        if let Life::Draining(until) = self.life
-            && (self.conns.is_empty() || until <= self.now)
+        if self.life == Life::Telling {
+            // Now and not when the turn began: to tell thousands takes longer than a second signal.
+            self.life = Life::Draining {
+                since: Instant::now(),
+                until: self.clock.now + self.drain_timeout,
+            };
+        }
+        if let Life::Draining { until, .. } = self.life
+            && (self.conns.len() == 0 || until <= self.clock.now)
         {
             info!("stopped with {} connections left", self.conns.len());
             self.life = Life::Over;
         }
     }
 
-    /// Writes to everybody who is owed something.
-    fn flush(&mut self) {
-        let mut flushing = std::mem::take(&mut self.flushing);
-        self.hub.swap_dirty(&mut flushing);
-        for &slot in &flushing {
-            self.flush_one(slot);
-        }
-        self.flushing = flushing;
-    }
-
-    fn flush_one(&mut self, slot: u32) {
-        let Some(conn) = self.conns.get_mut(slot as usize) else {
-            return;
-        };
-        match conn.flush(&mut self.hub, slot, self.limits.write_bytes_max) {
-            Flush::Rest => {}
-            Flush::Again => self.hub.mark_dirty(slot),
-            Flush::Lost => self.hub.hang_up(slot),
-        }
-        match self.hub.after_write(slot) {
-            AfterWrite::KeepOpen => {}
-            AfterWrite::MakeRoom => {
-                if conn.make_room() {
-                    self.flush_one(slot);
-                }
-            }
-            AfterWrite::Shut => conn.shut(),
-        }
-    }
-
-    /// Closes what is doomed: here, and nowhere else, is a slot freed.
-    fn reap(&mut self) {
-        while let Some(slot) = self.hub.take_ended() {
-            if let Some(conn) = self.conns.get_mut(slot as usize) {
-                self.acceptor.forget_address(conn);
-            }
-        }
-        while let Some(slot) = self.hub.take_doomed() {
-            let Some(conn) = self.conns.try_remove(slot as usize) else {
-                continue;
-            };
-            self.acceptor.descriptor_is_free();
-            if let Some(farewell) = self.hub.remove(slot) {
-                self.report_end(conn.peer, &farewell);
-            }
-        }
-    }
-
     /// What is done now and then: the log's count of what it left out, the service manager.
-    fn keep_house(&mut self) {
-        self.log.flush(self.now);
-        if self.notify.is_active() && self.house_at <= self.now {
-            self.house_at = self.now + self.notify.watchdog_interval().unwrap_or(HOUSE_INTERVAL);
-            self.notify.watchdog();
-            let status = self.status();
-            self.notify.status(&status);
+    fn housekeeping(&mut self) {
+        let now = self.clock.now;
+        self.reporter.log.flush(now);
+        self.heap.note(self.turn.hub().memory_bytes(), now);
+        if self.supervisor.is_due(now) {
+            let status = self.reporter.status(self.turn.hub(), now);
+            self.supervisor.tell(&status, now);
         }
     }
+}
 
-    /// Takes a connection in.
-    pub(super) fn add_conn(&mut self, mut conn: Conn) -> io::Result<u32> {
-        let entry = self.conns.vacant_entry();
-        let slot = u32::try_from(entry.key()).expect("fewer descriptors than u32 holds");
-        let token = token_of(slot, conn.generation);
-        self.poll.registry().register(
-            &mut conn.stream,
-            token,
-            Interest::READABLE | Interest::WRITABLE,
-        )?;
-        entry.insert(conn);
-        Ok(slot)
+impl Supervisor {
+    fn deadline(&self) -> Option<Instant> {
+        self.notify.is_active().then_some(self.next_at)
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        self.deadline().is_some_and(|at| at <= now)
+    }
+
+    fn tell(&mut self, status: &str, now: Instant) {
+        self.next_at = now + self.notify.watchdog_interval().unwrap_or(STATUS_INTERVAL);
+        self.notify.watchdog();
+        self.notify.status(status);
     }
 }
 
-fn list(conn: &mut Conn, slot: u32, to_read: &mut Vec<u32>) {
-    if !conn.listed {
-        conn.listed = true;
-        to_read.push(slot);
-    }
+fn wall_time() -> WallTime {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    let millis = since_1970.map_or(0, |time| time.as_millis());
+    WallTime::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
 }
 
-fn token_of(slot: u32, generation: u32) -> Token {
-    Token((generation as usize) << 32 | slot as usize)
-}
-
-fn slot_of(token: Token) -> (u32, u32) {
-    (token.0 as u32, (token.0 >> 32) as u32)
+/// Bits of the kernel that nobody can guess.
+fn random_bytes() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    let count = getrandom(&mut bytes, GetRandomFlags::empty());
+    assert_eq!(
+        count,
+        Ok(bytes.len()),
+        "the kernel gives so few random bytes at once"
+    );
+    bytes
 }

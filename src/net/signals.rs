@@ -5,18 +5,29 @@ use std::fmt;
 use std::io;
 
 use mio::{Interest, Registry, Token};
+use nix::sys::signal::{SigSet, Signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook_mio::v1_0::Signals as Source;
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Request {
-    /// SIGTERM, SIGINT: drain and stop; at once when asked again.
+    /// SIGTERM, SIGINT: drain and stop; at once when asked again later.
     Stop,
     /// SIGHUP: read again what can be read again.
     Reload,
     /// SIGUSR1: one line of statistics.
     Statistics,
+}
+
+/// Keeps the terminal from stopping the whole server when it runs in the background (SIGTTIN,
+/// SIGTTOU): reading it then fails, and writing to it passes. Before there is a second thread.
+pub fn ignore_terminal_stops() {
+    let mut stops = SigSet::empty();
+    stops.add(Signal::SIGTTIN);
+    stops.add(Signal::SIGTTOU);
+    // Blocked is as good as ignored to the terminal, and needs no handler. It fails for no set.
+    let _ = stops.thread_block();
 }
 
 /// The signals that the server listens to.

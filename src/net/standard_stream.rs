@@ -36,7 +36,8 @@ impl StandardStream {
     /// Writes as much as is taken now.
     ///
     /// # Errors
-    /// [`Errno::AGAIN`] when that is nothing; any other when it is gone for good.
+    /// [`Errno::AGAIN`] when that is nothing; what [`is_passing`] when it may be taken later; any
+    /// other when it is gone for good.
     pub(super) fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
         let (stream, bytes) = match self {
             StandardStream::Own(file) => (file.as_fd(), bytes),
@@ -54,6 +55,12 @@ impl StandardStream {
     fn over(stream: BorrowedFd<'static>) -> StandardStream {
         reopen(stream).map_or(StandardStream::Shared(stream), StandardStream::Own)
     }
+}
+
+/// Whether an error of writing may pass: a disk that is full, a quota that is used up, a network
+/// file system or a terminal that is away. Whoever repairs it does not start the server again.
+pub(super) fn is_passing(error: Errno) -> bool {
+    matches!(error, Errno::NOSPC | Errno::DQUOT | Errno::IO)
 }
 
 fn reopen(stream: BorrowedFd<'_>) -> Option<File> {

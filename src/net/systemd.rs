@@ -19,6 +19,10 @@ const FIRST_DESCRIPTOR: usize = 3;
 /// What must reach the service manager, also when its socket is full at the moment.
 const READY: &str = "READY=1";
 const STOPPING: &str = "STOPPING=1";
+/// The watchdog is fed no more often, however short its period: it would take the whole processor.
+const WATCHDOG_INTERVAL_MIN: Duration = Duration::from_millis(20);
+/// What the end may take beside the drain.
+const STOP_MARGIN: Duration = Duration::from_secs(5);
 
 /// The listening sockets that were handed in (`LISTEN_FDS`), made like our own. Empty when the
 /// variable is not set, or `LISTEN_PID` says that another process is meant. Takes the variables
@@ -76,7 +80,7 @@ impl std::error::Error for BadSocket {
 #[derive(Debug, Default)]
 pub struct Notify {
     manager: Option<Manager>,
-    owed: Vec<&'static str>,
+    owed: Vec<String>,
     watchdog_interval: Option<Duration>,
 }
 
@@ -99,7 +103,7 @@ impl Notify {
         Notify {
             watchdog_interval: period
                 .filter(|_| manager.is_some())
-                .map(|period| period / 2),
+                .map(|period| (period / 2).max(WATCHDOG_INTERVAL_MIN)),
             manager,
             owed: Vec::new(),
         }
@@ -112,13 +116,16 @@ impl Notify {
 
     /// The server listens.
     pub fn ready(&mut self) {
-        self.owed.push(READY);
+        self.owed.push(READY.to_owned());
         self.tell("");
     }
 
-    /// The server drains and will end.
-    pub fn stopping(&mut self) {
-        self.owed.push(STOPPING);
+    /// The server drains and will end, at most so much later: it is not to be killed before, be
+    /// the unit's TimeoutStopSec= shorter.
+    pub fn stopping(&mut self, drain_timeout: Duration) {
+        let micros = (drain_timeout + STOP_MARGIN).as_micros();
+        self.owed
+            .push(format!("{STOPPING}\nEXTEND_TIMEOUT_USEC={micros}"));
         self.tell("");
     }
 
@@ -131,7 +138,8 @@ impl Notify {
         }
     }
 
-    /// How often the watchdog wants to be fed: half of its period. `None` when there is none.
+    /// How often the watchdog is fed: twice in its period, or as often as is worth it. `None` when
+    /// there is none.
     pub fn watchdog_interval(&self) -> Option<Duration> {
         self.watchdog_interval
     }
@@ -214,12 +222,12 @@ mod tests {
         notify.ready();
         notify.status("3 clients\nREADY=0");
         notify.watchdog();
-        notify.stopping();
+        notify.stopping(Duration::from_secs(20));
         for expected in [
             "READY=1\n",
             "STATUS=3 clients\n",
             "WATCHDOG=1\n",
-            "STOPPING=1\n",
+            "STOPPING=1\nEXTEND_TIMEOUT_USEC=25000000\n",
         ] {
             assert_eq!(heard(&manager).as_deref(), Some(expected));
         }
@@ -233,15 +241,11 @@ mod tests {
             notify.status(&number.to_string());
         }
         notify.ready();
-        notify.stopping();
-        assert_eq!(
-            notify.owed,
-            [READY, STOPPING],
-            "10,000 datagrams found room"
-        );
+        notify.stopping(Duration::ZERO);
+        assert_eq!(notify.owed.len(), 2, "10,000 datagrams found room");
         while heard(&manager).is_some() {}
         notify.watchdog();
-        let expected = "READY=1\nSTOPPING=1\nWATCHDOG=1\n";
+        let expected = "READY=1\nSTOPPING=1\nEXTEND_TIMEOUT_USEC=5000000\nWATCHDOG=1\n";
         assert_eq!(heard(&manager).as_deref(), Some(expected));
         assert!(notify.owed.is_empty());
     }
@@ -252,7 +256,7 @@ mod tests {
         notify.ready();
         notify.status("3 clients");
         notify.watchdog();
-        notify.stopping();
+        notify.stopping(Duration::ZERO);
         assert!(notify.owed.is_empty());
         assert_eq!(notify.watchdog_interval(), None);
     }

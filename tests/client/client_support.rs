@@ -5,9 +5,12 @@ use std::fmt::Write as _;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
 
 /// Long enough for a loaded machine; reached only by a test that fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -41,8 +44,11 @@ impl FakeServer {
                     stream.set_nonblocking(false).unwrap();
                     stream.set_read_timeout(Some(PATIENCE)).unwrap();
                     stream.set_write_timeout(Some(PATIENCE)).unwrap();
-                    let unread = Vec::new();
-                    return Peer { stream, unread };
+                    return Peer {
+                        stream,
+                        unread: Vec::new(),
+                        last: Value::Null,
+                    };
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     assert!(Instant::now() < deadline, "the client does not connect");
@@ -56,28 +62,40 @@ impl FakeServer {
     /// The next connection, greeted as a chat server does.
     pub fn accept_and_greet(&self, name: &str) -> Peer {
         let mut peer = self.accept();
-        peer.hears(name);
-        peer.hears("/echo on");
-        peer.says(&format!(
-            "* welcome to lobby, {name} (1 here: {name})\n= echo on\n"
-        ));
+        peer.greets(name);
+        peer
+    }
+
+    /// The next connection, of somebody who will not enter.
+    pub fn accept_poster(&self) -> Peer {
+        let mut peer = self.accept();
+        peer.hears("/ping");
+        peer.says_hello();
+        peer.answers(json!({"is": "pong"}));
         peer
     }
 }
 
-/// The server's end of one connection.
+/// The server's end of one connection. What it hears and says is written as a person would write
+/// it in plain text, and translated: `<ben> hi` is `{"is":"said","from":"ben","text":"hi",…}`.
 pub struct Peer {
     pub stream: TcpStream,
     unread: Vec<u8>,
+    /// The last request that was heard.
+    pub last: Value,
 }
 
+/// Ids grow over all servers of a test.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
 impl Peer {
-    /// The next line of the client; `None` at the end of what it says.
-    pub fn next_line(&mut self) -> Option<String> {
+    /// The next request of the client; `None` at the end of what it says.
+    pub fn next_request(&mut self) -> Option<Value> {
         loop {
             if let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.unread.drain(..=end).collect();
-                return Some(String::from_utf8(line).unwrap().trim_end().to_owned());
+                self.last = serde_json::from_slice(&line).unwrap();
+                return Some(self.last.clone());
             }
             let mut chunk = [0; 4096];
             match self.stream.read(&mut chunk) {
@@ -89,8 +107,48 @@ impl Peer {
         }
     }
 
+    /// The next request, as a person would type it.
+    pub fn next_line(&mut self) -> Option<String> {
+        self.next_request().map(|request| as_typed(&request))
+    }
+
+    #[track_caller]
     pub fn hears(&mut self, line: &str) {
         assert_eq!(self.next_line().as_deref(), Some(line));
+    }
+
+    /// Hears `enter`, and lets in.
+    #[track_caller]
+    pub fn greets(&mut self, name: &str) {
+        let heard = self.next_line().unwrap_or_default();
+        assert_eq!(
+            heard.split(' ').take(2).collect::<Vec<_>>(),
+            ["enter", name]
+        );
+        let room = self.last["rooms"][0].as_str().unwrap_or("lobby").to_owned();
+        self.says_hello();
+        self.says_line(&json!({"is": "welcome", "name": name, "resume": "token"}));
+        self.enters(&room, &[name]);
+        self.catches_up(&room, 0);
+    }
+
+    pub fn says_hello(&mut self) {
+        self.says_line(&json!({
+            "is": "hello", "server": "chatd", "version": "0.1.0", "json": 1, "line_max": 4096,
+            "history": true, "search": false, "password": false,
+        }));
+    }
+
+    pub fn enters(&mut self, room: &str, names: &[&str]) {
+        let last = format!("{}-0", NEXT_ID.load(Ordering::SeqCst) - 1);
+        self.says_line(&json!({
+            "is": "entered", "room": room, "here": names.len(), "names": names, "more": 0,
+            "last": last,
+        }));
+    }
+
+    pub fn catches_up(&mut self, room: &str, missed: u64) {
+        self.says_line(&json!({"is": "caught-up", "room": room, "missed": missed}));
     }
 
     /// Nothing comes from the client for so long.
@@ -103,20 +161,125 @@ impl Peer {
         self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
     }
 
-    /// That the client may have gone already is for the test to find out from the client.
-    pub fn says(&mut self, text: &str) {
-        let _ = self.stream.write_all(text.as_bytes());
+    /// Bytes as they are. That the client may have gone already is for the test to find out from
+    /// the client.
+    pub fn says_bytes(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
     }
 
-    /// Hears a message of `name`, and gives it back.
+    pub fn says_line(&mut self, line: &Value) {
+        self.says_bytes(format!("{line}\n").as_bytes());
+    }
+
+    /// Says these lines, in one piece.
+    pub fn says(&mut self, text: &str) {
+        let lines: Vec<String> = text
+            .lines()
+            .map(|line| format!("{}\n", of_text(line)))
+            .collect();
+        self.says_bytes(lines.concat().as_bytes());
+    }
+
+    /// Answers the last request.
+    pub fn answers(&mut self, mut answer: Value) {
+        answer["ref"] = self.last["ref"].clone();
+        self.says_line(&answer);
+    }
+
+    pub fn does_it(&mut self) {
+        self.answers(json!({"is": "done"}));
+    }
+
+    pub fn refuses(&mut self, code: &str, words: &str) {
+        self.answers(json!({"is": "refused", "code": code, "text": words}));
+    }
+
+    /// Hears a message of `name`, gives it back to all, and answers it.
+    #[track_caller]
     pub fn returns(&mut self, name: &str, text: &str) {
         self.hears(text);
-        self.says(&format!("<{name}> {text}\n"));
+        let text = self.last["text"].as_str().unwrap().to_owned();
+        self.says(&format!("<{name}> {text}"));
+        self.does_it();
     }
 
-    /// Hears `/quit`, and closes.
+    /// Hears that the client leaves, and closes.
+    #[track_caller]
     pub fn sees_off(mut self) {
         self.hears("/quit");
+    }
+}
+
+/// A request as a person would type it. `enter` says what it comes back with, too.
+fn as_typed(request: &Value) -> String {
+    let field = |name: &str| {
+        request[name]
+            .as_str()
+            .map(str::to_owned)
+            .unwrap_or_default()
+    };
+    let what = field("do");
+    let typed = match what.as_str() {
+        "say" if request["action"] == true => format!("/me {}", field("text")),
+        "say" if field("text").starts_with('/') => format!("/{}", field("text")),
+        "say" => return field("text"),
+        "post" => format!("post {}: {}", field("name"), field("text")),
+        "enter" => {
+            let room = request["rooms"][0].as_str();
+            let room = room.map_or(String::new(), |room| format!(" in {room}"));
+            let again = if request["resume"].is_string() {
+                " again"
+            } else {
+                ""
+            };
+            format!("enter {}{room}{again}", field("name"))
+        }
+        "msg" => format!("/msg {} {}", field("to"), field("text")),
+        "history" => format!("/history {}", request["limit"]),
+        "topic" => format!("/topic {}", field("text")),
+        _ => format!(
+            "/{what} {}{}{}",
+            field("room"),
+            field("name"),
+            field("reason")
+        ),
+    };
+    typed.trim_end().to_owned()
+}
+
+/// A line of plain text as the server's JSON; what is JSON already stays.
+fn of_text(line: &str) -> Value {
+    let at = jiff::Timestamp::now().to_string();
+    let (first, rest) = line.split_at_checked(1).unwrap_or((line, ""));
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let here = |word: Option<&&str>| -> u64 { word.unwrap()[1..].parse().unwrap() };
+    match (first, words.as_slice()) {
+        ("{", _) => serde_json::from_str(line).unwrap(),
+        ("<", _) => {
+            let (from, text) = rest.split_once("> ").unwrap();
+            let id = format!("{}-0", NEXT_ID.fetch_add(1, Ordering::SeqCst));
+            json!({"is": "said", "room": "lobby", "id": id, "at": at, "from": from, "text": text})
+        }
+        ("-", _) => {
+            let (from, text) = rest.split_once("- ").unwrap();
+            json!({"is": "private", "at": at, "from": from, "text": text})
+        }
+        ("*", [name, what @ ("joined" | "left"), ..]) => {
+            let here = here(words.get(2));
+            json!({"is": what, "room": "lobby", "at": at, "name": name, "here": here})
+        }
+        ("*", [from, "is", "now", to]) => {
+            json!({"is": "renamed", "room": "lobby", "at": at, "from": from, "to": to})
+        }
+        ("!", [code, ..]) => {
+            let ends = matches!(
+                *code,
+                "kicked" | "banned" | "replaced" | "server-full" | "too-slow" | "shutting-down"
+            );
+            let text = rest.trim_start()[code.len()..].trim_start();
+            json!({"is": "refused", "code": code, "text": text, "ends": ends})
+        }
+        _ => panic!("no line of a server: {line:?}"),
     }
 }
 

@@ -14,6 +14,7 @@ mod client_support;
 mod common;
 mod terminal_support;
 
+mod bounds;
 mod scripted;
 mod terminal_link;
 mod terminal_operator;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::client_support::{Client, FakeServer, Seated, command, run};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 
 fn start(server: &FakeServer, arguments: &[&str]) -> Client {
     Client::start(&with_address(server, arguments))
@@ -49,8 +50,9 @@ fn a_name_that_is_refused() {
     let address = server.address().to_string();
     let client = Client::start(&[&address, "bad name"]);
     let mut peer = server.accept();
-    peer.hears("bad name");
-    peer.says("! bad-name a name has no spaces\n");
+    peer.hears("enter bad name");
+    peer.says_hello();
+    peer.refuses("bad-name", "a name has no spaces");
     let ended = client.wait();
     ended.assert_one_line(77, "refused: a name has no spaces (bad-name)");
 }
@@ -60,27 +62,35 @@ fn a_room_that_is_refused() {
     let server = FakeServer::new();
     let client = start(&server, &["--room", "bad room"]);
     let mut peer = server.accept();
-    peer.hears("ann");
-    peer.hears("/join bad room");
-    peer.says("* welcome to lobby, ann (1 here: ann)\n! bad-name no spaces\n= echo on\n");
+    peer.hears("enter ann in bad room");
+    peer.says_hello();
+    peer.refuses("bad-name", "no spaces");
     client.wait().assert_one_line(77, "no spaces (bad-name)");
 }
 
 #[test]
 fn a_server_that_throws_us_out() {
     let server = FakeServer::new();
-    let client = start(&server, &["--send", "-"]);
+    let client = start(&server, &[]);
     let mut peer = server.accept_and_greet("ann");
+    client.shows("welcome");
     peer.says("! kicked be nice\n");
-    client.wait().assert_one_line(77, "be nice (kicked)");
+    let ended = client.wait();
+    assert_eq!(ended.status.code(), Some(77), "{ended:?}");
+    assert_eq!(ended.errors, "chat-client: refused: be nice (kicked)\n");
 }
 
 #[test]
 fn a_lost_link_without_return() {
     let server = FakeServer::new();
-    let client = start(&server, &["--no-reconnect", "--send", "-"]);
+    let client = start(&server, &["--no-reconnect"]);
     drop(server.accept_and_greet("ann"));
-    client.wait().assert_one_line(1, "closed the connection");
+    let ended = client.wait();
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(
+        ended.errors.ends_with("closed the connection\n"),
+        "{ended:?}"
+    );
 }
 
 #[test]
@@ -101,8 +111,8 @@ fn command_lines_that_cannot_be_obeyed() {
         &["[::1"],
         &["--no-such-flag"],
         &["host", "name", "more"],
-        &["host", "/quit"],
-        &["host", "two\nlines"],
+        &["host", ""],
+        &["--send", "x", "--commands"],
         &["--send", ""],
         &["--color", "mauve"],
     ] {
@@ -127,6 +137,7 @@ fn help_and_version() {
         "--no-reconnect",
         "--rtt",
         "--color",
+        "--commands",
         "76",
         "Ctrl-D",
     ] {
@@ -147,10 +158,9 @@ fn a_pipe_carries_the_room_and_nothing_else() {
     client.types("hello\r\n\n//slash\n/who\n");
     peer.returns("ann", "hello");
     peer.says("<ben> hi\n-ben- psst\n* ben left (1 here)\n");
-    peer.hears("//slash");
-    peer.says("<ann> /slash\n");
-    peer.hears("/who");
-    peer.says("= 1 here: ann\n! no-such-thing really\n");
+    peer.returns("ann", "///slash");
+    peer.returns("ann", "//who");
+    peer.says("! slow-down wait\n");
     client.types("last");
     client.ends_input();
     peer.returns("ann", "last");
@@ -158,9 +168,74 @@ fn a_pipe_carries_the_room_and_nothing_else() {
     let ended = client.wait();
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     let wanted = "* welcome to lobby, ann (1 here: ann)\n\
-        <ben> hi\n-ben- psst\n* ben left (1 here)\n= 1 here: ann\n";
+        <ben> hi\n-ben- psst\n* ben left (1 here)\n";
     assert_eq!(ended.output, wanted);
-    assert_eq!(ended.errors, "! no-such-thing really\n");
+    assert_eq!(ended.errors, "! slow-down wait\n");
+}
+
+#[test]
+fn a_pipe_says_everything() {
+    let server = FakeServer::new();
+    let mut client = start(&server, &[]);
+    client.types("/quit\n/nick eve\nexit\nend\n/msg ben secret\n");
+    client.ends_input();
+    let mut peer = server.accept_and_greet("ann");
+    for line in ["//quit", "//nick eve", "exit", "end", "//msg ben secret"] {
+        peer.returns("ann", line);
+    }
+    peer.sees_off();
+    client.wait().assert_left();
+}
+
+#[test]
+fn a_pipe_of_commands_does_them() {
+    let server = FakeServer::new();
+    let mut client = start(&server, &["--commands"]);
+    client.types("//slash\n/who\n/WHO #den\n/nope\n/msg ben\nsaid\n");
+    let mut peer = server.accept_and_greet("ann");
+    peer.returns("ann", "//slash");
+    peer.hears("/who lobby");
+    peer.answers(json!({"is": "who", "room": "lobby", "here": 1, "names": ["ann"], "more": 0}));
+    peer.hears("/who den");
+    peer.refuses("no-such-room", "there is no den");
+    peer.returns("ann", "said");
+    client.types("/quit supper\n");
+    peer.hears("/quit supper");
+    drop(peer);
+    let ended = client.wait();
+    assert_eq!(ended.status.code(), Some(77), "{ended:?}");
+    assert!(ended.output.ends_with("= 1 here: ann\n"), "{ended:?}");
+    let wanted = "\
+chat-client: line 4 is refused: there is no /nope; /help lists the commands, //nope says it (unknown-command)
+chat-client: line 5 is refused: usage: /msg NAME TEXT (bad-usage)
+chat-client: line 3 is refused: there is no den (no-such-room)
+";
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&ended.errors), sorted(wanted));
+}
+
+#[test]
+fn a_line_of_a_pipe_that_is_refused_is_named_and_the_others_are_said() {
+    let server = FakeServer::new();
+    let mut client = start(&server, &[]);
+    client.types("one\n\nmuted\nthree\n");
+    client.ends_input();
+    let mut peer = server.accept_and_greet("ann");
+    peer.returns("ann", "one");
+    peer.hears("muted");
+    peer.refuses("muted", "you are muted");
+    peer.returns("ann", "three");
+    peer.sees_off();
+    let ended = client.wait();
+    assert_eq!(ended.status.code(), Some(77), "{ended:?}");
+    assert_eq!(
+        ended.errors,
+        "chat-client: line 3 is refused: you are muted (muted)\n"
+    );
 }
 
 #[test]
@@ -175,6 +250,7 @@ fn the_end_of_input_waits_for_the_last_return() {
     // It would say `/quit` now if it did not wait.
     peer.hears_nothing_for(Duration::from_millis(200));
     peer.says("<ann> two\n");
+    peer.does_it();
     peer.sees_off();
     client.wait().assert_left();
 }
@@ -182,17 +258,17 @@ fn the_end_of_input_waits_for_the_last_return() {
 #[test]
 fn the_end_of_input_waits_for_answers() {
     let server = FakeServer::new();
-    let mut client = start(&server, &[]);
-    client.types("/who\n");
+    let mut client = start(&server, &["--commands"]);
+    client.types("/rooms\n");
     client.ends_input();
     let mut peer = server.accept_and_greet("ann");
-    peer.hears("/who");
-    peer.hears("/ping chat-client-end");
-    peer.says("= 1 here: ann\n= pong chat-client-end\n");
+    peer.hears("/rooms");
+    peer.hears_nothing_for(Duration::from_millis(200));
+    peer.answers(json!({"is": "rooms", "rooms": [{"room": "lobby", "here": 1}], "more": 0}));
     peer.sees_off();
     let ended = client.wait();
     ended.assert_left();
-    assert!(ended.output.ends_with("= 1 here: ann\n"), "{ended:?}");
+    assert!(ended.output.ends_with("= lobby 1\n= end\n"), "{ended:?}");
 }
 
 #[test]
@@ -205,10 +281,10 @@ fn an_empty_input_is_a_short_visit() {
 }
 
 #[test]
-fn words_that_leave_work_in_a_pipe() {
+fn words_that_leave_work_in_a_pipe_of_commands() {
     for line in ["exit\n", "end\n", "/quit\n"] {
         let server = FakeServer::new();
-        let mut client = start(&server, &[]);
+        let mut client = start(&server, &["--commands"]);
         client.types(line);
         server.accept_and_greet("ann").sees_off();
         client.wait().assert_left();
@@ -249,22 +325,42 @@ fn the_server_may_be_an_ipv6_address() {
 }
 
 #[test]
-fn a_room_is_joined_before_anything_is_said_or_shown() {
+fn a_room_is_entered_before_anything_is_said() {
     let server = FakeServer::new();
     let mut client = start(&server, &["--room", "garden"]);
     client.types("hello\n");
     client.ends_input();
     let mut peer = server.accept();
-    peer.hears("ann");
-    peer.hears("/join garden");
-    peer.hears("/echo on");
-    peer.says("* welcome to lobby, ann (2 here: ann, ben)\n<ben> not for her\n");
-    peer.says("* welcome to garden, ann (1 here: ann)\n= echo on\n");
-    peer.returns("ann", "hello");
+    peer.greets("ann");
+    assert_eq!(peer.last["rooms"], json!(["garden"]));
+    peer.hears("hello");
+    assert_eq!(peer.last["room"], "garden");
+    peer.does_it();
     peer.sees_off();
     let ended = client.wait();
     ended.assert_left();
     assert_eq!(ended.output, "* welcome to garden, ann (1 here: ann)\n");
+}
+
+#[test]
+fn what_was_said_before_is_told_from_what_is_said_now() {
+    let server = FakeServer::new();
+    let mut client = start(&server, &[]);
+    client.ends_input();
+    let mut peer = server.accept();
+    peer.hears("enter ann");
+    peer.says_hello();
+    peer.says("{\"is\":\"welcome\",\"name\":\"ann\",\"motd\":\"be nice\\nto all\"}");
+    peer.enters("lobby", &["ann", "ben"]);
+    let past = json!({"is": "said", "room": "lobby", "id": "1-0", "from": "ben", "text": "hi", "past": true});
+    peer.says_line(&past);
+    peer.catches_up("lobby", 0);
+    peer.sees_off();
+    let ended = client.wait();
+    ended.assert_left();
+    let wanted = "* be nice\n* to all\n* welcome to lobby, ann (2 here: ann, ben)\n\
+        * said before:\n<ben> hi\n* end of history\n";
+    assert_eq!(ended.output, wanted);
 }
 
 #[test]
@@ -320,10 +416,11 @@ fn is_round_trip(line: &str) -> bool {
 #[test]
 fn a_poster_says_it_and_prints_the_round_trip() {
     let server = FakeServer::new();
-    let client = start(&server, &["--send", "exit"]);
-    let mut peer = server.accept_and_greet("ann");
-    peer.says("<ben> noise\n");
-    peer.returns("ann", "exit");
+    let client = start(&server, &["--send", "/quit\nexit", "--room", "ops"]);
+    let mut peer = server.accept_poster();
+    peer.hears("post ann: /quit exit");
+    assert_eq!(peer.last["room"], "ops");
+    peer.does_it();
     peer.sees_off();
     let ended = client.wait();
     ended.assert_left();
@@ -335,20 +432,76 @@ fn a_poster_whose_text_is_refused_has_failed() {
     let server = FakeServer::new();
     let long = "x".repeat(5000);
     let client = start(&server, &["--send", &long]);
-    let mut peer = server.accept_and_greet("ann");
-    peer.hears(&long);
-    peer.says("! line-too-long at most 4096 bytes\n");
+    let mut peer = server.accept_poster();
+    peer.hears(&format!("post ann: {long}"));
+    peer.refuses("line-too-long", "at most 4096 bytes");
     peer.sees_off();
-    client
-        .wait()
-        .assert_one_line(77, "at most 4096 bytes (line-too-long)");
+    let ended = client.wait();
+    ended.assert_one_line(77, "at most 4096 bytes (line-too-long)");
 }
 
 #[test]
-fn a_poster_that_is_held_back_goes_on_reading() {
-    const LINES: usize = 2_000;
+fn a_poster_takes_the_next_name_that_is_free() {
+    let server = FakeServer::new();
+    let address = server.address().to_string();
+    let name = "a-name-of-24-characters-";
+    let client = Client::start(&[&address, name, "--send", "done"]);
+    let mut peer = server.accept_poster();
+    for tried in [name, "a-name-of-24-character-2", "a-name-of-24-character-3"] {
+        peer.hears(&format!("post {tried}: done"));
+        peer.refuses("name-in-use", "taken");
+    }
+    peer.hears("post a-name-of-24-character-4: done");
+    peer.does_it();
+    peer.sees_off();
+    client.wait().assert_left();
+}
+
+#[test]
+fn a_poster_does_not_post_again_what_may_be_posted() {
     let server = FakeServer::new();
     let mut client = start(&server, &["--send", "-"]);
+    client.types("one\ntwo\n");
+    client.ends_input();
+    let mut peer = server.accept_poster();
+    peer.hears("post ann: one");
+    drop(peer);
+    let mut peer = server.accept_poster();
+    peer.hears("post ann: two");
+    peer.does_it();
+    peer.sees_off();
+    let ended = client.wait();
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(
+        ended
+            .errors
+            .contains("line 1 is perhaps sent, not sent again: one"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_poster_that_has_nothing_to_say_keeps_no_link() {
+    let server = FakeServer::new();
+    let mut client = start(&server, &["--send", "-"]);
+    for text in ["one", "two"] {
+        client.types(&format!("{text}\n"));
+        let mut peer = server.accept_poster();
+        peer.hears(&format!("post ann: {text}"));
+        peer.does_it();
+        assert_eq!(peer.next_line(), None);
+    }
+    client.ends_input();
+    let ended = client.wait();
+    ended.assert_left();
+    assert_eq!(ended.output.lines().count(), 2);
+}
+
+#[test]
+fn a_pipe_that_is_held_back_goes_on_reading() {
+    const LINES: usize = 2_000;
+    let server = FakeServer::new();
+    let mut client = start(&server, &["--rtt"]);
     let mut input = client.take_input();
     let typist = std::thread::spawn(move || {
         for number in 0..LINES {
@@ -359,19 +512,19 @@ fn a_poster_that_is_held_back_goes_on_reading() {
     // The server does not read a byte, and says far more than all buffers between us hold.
     let noise = format!("<ben> {}\n", "y".repeat(4_000));
     for _ in 0..8_000 {
-        peer.stream.write_all(noise.as_bytes()).unwrap();
+        peer.says(&noise);
     }
-    for _ in 0..LINES {
+    for number in 0..LINES {
         let line = peer.next_line().unwrap();
-        peer.stream
-            .write_all(format!("<ann> {line}\n").as_bytes())
-            .unwrap();
+        assert!(line.starts_with(&format!("{number} ")));
+        peer.says(&format!("<ann> {line}"));
+        peer.does_it();
     }
     peer.sees_off();
     typist.join().unwrap();
     let ended = client.wait();
-    ended.assert_left();
-    assert_eq!(ended.output.lines().count(), LINES);
+    assert_eq!(ended.status.code(), Some(0));
+    assert_eq!(ended.errors.lines().count(), LINES);
 }
 
 // Coming back
@@ -400,7 +553,7 @@ fn it_comes_back_with_what_was_unsent() {
 #[test]
 fn it_comes_back_after_a_restart_of_the_server() {
     let server = FakeServer::new();
-    let client = start(&server, &["--send", "-"]);
+    let client = start(&server, &[]);
     let mut peer = server.accept_and_greet("ann");
     let address = server.address().to_string();
     drop(server);
@@ -425,8 +578,9 @@ fn our_own_ghost_is_waited_for() {
     let ghost = server.accept_and_greet("ann");
     ghost.stream.shutdown(std::net::Shutdown::Write).unwrap();
     let mut peer = server.accept();
-    peer.hears("ann");
-    peer.says("! name-in-use ann is taken\n");
+    peer.hears("enter ann in lobby again");
+    peer.says_hello();
+    peer.refuses("name-in-use", "ann is taken");
     client.complains("our name is still held by the lost link");
     let peer = server.accept_and_greet("ann");
     client.ends_input();
@@ -437,10 +591,10 @@ fn our_own_ghost_is_waited_for() {
 #[test]
 fn a_refusal_ends_the_coming_back() {
     let server = FakeServer::new();
-    let client = start(&server, &["--send", "-"]);
+    let client = start(&server, &[]);
     drop(server.accept_and_greet("ann"));
     let mut peer = server.accept();
-    peer.says("! server-full come later\n");
+    peer.says_bytes(b"! server-full come later\n");
     let ended = client.wait();
     assert_eq!(ended.status.code(), Some(77), "{ended:?}");
     assert!(
@@ -492,15 +646,19 @@ fn a_terminal_is_asked_for_a_name_and_told_what_to_do() {
     let server = FakeServer::new();
     let address = server.address().to_string();
     let mut seated = Seated::start(&mut command(&[&address, "--rtt"]));
-    seated.complains("Your name: ");
+    server.accept_poster();
+    seated.complains(&format!(
+        "chat on {address}: type your name and press Enter"
+    ));
     seated.types("\nann\n");
     let mut peer = server.accept_and_greet("ann");
     seated.complains("you are ann in lobby; /help lists commands, Ctrl-D leaves");
     seated.types("hello\n");
     peer.returns("ann", "hello");
     seated.shows("delivered in ");
-    peer.says("<ben> hi\n! unknown-command what?\n");
-    seated.shows("! unknown-command what?");
+    peer.says("<ben> hi\n");
+    seated.types("/what\n");
+    seated.shows("! unknown-command there is no /what");
     seated.types("\u{4}");
     peer.sees_off();
     let ended = seated.wait();
@@ -540,6 +698,8 @@ fn f57_other_protocols_are_told_from_chat() {
         "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
         "220 mail.example.org ESMTP\r\n",
         "-ERR unknown command\r\n",
+        "! bad-name a name has no braces\r\n",
+        "{\"is\":\"welcome\",\"name\":\"ann\"}\n",
         "<html> <body>\n",
         "\x15\x03\x03\x00\x02\x02\x46",
         "\u{1b}]0;title\u{7}\u{1b}[2J\r\n",
@@ -547,7 +707,7 @@ fn f57_other_protocols_are_told_from_chat() {
     ] {
         let server = FakeServer::new();
         let client = start(&server, &[]);
-        server.accept().says(banner);
+        server.accept().says_bytes(banner.as_bytes());
         client
             .wait()
             .assert_one_line(76, "does not speak chat: it says");
@@ -627,14 +787,11 @@ fn f59_a_flood_costs_no_memory() {
     peer.stream
         .set_write_timeout(Some(Duration::from_secs(1)))
         .unwrap();
-    let line = format!("<ben> {}\n", "z".repeat(100_000));
+    let text = "z".repeat(100_000);
+    let line = json!({"is": "said", "room": "lobby", "id": "1-0", "from": "ben", "text": text});
+    let line = format!("{line}\n");
     while peer.stream.write_all(line.as_bytes()).is_ok() {}
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-    let peak = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .unwrap();
-    let peak: usize = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    let peak = peak_kibibytes(child.id());
     assert!(peak < 32 << 10, "{peak} KiB at the most");
     child.kill().unwrap();
     child.wait().unwrap();
@@ -642,16 +799,48 @@ fn f59_a_flood_costs_no_memory() {
 }
 
 #[test]
+fn f59_lines_that_swell_when_they_are_read_cost_no_memory() {
+    let server = FakeServer::new();
+    let client = start(&server, &[]);
+    let mut peer = server.accept_and_greet("ann");
+    client.shows("welcome");
+    for element in ["[],", "{},", "\"\",", "0,", "null,"] {
+        for field in ["names", "messages", "ids", "what"] {
+            let list = element.repeat(1_000_000 / element.len());
+            let line = format!(
+                "{{\"is\":\"x\",\"{field}\":[{}]}}\n",
+                list.trim_end_matches(',')
+            );
+            // All of the wrong kind ends it; all others are passed over.
+            peer.says_bytes(line.as_bytes());
+        }
+    }
+    let peak = peak_kibibytes(client.id());
+    drop(peer);
+    drop(client);
+    assert!(peak < 64 << 10, "{peak} KiB at the most");
+}
+
+fn peak_kibibytes(id: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let mut lines = status.lines();
+    let peak = lines
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap_or("0 kB");
+    peak.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
 fn f46_what_the_server_says_cannot_drive_a_terminal() {
     let server = FakeServer::new();
     let seated = Seated::start(&mut command(&with_address(&server, &["--color=never"])));
     let mut peer = server.accept_and_greet("ann");
-    let dirt = "\u{1b}[2J\u{1b}]0;t\u{7}\u{9b}1m\u{85}\u{2028}\u{202e}\u{8}\ra\rb";
-    peer.says(&format!(
-        "<b{dirt}> x{dirt}\n-b{dirt}- x{dirt}\n* x{dirt}\n= x{dirt}\n"
-    ));
-    peer.says(&format!("! code{dirt} x\n"));
-    // The line with a dirty code is no line of chat: that is its end, with one clean line.
+    let dirt = "\u{1b}[2J\u{1b}]0;t\u{7}\u{9b}1m\u{85}\u{2028}\u{202e}\u{8}\ra\rb\n";
+    for line in hostile_lines(dirt) {
+        peer.says_line(&line);
+    }
+    peer.says_bytes(format!("x{dirt}\n").as_bytes());
+    // The last is no line of chat: that is its end, with one clean line.
     seated.complains("does not speak chat");
     let ended = seated.wait();
     assert_eq!(ended.status.code(), Some(76), "{ended:?}");
@@ -659,5 +848,23 @@ fn f46_what_the_server_says_cannot_drive_a_terminal() {
     let said = said.replace("\r\n", "\n");
     let is_bad = |c: char| (c.is_control() && c != '\n') || "\u{2028}\u{202e}".contains(c);
     assert!(!said.contains(is_bad), "{said:?}");
-    assert_eq!(ended.output.lines().count(), 5, "{ended:?}");
+    let wanted = 1 + hostile_lines("").len();
+    assert_eq!(ended.output.lines().count(), wanted, "{ended:?}");
+}
+
+/// Lines of each kind with this in every word that is shown.
+pub fn hostile_lines(dirt: &str) -> Vec<Value> {
+    let (name, text) = (format!("b{dirt}"), format!("x{dirt}"));
+    let room = "lobby";
+    vec![
+        json!({"is": "said", "room": room, "id": text, "at": text, "from": name, "text": text}),
+        json!({"is": "said", "room": text, "id": text, "from": name, "text": text}),
+        json!({"is": "private", "from": name, "text": text}),
+        json!({"is": "joined", "room": room, "name": text, "here": 2}),
+        json!({"is": "left", "room": room, "name": text, "here": 1, "cause": text, "reason": text}),
+        json!({"is": "renamed", "room": room, "from": text, "to": text}),
+        json!({"is": "topic", "room": room, "by": text, "text": text}),
+        json!({"is": "announcement", "text": text}),
+        json!({"is": "refused", "code": format!("code{dirt}"), "text": text}),
+    ]
 }

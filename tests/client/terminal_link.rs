@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::client_support::{FakeServer, Peer};
 use crate::terminal_support::{Model, Sitting, seat};
+use serde_json::json;
 use socket2::SockRef;
 
 fn seated(arguments: &[&str]) -> (Sitting, Peer, FakeServer) {
@@ -64,8 +65,7 @@ fn the_wait_is_counted_down_and_grows() {
         sitting.sees("a number of seconds", |model| seconds_left(model).is_some());
         longest = longest.max(seconds_left(&sitting.model()).unwrap_or(0));
         let mut peer = server.accept();
-        peer.hears("ann");
-        peer.hears("/echo on");
+        peer.hears("enter ann in lobby again");
     }
     // The fourth wait is 4 to 8 s, by chance: it is seen to go down twice.
     sitting.sees("a longer wait", |model| {
@@ -94,18 +94,28 @@ fn the_same_name_and_room_again() {
     peer.says("* ann is now anna\n");
     sitting.types("/join den\r");
     peer.hears("/join den");
-    peer.says("* welcome to den, anna (1 here: anna)\n");
+    peer.enters("den", &["anna"]);
+    peer.does_it();
+    peer.catches_up("den", 0);
     sitting.sees("the other room", |model| prompt(model).starts_with("den "));
     drop(peer);
     let mut peer = server.accept();
-    peer.hears("anna");
-    peer.hears("/join den");
-    peer.hears("/echo on");
-    peer.says("* welcome to lobby, anna (1 here: anna)\n* welcome to den, anna (1 here: anna)\n");
-    peer.says("= echo on\n");
+    peer.hears("enter anna in den again");
+    peer.says_hello();
+    peer.says("{\"is\":\"welcome\",\"name\":\"anna\"}");
+    // The server had not heard that the lobby is left.
+    peer.enters("lobby", &["anna"]);
+    peer.catches_up("lobby", 0);
+    peer.enters("den", &["anna"]);
+    peer.catches_up("den", 0);
+    peer.hears("/part lobby");
     sitting.sees_text("~ back in den as anna");
     sitting.types("hello\r");
-    peer.returns("anna", "hello");
+    peer.hears("hello");
+    assert_eq!(peer.last["room"], "den");
+    peer.says_line(
+        &json!({"is": "said", "room": "den", "id": "9-9", "from": "anna", "text": "hello"}),
+    );
     sitting.sees_text("<anna> hello");
 }
 
@@ -115,8 +125,9 @@ fn a_name_held_by_our_own_dead_link_is_waited_for() {
     drop(peer);
     for _ in 0..2 {
         let mut peer = server.accept();
-        peer.hears("ann");
-        peer.says("! name-in-use ann is taken\n");
+        peer.hears("enter ann in lobby again");
+        peer.says_hello();
+        peer.refuses("name-in-use", "ann is taken");
     }
     sitting.sees_text("our name is still held by the lost link");
     let mut peer = server.accept_and_greet("ann");
@@ -126,25 +137,56 @@ fn a_name_held_by_our_own_dead_link_is_waited_for() {
 }
 
 #[test]
-fn a_history_after_a_return_shows_only_what_is_new() {
+fn after_a_return_comes_what_was_missed() {
+    let (sitting, mut peer, server) = seated(&[]);
+    peer.says(
+        "{\"is\":\"said\",\"room\":\"lobby\",\"id\":\"a-7\",\"from\":\"ben\",\"text\":\"before\"}",
+    );
+    sitting.sees_text("<ben> before");
+    sitting.types("mine\rin doubt\r");
+    peer.hears("mine");
+    drop(peer);
+    let mut peer = server.accept();
+    peer.hears("enter ann in lobby again");
+    assert_eq!(peer.last["since"], json!({"lobby": "a-7"}));
+    assert_eq!(peer.last["resume"], "token");
+    peer.says_hello();
+    peer.says("{\"is\":\"welcome\",\"name\":\"ann\",\"resume\":\"other\"}");
+    peer.enters("lobby", &["ann", "ben"]);
+    for (id, from, text) in [("a-8", "ben", "meanwhile"), ("a-9", "ann", "mine")] {
+        peer.says_line(&json!({
+            "is": "said", "room": "lobby", "id": id, "from": from, "text": text, "past": true,
+        }));
+    }
+    peer.catches_up("lobby", 0);
+    sitting.sees_text("* said meanwhile:");
+    sitting.sees_text("<ben> meanwhile");
+    sitting.sees_text("<ann> mine");
+    sitting.sees_text("~ back in lobby as ann; sending 1 line that waited");
+    peer.returns("ann", "in doubt");
+    sitting.sees_text("<ann> in doubt");
+    assert!(!sitting.shows("…"), "{}", sitting.screen());
+}
+
+#[test]
+fn what_cannot_be_known_is_not_said_again() {
     let (sitting, mut peer, server) = seated(&[]);
     peer.says("<ben> before\n");
     sitting.sees_text("<ben> before");
+    sitting.types("in doubt\r");
+    peer.hears("in doubt");
     drop(peer);
+    sitting.sees_text("closed the connection");
+    sitting.types("waits\r");
     let mut peer = server.accept();
-    peer.hears("ann");
-    peer.says("* welcome to lobby, ann (2 here: ann, ben)\n* last 2 messages:\n");
-    peer.says("<ben> before\n<ben> meanwhile\n* end of history\n= echo on\n");
-    sitting.sees_text("* said meanwhile:");
-    sitting.sees_text("<ben> meanwhile");
-    sitting.sees_text("~ back in lobby as ann");
-    let before = sitting
-        .model()
-        .rows()
-        .iter()
-        .filter(|row| row.contains("before"))
-        .count();
-    assert_eq!(before, 1, "{}", sitting.screen());
+    peer.hears("enter ann in lobby again");
+    peer.says_hello();
+    peer.says("{\"is\":\"welcome\",\"name\":\"ann\"}");
+    peer.enters("lobby", &["ann"]);
+    peer.catches_up("lobby", 37);
+    sitting.sees_text("* … 37 messages missed");
+    sitting.sees_text("~ perhaps sent, not sent again: in doubt");
+    peer.returns("ann", "waits");
 }
 
 #[test]
@@ -171,7 +213,11 @@ fn one_may_leave_while_the_link_is_lost() {
     sitting.sees_text("  …   kept");
     sitting.types("\u{4}");
     assert_eq!(sitting.waits_and_finds_the_terminal_whole().code(), Some(0));
-    assert!(sitting.shows("~ 1 line not sent"), "{}", sitting.screen());
+    assert!(
+        sitting.shows("~ 1 line not answered"),
+        "{}",
+        sitting.screen()
+    );
     assert!(sitting.shows("  …   kept"), "{}", sitting.screen());
 }
 
@@ -201,11 +247,22 @@ fn f46_nothing_that_is_said_can_drive_the_terminal() {
         let (sitting, mut peer, _server) = seated(&[]);
         sitting.types("draft");
         sitting.sees_draft("draft");
-        let [said, wanted] = [attack, seen].map(|x| {
-            let x = x.replace(' ', "");
-            format!("<b{x}> x{x}\n-b{x}- x{x}\n* x{x} joined\n= x{x}\n! code x{x}\n* last 2 messages:\n<ben> x{x}\n* end of history\n")
-        });
-        peer.says(&said);
+        let [said, wanted] = [attack, seen].map(|x| format!("x{}", x.replace(' ', "")));
+        let name = format!("b{attack}");
+        for line in [
+            json!({"is": "said", "room": "lobby", "id": "1-1", "from": name, "text": said}),
+            json!({"is": "private", "from": name, "text": said}),
+            json!({"is": "joined", "room": "lobby", "name": said, "here": 2}),
+            json!({"is": "refused", "code": "code", "text": said}),
+        ] {
+            peer.says_line(&line);
+        }
+        let wanted = [
+            format!("<b{seen}> {wanted}"),
+            format!("-b{seen}- {wanted}"),
+            format!("* {wanted} joined (2 here)"),
+            format!("! code {wanted}"),
+        ];
         peer.says("<ben> done\n");
         sitting.sees_text("<ben> done");
         sitting.sees_draft("draft");
@@ -218,9 +275,9 @@ fn f46_nothing_that_is_said_can_drive_the_terminal() {
             .iter()
             .map(|row| row.get(6..).unwrap_or(""))
             .collect();
-        for line in wanted.lines() {
+        for line in &wanted {
             assert!(
-                seen.contains(&line),
+                seen.contains(&line.as_str()),
                 "attack {number}: no {line:?}\n{}",
                 rows.join("\n")
             );
@@ -231,7 +288,9 @@ fn f46_nothing_that_is_said_can_drive_the_terminal() {
 #[test]
 fn f46_a_hostile_name_cannot_drive_the_terminal_by_tab() {
     let (sitting, mut peer, _server) = seated(&[]);
-    peer.says("* b\u{1b}[2J joined (2 here)\n* b\u{202e}c joined (3 here)\n");
+    for (here, name) in [(2, "b\u{1b}[2J"), (3, "b\u{202e}c")] {
+        peer.says_line(&json!({"is": "joined", "room": "lobby", "name": name, "here": here}));
+    }
     sitting.sees_text("(3 here)");
     sitting.types("b\t\t");
     sitting.sees_text("~ b□ b□c");
@@ -243,7 +302,7 @@ fn f59_a_line_without_end_is_the_end() {
     let (mut sitting, mut peer, _server) = seated(&[]);
     let patience = Some(Duration::from_secs(1));
     peer.stream.set_write_timeout(patience).unwrap();
-    peer.says("<ben> ");
+    peer.says_bytes(b"{\"is\":\"said\"");
     let chunk = vec![b'x'; 1 << 20];
     let taken = (0..1024)
         .take_while(|_| peer.stream.write_all(&chunk).is_ok())
@@ -287,12 +346,10 @@ fn f59_random_lines_of_chat_do_not_disturb_what_is_typed() {
     sitting.types("draft");
     sitting.sees_draft("draft");
     for _ in 0..2_000 {
-        let kind = ["<b> ", "-b- ", "* ", "= "][random.usize(..4)];
         let text: Vec<u8> = (0..random.usize(0..120)).map(|_| random.u8(..)).collect();
-        let mut line = kind.as_bytes().to_vec();
-        line.extend(text.into_iter().filter(|byte| *byte != b'\n'));
-        line.push(b'\n');
-        peer.stream.write_all(&line).unwrap();
+        let text = String::from_utf8_lossy(&text);
+        let lines = crate::scripted::hostile_lines(&text);
+        peer.says_line(&lines[random.usize(..lines.len())]);
     }
     peer.says("<ben> done\n");
     sitting.sees_text("<ben> done");

@@ -67,11 +67,11 @@ fn a_board_that_nobody_reads_loses_lines_and_counts_them_and_the_chat_goes_on() 
     assert!(chatd.is_running());
 }
 
-/// Of `… 12 lines were lost here: nobody read them`.
+/// Of `… 12 lines were lost here: nobody took them`.
 #[track_caller]
 fn lost_lines(note: &str) -> usize {
     assert!(
-        note.ends_with("lines were lost here: nobody read them"),
+        note.ends_with("lines were lost here: nobody took them"),
         "{note}"
     );
     note.split(' ').nth(1).unwrap().parse().unwrap()

@@ -244,10 +244,10 @@ fn tab_completes_names_and_commands() {
     sitting.sees_text("~ benedict bernd");
     sitting.types("n\thi\r");
     peer.hears("benedict: hi");
-    sitting.types("/j\tden\r");
-    peer.hears("/join den");
     sitting.types("/msg BER\tpsst\r");
     peer.hears("/msg bernd psst");
+    sitting.types("/j\tden\r");
+    peer.hears("/join den");
 }
 
 #[test]
@@ -330,18 +330,25 @@ fn the_prompt_shows_room_and_link() {
     sitting.sees("a figure in milliseconds", figure);
     sitting.types("/join den\r");
     peer.hears("/join den");
-    peer.says("* welcome to den, ann (1 here: ann)\n");
+    peer.enters("Den", &["ann"]);
+    peer.does_it();
+    peer.catches_up("Den", 0);
+    peer.hears("/part lobby");
     sitting.sees("the other room", |model| {
-        model.cursor_row().0.starts_with("den ")
+        model.cursor_row().0.starts_with("Den ")
     });
+    // What is still said in the room that is left is told from what is said here.
+    peer.says("<ben> too late\n");
+    sitting.sees_text("[lobby] <ben> too late");
     sitting.types("hello\r");
     peer.hears("hello");
+    assert_eq!(peer.last["room"], "Den");
     std::thread::sleep(Duration::from_millis(25));
-    peer.says("<ann> hello\n");
+    peer.does_it();
     sitting.sees("the time it took", |model| {
         let (row, _) = model.cursor_row();
         let figure = row
-            .strip_prefix("den ")
+            .strip_prefix("Den ")
             .and_then(|rest| rest.split(' ').next());
         figure.is_some_and(|figure| figure.parse::<f64>().is_ok_and(|figure| figure >= 24.0))
     });
@@ -375,7 +382,7 @@ fn commands_are_shown_as_they_go_out() {
     let (sitting, mut peer, _server) = seated(&[]);
     sitting.types("/msg ben psst\r");
     peer.hears("/msg ben psst");
-    peer.says("= sent to ben\n");
+    peer.does_it();
     sitting.sees_text("= sent to ben");
     assert_eq!(
         conversation(&sitting.model()),
@@ -419,7 +426,7 @@ fn a_paste_of_more_lines_is_asked_about_and_paced() {
     sitting.sees_draft("draft");
     sitting.pastes(&numbered(8));
     sitting.sees_text("say these 8 lines in lobby, one by one? y/N");
-    sitting.types("y");
+    sitting.types("y\r");
     peer.hears("draftline 1");
     // The next one goes only when this one has come back.
     sitting.sees_text("pasting: 1 of 8 lines; Ctrl-C stops it");
@@ -462,7 +469,7 @@ fn a_paste_can_be_stopped() {
     let (sitting, mut peer, _server) = seated(&[]);
     sitting.pastes(&numbered(100));
     sitting.sees_text("say these 100 lines");
-    sitting.types("y");
+    sitting.types("y\r");
     peer.returns("ann", "line 1");
     peer.hears("line 2");
     sitting.types("\u{3}");
@@ -481,6 +488,44 @@ fn a_paste_into_a_command_stays_with_the_command() {
     sitting.sees_draft("/msg ben secret 1 secret 2");
     sitting.types("\r");
     peer.hears("/msg ben secret 1 secret 2");
+}
+
+// Escape
+
+#[test]
+fn an_escape_eats_nothing_that_follows() {
+    for keys in [
+        "\u{1b}",
+        "\u{1b}[",
+        "\u{1b}O",
+        "\u{1b}]",
+        "\u{1b}[1;5",
+        "\u{1b}\u{1b}",
+    ] {
+        let (sitting, mut peer, _server) = seated(&[]);
+        sitting.types(keys);
+        std::thread::sleep(Duration::from_millis(100));
+        sitting.types("/msg ben secret\r");
+        peer.hears("/msg ben secret");
+    }
+    // Without a pause between them.
+    let (sitting, mut peer, _server) = seated(&[]);
+    sitting.types("\u{1b}/msg ben secret\u{1b}\r");
+    peer.hears("/msg ben secret");
+    sitting.types("\u{1b}[15~hello\u{1b}[24~\r");
+    peer.hears("hello");
+}
+
+#[test]
+fn an_unknown_command_is_refused_and_never_said() {
+    let (sitting, mut peer, _server) = seated(&[]);
+    sitting.types("/mgs ben secret\r");
+    sitting.sees_text("! unknown-command there is no /mgs");
+    sitting.types("/HELP\r");
+    sitting.sees_text("= /msg NAME TEXT  says TEXT to NAME alone");
+    sitting.types("/ME waves\r");
+    peer.hears("/me waves");
+    sitting.sees_text("  …   /ME waves");
 }
 
 // Other sizes

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::client_support::{FakeServer, Peer};
 use crate::terminal_support::{Model, Sitting, client, seat};
 use pty_process::blocking::Command;
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::LocalModes;
 
 fn seated() -> (Sitting, Peer, FakeServer) {
@@ -130,32 +130,45 @@ fn a_second_signal_does_not_wait_for_the_server() {
 
 #[test]
 fn a_panic_leaves_the_terminal_whole() {
-    let (mut sitting, _peer, _server) = seated();
-    sitting.types("draft");
-    sitting.sees_draft("draft");
-    // From now on there is no memory for another thread, which the telling of a signal needs.
-    let bytes = virtual_bytes(sitting.pid()) + (1 << 20);
-    let limit = Rlimit {
-        current: Some(bytes),
-        maximum: None,
+    let in_shell = |server: SocketAddr, limit: &str| {
+        Sitting::start(
+            Command::new("/bin/sh")
+                .env_clear()
+                .env("TERM", "xterm-256color")
+                // So that all the memory there is for threads is their stacks.
+                .env("MALLOC_ARENA_MAX", "1")
+                .args(["-c", &format!("{limit} exec \"$0\" \"$@\"")])
+                .args([
+                    env!("CARGO_BIN_EXE_chat-client"),
+                    &server.to_string(),
+                    "ann",
+                ]),
+        )
     };
-    prlimit(Some(sitting.pid()), Resource::As, limit).unwrap();
-    sitting.signals(Signal::TERM);
+    let server = FakeServer::new();
+    let mut sitting = in_shell(server.address(), "");
+    let peer = server.accept_and_greet("ann");
+    sitting.sees("the prompt", |model| prompt(model).starts_with("lobby "));
+    let enough = virtual_kibibytes(sitting.pid());
+    sitting.types("\u{4}");
+    peer.sees_off();
+    sitting.waits();
+    // A mebibyte less: the thread that connects, the last one, finds no room for its stack.
+    let mut sitting = in_shell(server.address(), &format!("ulimit -v {};", enough - 1024));
     let status = sitting.waits_and_finds_the_terminal_whole();
     assert_eq!(status.code(), Some(101), "{}", sitting.screen());
     assert!(sitting.shows("panicked at"), "{}", sitting.screen());
 }
 
 /// The address space that a process has now.
-fn virtual_bytes(pid: Pid) -> u64 {
+fn virtual_kibibytes(pid: Pid) -> u64 {
     let path = format!("/proc/{}/status", pid.as_raw_nonzero());
     let status = std::fs::read_to_string(path).unwrap();
     let size = status
         .lines()
         .find_map(|line| line.strip_prefix("VmSize:"))
         .unwrap();
-    let kibibytes: u64 = size.trim().trim_end_matches(" kB").parse().unwrap();
-    kibibytes << 10
+    size.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 #[test]
@@ -272,20 +285,39 @@ fn where_there_is_no_shell_ctrl_z_does_nothing() {
 // The first start
 
 #[test]
-fn without_a_name_it_says_the_server_and_asks() {
-    let mut sitting = Sitting::start(client());
-    sitting.sees_text("Chat on 127.0.0.1:5001");
-    sitting.sees_text("Your name:");
+fn without_a_name_it_says_the_server_and_asks_once_it_is_there() {
+    let server = FakeServer::new();
+    let address = server.address().to_string();
+    let mut sitting = Sitting::start(client().arg(&address));
+    let mut peer = server.accept_poster();
+    sitting.sees_text(&format!(
+        "chat on {address}: type your name and press Enter"
+    ));
+    assert_eq!(
+        peer.next_line(),
+        None,
+        "a server does not wait so long for a name"
+    );
+    sitting.sees("the prompt", |model| {
+        prompt(model).starts_with("your name>")
+    });
     sitting.types("\u{4}");
     assert_eq!(sitting.waits_and_finds_the_terminal_whole().code(), Some(0));
 }
 
 #[test]
-fn the_name_that_is_asked_for_is_the_one_that_is_used() {
+fn a_name_that_is_taken_is_asked_again() {
     let server = FakeServer::new();
     let sitting = Sitting::start(client().arg(server.address().to_string()));
-    sitting.sees_text("Your name:");
-    sitting.types("\rzoe\r");
+    server.accept_poster();
+    sitting.sees_text("type your name");
+    sitting.types("\rben\r");
+    let mut peer = server.accept();
+    peer.hears("enter ben");
+    peer.says_hello();
+    peer.refuses("name-in-use", "ben is taken");
+    sitting.sees_text("! name-in-use ben is taken");
+    sitting.types("zoe\r");
     let _peer = server.accept_and_greet("zoe");
     sitting.sees_text("~ you are zoe in lobby; /help lists commands, Ctrl-D leaves");
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-use super::{LONG_PATIENCE, PATIENCE, PROMPT};
+use super::{LONG_PATIENCE, PATIENCE, PROMPT, hide_stamp};
 
 /// One connection to the server.
 pub struct Client {
@@ -21,8 +21,16 @@ pub struct Client {
     /// How far into `received` the test has looked.
     looked_at: usize,
     pings: u32,
+    language: Language,
     /// What was sent, and at which length of `received`, for the transcript.
     sent: Vec<(usize, Vec<u8>)>,
+}
+
+/// What the lines of the server are to look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Language {
+    Text,
+    Json,
 }
 
 /// What a wait for a line can end in.
@@ -82,8 +90,15 @@ impl Client {
             received: Vec::new(),
             looked_at: 0,
             pings: 0,
+            language: Language::Text,
             sent: Vec::new(),
         }
+    }
+
+    /// From now on the lines of the server are to be of this language.
+    pub(super) fn speaking(mut self, language: Language) -> Client {
+        self.language = language;
+        self
     }
 
     /// The address of this end, which the operator sees and nobody else.
@@ -160,11 +175,11 @@ impl Client {
         (0..count).map(|_| self.next_line()).collect()
     }
 
-    /// The next line must be exactly this one.
+    /// The next line must be exactly this one, with its time hidden (see [`hide_stamp`]).
     #[track_caller]
     pub fn expect_line(&mut self, wanted: &str) {
         match self.hear_for(PATIENCE) {
-            Heard::Line(line) => assert_eq!(line, wanted),
+            Heard::Line(line) => assert_eq!(hide_stamp(&line), wanted),
             other => panic!("wanted `{wanted}`, but: {other:?}"),
         }
     }
@@ -299,7 +314,7 @@ impl Client {
             if let Some(length) = self.received[searched..].iter().position(|&b| b == b'\n') {
                 let line = self.received[self.looked_at..searched + length].to_vec();
                 self.looked_at = searched + length + 1;
-                return Heard::Line(promised(line));
+                return Heard::Line(promised(line, self.language));
             }
             searched = self.received.len();
             if let Some(end) = self.fill(deadline) {
@@ -383,12 +398,13 @@ fn new_socket(server: SocketAddr) -> Socket {
 }
 
 /// Holds a line of the server against what is promised of every one of them.
-fn promised(line: Vec<u8>) -> String {
+fn promised(line: Vec<u8>, language: Language) -> String {
     let line = String::from_utf8(line).expect("every line of the server is UTF-8");
-    assert!(
-        line.starts_with(['<', '*', '-', '=', '!']),
-        "the first byte says what a line is: {line:?}"
-    );
+    let is_right = match language {
+        Language::Text => line.starts_with(['<', '*', '-', '=', '!']),
+        Language::Json => line.starts_with("{\"is\":\""),
+    };
+    assert!(is_right, "the first bytes say what a line is: {line:?}");
     let control = |c: char| (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}');
     assert!(
         !line.contains(control),

@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use super::process::raise_own_files_max;
-use super::{Client, PATIENCE, PROMPT};
+use super::{Client, PATIENCE, PROMPT, Program};
 
 /// A running server on a port of its own.
 pub struct Daemon {
@@ -124,6 +124,20 @@ impl Daemon {
         client.say(name);
         client.expect_prefix(&format!("* welcome to lobby, {name} ("));
         client
+    }
+
+    /// A connection that will speak JSON lines and has said nothing yet.
+    pub fn program(&self) -> Program {
+        Program::over(self.connect())
+    }
+
+    /// A program that has taken this name and entered these rooms, and has read all it was told on
+    /// the way.
+    #[track_caller]
+    pub fn enter(&self, name: &str, rooms: &[&str]) -> Program {
+        let mut program = self.program();
+        program.enter(name, rooms);
+        program
     }
 
     /// These names join one after the other, as the first in the lobby of an empty server; each
@@ -249,6 +263,11 @@ impl Daemon {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Whether it still runs after so long.
+    pub fn runs_for(&self, duration: Duration) -> bool {
+        !ends_within(&self.child, duration)
+    }
+
     /// Waits for its end, at most so long, and gives its status. After that the log and the output
     /// are complete.
     #[track_caller]
@@ -309,16 +328,19 @@ pub fn run_to_end(mut command: Command) -> Finished {
 /// Waits with a deadline, which std cannot. Kills a child that does not end, and panics.
 #[track_caller]
 fn wait_for_exit(child: &mut Child, patience: Duration) -> ExitStatus {
-    let process = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).expect("a handle");
-    let mut events = [PollFd::new(&process, PollFlags::IN)];
-    let timeout = patience.try_into().expect("a timeout of some seconds");
-    let ended = poll(&mut events, Some(&timeout)).expect("waiting for the process");
-    if ended == 0 {
+    if !ends_within(child, patience) {
         let _ = child.kill();
         let _ = child.wait();
         panic!("chatd did not end within {patience:?}");
     }
     child.wait().expect("the status of an ended process")
+}
+
+fn ends_within(child: &Child, patience: Duration) -> bool {
+    let process = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).expect("a handle");
+    let mut events = [PollFd::new(&process, PollFlags::IN)];
+    let timeout = patience.try_into().expect("a timeout of some seconds");
+    poll(&mut events, Some(&timeout)).expect("waiting for the process") > 0
 }
 
 /// `ADDR:PORT` of a log line that says `listening on ADDR:PORT`.

@@ -1,5 +1,5 @@
 //! What every black-box test starts from: a real `chatd` ([`Daemon`]) and real connections to it
-//! ([`Client`]). It knows the outside of the server only: flags, log, signals, bytes. It holds no
+//! ([`Client`] in plain text, [`Program`] in JSON lines). It knows the outside of the server only: flags, log, signals, bytes. It holds no
 //! expectation of a single test. Owned by `tests/daemon`, used by `tests/client` too.
 //!
 //! ```no_run
@@ -21,18 +21,24 @@
 
 mod client;
 mod daemon;
+mod news;
 mod pair;
 pub mod process;
+mod program;
 mod seed;
+pub mod stamp;
 mod view;
 
 use std::time::Duration;
 
 pub use client::{Client, Heard};
 pub use daemon::{Daemon, Finished, chatd_command, run_to_end, shell_command};
+pub use news::{Counted, News};
 pub use pair::{Pair, ROOM_TO_TALK, Talk};
+pub use program::{Program, hello, id_of, text_of, token_of};
 pub use rustix::process::Signal;
 pub use seed::Seed;
+pub use stamp::hide_stamp;
 pub use view::View;
 
 /// How long anything may take before a test gives up on it. It is no statement on speed: it only

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::client::Heard;
-use super::{Client, Daemon, PATIENCE, View};
+use super::{Client, Daemon, News, PATIENCE, View};
 
 /// Flags with which the two can talk all the time without being held back.
 pub const ROOM_TO_TALK: [&str; 4] = ["--rate", "1000", "--burst", "1000"];
@@ -45,11 +45,19 @@ impl Talk {
         self.right.events()
     }
 
-    /// The leaves that both heard, by name.
+    /// Who left, of those that both were told by name.
     pub fn leaves(&self) -> Vec<&str> {
-        let news = self.events().iter();
-        news.filter_map(|line| Some(line.strip_prefix("* ")?.split_once(" left (")?.0))
-            .collect()
+        let news = self.events().iter().filter_map(|line| News::of(line));
+        news.filter_map(|news| match news {
+            News::Left { name, .. } => Some(name),
+            News::Joined { .. } | News::Gathered { .. } => None,
+        })
+        .collect()
+    }
+
+    /// How many left, told by name or in a count.
+    pub fn left(&self) -> usize {
+        self.right.left()
     }
 
     /// How many are in the room, by joins less leaves.
@@ -177,9 +185,30 @@ impl Member {
         }
     }
 
+    /// Hears on until it was told of everybody who came or went, gathered joins and leaves too:
+    /// then those it knows of are as many as there are.
     fn hear_all(&mut self) {
-        for line in self.client.lines_until_pong() {
-            self.view.hear(&line);
+        let start = Instant::now();
+        loop {
+            self.client.say("/who");
+            let mut here = None;
+            for line in self.client.lines_until_pong() {
+                self.view.hear(&line);
+                if let Some(answer) = line.strip_prefix("= ") {
+                    let (count, _) = answer.split_once(" here: ").expect("who is here");
+                    here = Some(count.parse::<usize>().expect("how many are here"));
+                }
+            }
+            let here = here.expect("an answer");
+            if self.view.here() == here {
+                self.view.expect_all_announced();
+                return;
+            }
+            let heard = self.view.here();
+            assert!(start.elapsed() < PATIENCE, "{here} are here, {heard} told");
+            if let Heard::Line(line) = self.client.hear_for(Duration::from_millis(200)) {
+                self.view.hear(&line);
+            }
         }
     }
 }
@@ -190,9 +219,10 @@ fn talk(mut left: Member, mut right: Member, orders: &Orders) -> Talk {
     while !orders.stop.load(Ordering::Relaxed)
         || (orders.fault.load(Ordering::Relaxed) && during.len() < LINES_MIN)
     {
-        let times = match orders.fault.load(Ordering::Relaxed) {
-            true => &mut during,
-            false => &mut before,
+        let times = if orders.fault.load(Ordering::Relaxed) {
+            &mut during
+        } else {
+            &mut before
         };
         times.push(left.tell(&mut right));
         times.push(right.tell(&mut left));

@@ -1,7 +1,12 @@
 //! The operator's seat: `--console` and `--board`. What members see of it, and what the operator
 //! reads on standard output.
 
-use crate::common::{Daemon, PATIENCE};
+use std::fs::File;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::common::process::processor_time;
+use crate::common::{Daemon, Heard, PATIENCE, chatd_command};
 
 #[test]
 fn what_the_operator_types_is_said_to_all_rooms() {
@@ -25,28 +30,60 @@ fn the_kicked_read_why_once_and_the_room_is_told() {
     let reason = ann.expect_refusal("kicked");
     assert!(reason.contains("shouting"), "{reason}");
     ann.expect_closed();
-    let line = ben.expect_prefix("* ann left (2 here): ");
-    assert!(line.contains("kicked"), "{line}");
-    cyd.expect_line(&line);
+    for other in [&mut ben, &mut cyd] {
+        other.expect_line("* ann left (2 here): kicked by the operator: shouting");
+    }
     chatd.type_line("/kick CYD");
     cyd.expect_refusal("kicked");
     cyd.expect_closed();
-    ben.expect_prefix("* cyd left (1 here): kicked");
+    ben.expect_line("* cyd left (1 here): kicked by the operator");
     ben.expect_silence_until_pong();
 }
 
 #[test]
-fn the_operator_reads_who_was_really_kicked() {
+fn a_kick_hits_who_is_called_so_and_no_look_alike() {
     let mut chatd = Daemon::start(&["--console"]);
     let [mut lan, mut ben] = chatd.join_all(["lan", "ben"]);
-    // A capital i looks like a small l, and nobody is called so.
-    chatd.type_line("/kick Ian");
+    // A capital i and a one look like a small l, and nobody is called so.
+    for alike in ["Ian", "1an"] {
+        chatd.type_line(&format!("/kick {alike}"));
+        chatd.expect_output(&[&format!("! no-such-name nobody is called {alike}")]);
+    }
+    lan.expect_silence_until_pong();
+    chatd.type_line("/kick LAN");
     chatd.expect_output(&["= kicked lan"]);
     lan.expect_refusal("kicked");
     lan.expect_closed();
     ben.expect_prefix("* lan left (1 here): kicked");
-    chatd.type_line("/kick Ian");
-    chatd.expect_output(&["! no-such-name nobody is called Ian"]);
+}
+
+#[test]
+fn what_steers_a_terminal_in_a_reason_reaches_nobody() {
+    let mut chatd = Daemon::start(&["--console"]);
+    let [mut ann, mut ben] = chatd.join_all(["ann", "ben"]);
+    chatd.type_line("/kick ann \u{1b}[2Jred\r\u{2028}\u{9b}now");
+    let cleaned = "\u{fffd}[2Jred\u{fffd}\u{fffd}\u{fffd}now";
+    let said = ann.expect_refusal("kicked");
+    assert!(said.ends_with(cleaned), "{said}");
+    ben.expect_line(&format!(
+        "* ann left (1 here): kicked by the operator: {cleaned}"
+    ));
+}
+
+#[test]
+fn a_line_of_the_operator_has_the_bound_of_all_lines() {
+    // A healthy outbox here holds little more than the longest line.
+    let mut chatd = Daemon::start(&["--console", "--outbox-max", "33000"]);
+    let [mut ann, mut ben] = chatd.join_all(["ann", "ben"]);
+    chatd.type_line(&"x".repeat(40_000));
+    chatd.expect_output(&["! line-too-long"]);
+    let longest = "y".repeat(4096);
+    chatd.type_line(&longest);
+    for client in [&mut ann, &mut ben] {
+        client.expect_line(&format!("* operator: {longest}"));
+        client.expect_silence_until_pong();
+    }
+    assert_eq!(chatd.statistic("slow consumers cut"), 0);
 }
 
 #[test]
@@ -101,4 +138,32 @@ fn the_end_of_its_input_does_not_end_the_server() {
     chatd.pass_prompt_time();
     ann.expect_silence_until_pong();
     assert!(chatd.is_running());
+}
+
+#[test]
+fn a_file_without_end_as_its_input_does_not_take_the_processor() {
+    input_without_end(File::open("/dev/zero").expect("zeros"));
+}
+
+#[test]
+fn a_pipe_without_end_as_its_input_does_not_take_the_processor() {
+    let mut yes = Command::new("yes").arg("").stdout(Stdio::piped()).spawn();
+    let yes = yes.as_mut().expect("empty lines without end");
+    // It ends when nobody reads it any more.
+    input_without_end(yes.stdout.take().expect("it is piped"));
+    yes.wait().expect("its end");
+}
+
+fn input_without_end(input: impl Into<Stdio>) {
+    const WINDOW: Duration = Duration::from_secs(1);
+    let mut command = chatd_command(&["--console", "--listen", "127.0.0.1:0"]);
+    command.stdin(input);
+    let chatd = Daemon::spawn(command, 1);
+    let mut ann = chatd.join("ann");
+    let before = processor_time(chatd.id());
+    assert_eq!(ann.hear_for(WINDOW), Heard::Nothing);
+    let took = processor_time(chatd.id()) - before;
+    eprintln!("{took:?} of a processor in {WINDOW:?}");
+    // A loop that spins would take all of it, or half on a busy machine.
+    assert!(took < WINDOW / 5, "{took:?} of a processor in {WINDOW:?}");
 }

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::{Client, Daemon, Pair};
+use crate::common::{Client, Counted, Daemon, News, Pair, Talk};
 
 #[test]
 fn f17_who_pipes_ten_megabytes_is_answered_and_nobody_is_harmed() {
@@ -67,7 +67,7 @@ fn f17_who_asks_without_reading_is_held_back_and_gets_every_answer() {
             answered += 1;
         }
     }
-    assert_eq!(pair.finish("f17").leaves(), [""; 0]);
+    assert_eq!(pair.finish("f17").left(), 0);
 }
 
 #[test]
@@ -96,10 +96,8 @@ fn f18_who_vanishes_while_written_to_ends_once_and_the_others_hear_on() {
     let who = "= 3 here: left, right, talker";
     assert!(heard.iter().any(|line| line == who), "{heard:?}");
     let talk = pair.finish("f18");
-    let mut leaves = talk.leaves();
-    leaves.sort_unstable();
-    leaves.dedup();
-    assert_eq!(leaves.len(), VANISHING, "each leave is told");
+    assert_eq!(talk.left(), VANISHING, "each leave is told");
+    assert_named_once(&talk);
 }
 
 #[test]
@@ -132,29 +130,40 @@ fn f19_cuts_that_cause_cuts_are_each_told_once() {
     for number in 0..STALLED {
         talker.say(&format!("/msg s{number} {}", &text[..5 * number]));
     }
+    let mut told = Counted::default();
     let mut said = 0;
-    let mut gone = 0;
-    while gone < STALLED {
-        assert!(said < 20_000, "only {gone} of {STALLED} were cut");
+    while chatd.statistic("slow consumers cut") < STALLED as u64 {
+        assert!(said < 20_000, "only some of {STALLED} were cut");
         for _ in 0..10 {
             said += 1;
             talker.say(&format!("#{said} {text}"));
         }
-        let heard = talker.lines_until_pong();
-        let leaves = heard.iter().filter(|line| line.contains(" left ("));
-        let leaves = leaves.inspect(|line| assert!(line.ends_with(": too slow"), "{line}"));
-        let leaves = leaves.count();
-        if leaves > 0 {
-            eprintln!("f19: {leaves} are cut after {said} lines");
+        for line in talker.lines_until_pong() {
+            told.hear(&line);
+            if let Some(News::Left { why, .. }) = News::of(&line) {
+                assert_eq!(why, ": too slow", "{line}");
+            }
         }
-        gone += leaves;
     }
+    eprintln!("f19: all are cut after {said} lines");
+    // What was gathered is told within a second, or may have been with the last lines.
+    while told.left < STALLED {
+        told.hear(&talker.next_line());
+    }
+    assert_eq!(told.left, STALLED);
     let talk = pair.finish("f19");
-    let mut leaves = talk.leaves();
-    assert_eq!(leaves.len(), STALLED);
-    leaves.sort_unstable();
-    leaves.dedup();
-    assert_eq!(leaves.len(), STALLED, "nobody left twice");
+    assert_eq!(talk.left(), STALLED, "each leave is told");
+    assert_named_once(&talk);
+}
+
+/// Nobody left twice.
+#[track_caller]
+fn assert_named_once(talk: &Talk) {
+    let mut names = talk.leaves();
+    let told = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), told, "{names:?}");
 }
 
 #[test]

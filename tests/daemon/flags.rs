@@ -224,7 +224,11 @@ fn a_variable_works_in_the_running_server() {
     ann.send(b"one\ntwo\n");
     ann.expect_silence_until_pong();
     let mut ben = chatd.join("ben");
-    ben.expect_lines(&["* last 1 messages:", "<ann> two", "* end of history"]);
+    ben.expect_lines(&[
+        "* last message, from MINUTE:",
+        "<ann> two",
+        "* end of history",
+    ]);
 }
 
 #[test]

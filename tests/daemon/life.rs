@@ -3,20 +3,22 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::common::{Client, Daemon, PATIENCE, Signal, chatd_command, run_to_end};
+use crate::common::{Client, Daemon, PATIENCE, PROMPT, Signal, chatd_command, run_to_end};
 
 /// Twenty members, one connection without a name; all are told, all closed, exit code 0.
 fn drains_and_stops_on(signal: Signal) {
     let mut chatd = Daemon::start(&["--drain-timeout", "5"]);
     let mut clients: Vec<Client> = (0..20).map(|n| chatd.join(&format!("m{n:02}"))).collect();
-    let unnamed = chatd.connect();
+    let mut unnamed = chatd.connect();
     for client in &mut clients {
         client.lines_until_pong();
     }
-    clients.push(unnamed);
     // The unnamed one has been accepted when somebody who came later is served.
     chatd.pass_prompt_time();
     chatd.signal(signal);
+    // Who never spoke is closed without a word.
+    unnamed.expect_line(PROMPT);
+    unnamed.expect_closed();
     for client in &mut clients {
         let lines = client.lines_until_closed();
         let last = lines.last().expect("a reason");
@@ -39,6 +41,25 @@ fn sigterm_drains_and_stops() {
 #[test]
 fn sigint_drains_and_stops() {
     drains_and_stops_on(Signal::INT);
+}
+
+#[test]
+fn who_spoke_before_the_end_is_told_even_if_it_was_not_heard_yet() {
+    let mut chatd = Daemon::start(&["--console"]);
+    chatd.signal(Signal::STOP);
+    let mut clients: Vec<Client> = (0..20).map(|_| chatd.connect()).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.say(&format!("m{number}"));
+    }
+    // All of it is there when it goes on: those who connected, what they said, and the end.
+    chatd.type_line("/quit");
+    chatd.signal(Signal::CONT);
+    for client in &mut clients {
+        let lines = client.lines_until_closed();
+        let last = lines.last().expect("a reason");
+        assert!(last.starts_with("! shutting-down"), "{lines:?}");
+    }
+    assert_eq!(chatd.expect_exit(PATIENCE).code(), Some(0));
 }
 
 #[test]
@@ -107,12 +128,31 @@ fn a_second_signal_ends_it_at_once() {
     let (mut talker, _stalled) = stalled(&chatd);
     chatd.signal(Signal::TERM);
     talker.expect_refusal("shutting-down");
-    assert!(chatd.is_running(), "it waits for the one who is stalled");
+    // A second signal in the same instant is not meant as one.
+    let waits = chatd.runs_for(Duration::from_millis(300));
+    assert!(waits, "it waits for the one who is stalled");
     let start = Instant::now();
     chatd.signal(Signal::TERM);
     chatd.expect_exit(PATIENCE);
     // Far less than the five seconds that one connection may take to read what it is owed.
     assert!(start.elapsed() < Duration::from_secs(3));
+}
+
+#[test]
+fn several_signals_in_one_instant_are_one_wish_to_stop() {
+    let mut chatd = Daemon::start(&[STALLED, &["--drain-timeout", "60"]].concat());
+    let (mut talker, mut stalled) = stalled(&chatd);
+    chatd.signal(Signal::STOP);
+    chatd.signal(Signal::TERM);
+    chatd.signal(Signal::INT);
+    chatd.signal(Signal::CONT);
+    talker.expect_refusal("shutting-down");
+    chatd.signal(Signal::INT);
+    let lines = stalled.lines_until_closed();
+    let (last, said) = lines.split_last().expect("at least the reason");
+    assert!(last.starts_with("! shutting-down"), "{last}");
+    assert_eq!(said.len(), 1500);
+    assert_eq!(chatd.expect_exit(PATIENCE).code(), Some(0));
 }
 
 #[test]

@@ -29,6 +29,28 @@ fn a_join_and_an_end_have_one_line_each_with_the_address() {
 }
 
 #[test]
+fn a_rename_and_a_post_have_one_line_each() {
+    let chatd = Daemon::start(&[]);
+    let mut ann = chatd.join("ann");
+    ann.say("/nick zoe");
+    ann.expect_line("* ann is now zoe");
+    chatd.expect_log(&["rename \"ann\" to \"zoe\""]);
+    let mut poster = chatd.connect();
+    poster.say(r#"{"do":"post","room":"lobby","name":"cron","text":"done"}"#);
+    ann.expect_line("<cron> done");
+    let address = poster.address().to_string();
+    chatd.expect_log(&["post \"cron\" from ", &address, "\"lobby\""]);
+    ann.say("/quit");
+    ann.expect_closed();
+    chatd.expect_log(&["end \"zoe\" from "]);
+    let lines = chatd.log_lines();
+    assert_eq!(
+        lines.iter().filter(|line| line.contains("rename")).count(),
+        1
+    );
+}
+
+#[test]
 fn who_comes_and_goes_at_once_has_both_lines_too() {
     let chatd = Daemon::start(&[]);
     let mut ann = chatd.connect();

@@ -13,16 +13,27 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod board_disk;
 mod console;
+mod console_background;
 mod faults_accept;
 mod faults_life;
 mod faults_memory;
 mod faults_read_write;
+mod faults_stood_still;
 mod faults_text;
 mod flags;
+mod json_bounds;
+mod json_entering;
+mod json_history;
+mod json_resume;
+mod json_rooms;
+mod json_talking;
 mod life;
 mod limits_reached;
 mod log;
+mod mixed_room;
+mod mixed_transcript;
 mod protocol_big_rooms;
 mod protocol_bytes;
 mod protocol_commands;

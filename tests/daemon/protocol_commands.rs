@@ -5,8 +5,9 @@ use crate::common::Daemon;
 
 #[test]
 fn help_has_one_line_for_each_command() {
-    const COMMANDS: &[&str] = &[
-        "/echo", "/help", "/join", "/msg", "/nick", "/ping", "/quit", "/rooms", "/who",
+    const COMMANDS: [&str; 14] = [
+        "/echo", "/help", "/history", "/join", "/me", "/msg", "/nick", "/ping", "/quit", "/rooms",
+        "/say", "/search", "/topic", "/who",
     ];
     let chatd = Daemon::start(&[]);
     let mut ann = chatd.join("ann");
@@ -25,7 +26,7 @@ fn help_has_one_line_for_each_command() {
 fn an_unknown_command_is_refused_and_never_sent() {
     let chatd = Daemon::start(&[]);
     let [mut ann, mut ben] = chatd.join_all(["ann", "ben"]);
-    for line in ["/identify hunter2", "/kick ben", "/", "/whoami", "/stats"] {
+    for line in ["/identify hunter2", "/kick ben", "/whoami", "/stats"] {
         ann.say(line);
         let refusal = ann.expect_refusal("unknown-command");
         assert!(!refusal.contains("hunter2"), "{refusal}");
@@ -38,7 +39,21 @@ fn an_unknown_command_is_refused_and_never_sent() {
 fn bad_arguments_are_refused() {
     let chatd = Daemon::start(&[]);
     let [mut ann, mut ben] = chatd.join_all(["ann", "ben"]);
-    for line in ["/join", "/nick", "/msg", "/msg ben", "/echo", "/echo maybe"] {
+    for line in [
+        "/join",
+        "/nick",
+        "/msg",
+        "/msg ben",
+        "/echo",
+        "/echo maybe",
+        "/me",
+        "/say",
+        "/search",
+        "/history none",
+        "/history 0",
+        "/history 1 2",
+        "/who lobby den",
+    ] {
         ann.say(line);
         let refusal = ann.next_line();
         assert!(refusal.starts_with("! bad-usage "), "{line}: {refusal}");
@@ -46,6 +61,134 @@ fn bad_arguments_are_refused() {
     ann.say("/who");
     ann.expect_line("= 2 here: ann, ben");
     ben.expect_silence_until_pong();
+}
+
+#[test]
+fn commands_are_read_without_regard_to_case() {
+    let chatd = Daemon::start(&[]);
+    let [mut ann, mut ben] = chatd.join_all(["ann", "ben"]);
+    ann.say("/PING Up");
+    ann.expect_line("= pong Up");
+    ann.say("/Who");
+    ann.expect_line("= 2 here: ann, ben");
+    ann.say("/Msg ben psst");
+    ann.expect_line("= sent to ben");
+    ben.expect_line("-ann- psst");
+    ann.say("/QUIT Bye");
+    ben.expect_line("* ann left (1 here): \"Bye\"");
+    // Before a name, too.
+    let mut cyd = chatd.connect();
+    cyd.say("/HELP");
+    cyd.expect_prefix("= /help");
+}
+
+#[test]
+fn a_hash_before_a_room_is_dropped() {
+    let chatd = Daemon::start(&[]);
+    let [mut ann, mut ben] = chatd.join_all(["ann", "ben"]);
+    ann.say("/join #den");
+    ann.expect_line("* welcome to den, ann (1 here: ann)");
+    ben.expect_line("* ann left (1 here)");
+    ben.say("/who #den");
+    ben.expect_line("= 1 here: ann");
+    ann.say("/join #DEN");
+    ann.expect_refusal("already-here");
+    ann.say("/join ##den");
+    ann.expect_refusal("bad-name");
+}
+
+#[test]
+fn me_says_what_one_does_and_forges_nothing() {
+    let chatd = Daemon::start(&[]);
+    let [mut ann, mut ben] = chatd.join_all(["ann", "ben"]);
+    ann.say("/me waves to  ben ");
+    ben.expect_line("<ann> /me waves to  ben");
+    ann.say("/echo on");
+    ann.expect_line("= echo on");
+    ann.say("/me nods");
+    ann.expect_line("<ann> /me nods");
+    ben.expect_line("<ann> /me nods");
+}
+
+#[test]
+fn say_says_it_whatever_it_starts_with() {
+    let chatd = Daemon::start(&[]);
+    let [mut ann, mut ben] = chatd.join_all(["ann", "ben"]);
+    for text in ["/quit", "//x", "/say it", "plain", "* ann left (1 here)"] {
+        ann.say(&format!("/say {text}"));
+        ben.expect_line(&format!("<ann> {text}"));
+    }
+    ann.expect_silence_until_pong();
+}
+
+#[test]
+fn the_topic_is_shown_set_and_told_to_who_comes() {
+    let chatd = Daemon::start(&[]);
+    let [mut ann, mut ben] = chatd.join_all(["ann", "ben"]);
+    ann.say("/topic");
+    ann.expect_line("= lobby has no topic");
+    ann.say("/topic plans for  \"today\"");
+    for client in [&mut ann, &mut ben] {
+        client.expect_line("* ann set the topic: \"plans for  \"today\"\"");
+    }
+    ben.say("/topic");
+    ben.expect_line("= topic: \"plans for  \"today\"\"");
+    ben.say("hello");
+    ann.expect_line("<ben> hello");
+    let mut cyd = chatd.join("cyd");
+    cyd.expect_lines(&[
+        "* topic: \"plans for  \"today\"\"",
+        "* last message, from MINUTE:",
+        "<ben> hello",
+        "* end of history",
+    ]);
+    // A topic is the room's, and goes with it.
+    cyd.send(b"/join den\n/topic of the den\n/join lobby\n/join den\n/topic\n");
+    cyd.expect_prefix("* welcome to den, cyd");
+    cyd.expect_line("* cyd set the topic: \"of the den\"");
+    cyd.expect_prefix("* welcome to lobby, cyd");
+    cyd.expect_line("* topic: \"plans for  \"today\"\"");
+    cyd.expect_prefix("* last message");
+    cyd.expect_lines(&["<ben> hello", "* end of history"]);
+    cyd.expect_prefix("* welcome to den, cyd");
+    cyd.expect_line("= den has no topic");
+}
+
+#[test]
+fn history_gives_the_last_messages_with_their_times() {
+    let chatd = Daemon::start(&[]);
+    let [mut ann, mut ben] = chatd.join_all(["ann", "ben"]);
+    ann.say("/history");
+    ann.expect_line("= end");
+    let said: String = (1..=30).map(|number| format!("line {number}\n")).collect();
+    ann.send(said.as_bytes());
+    ann.send(b"/me nods\n/msg ben not for the history\n");
+    ann.expect_line("= sent to ben");
+    ann.say("/history 2");
+    ann.expect_lines(&["= SECOND <ann> line 30", "= SECOND <ann> /me nods", "= end"]);
+    ben.lines_until_pong();
+    ben.say("/history");
+    for number in 12..=30 {
+        ben.expect_line(&format!("= SECOND <ann> line {number}"));
+    }
+    ben.expect_lines(&["= SECOND <ann> /me nods", "= end"]);
+    ben.say("/history 1000000");
+    let lines = ben.lines_until_pong();
+    assert_eq!(lines.len(), 32, "all there are, and the end");
+    // Of this room alone.
+    ben.send(b"/join den\n/history\n");
+    ben.expect_lines(&["* welcome to den, ben (1 here: ben)", "= end"]);
+}
+
+#[test]
+fn without_a_history_there_is_none_to_ask_for() {
+    let chatd = Daemon::start(&["--history", "0"]);
+    let mut ann = chatd.join("ann");
+    ann.send(b"hello\n/history\n");
+    ann.expect_refusal("no-history");
+    // What is searched is the disk's.
+    ann.say("/search hello");
+    ann.expect_refusal("no-history");
 }
 
 #[test]
@@ -200,6 +343,23 @@ fn a_room_is_gone_when_it_is_empty() {
         "* ann left (1 here)",
     ]);
     ben.expect_silence_until_pong();
+}
+
+#[test]
+fn a_look_alike_of_a_room_is_no_way_in_and_no_other_room() {
+    let chatd = Daemon::start(&[]);
+    let [mut ann, mut ben] = chatd.join_all(["ann", "ben"]);
+    ann.say("/join Ideas");
+    ann.expect_line("* welcome to Ideas, ann (1 here: ann)");
+    ben.expect_line("* ann left (1 here)");
+    for alike in ["ldeas", "1deas", "1obby"] {
+        ben.say(&format!("/join {alike}"));
+        ben.expect_refusal("name-in-use");
+        ben.say(&format!("/who {alike}"));
+        ben.expect_refusal("no-such-room");
+    }
+    ben.say("/join IDEAS");
+    ben.expect_line("* welcome to Ideas, ben (2 here: ann, ben)");
 }
 
 #[test]

@@ -102,7 +102,7 @@ fn help_and_quit_work_before_a_name() {
         }
         answers += 1;
     }
-    assert_eq!(answers, 9, "one line for each command");
+    assert_eq!(answers, 14, "one line for each command");
 
     let mut ben = chatd.connect();
     ben.say("/quit");
@@ -131,10 +131,16 @@ fn other_commands_before_a_name_are_no_names() {
 }
 
 #[test]
-fn an_empty_line_is_no_name() {
+fn who_only_presses_enter_is_told_what_to_do() {
     let chatd = Daemon::start(&[]);
     let mut ann = chatd.connect();
-    ann.send(b"\n\r\n\nann\r\n");
+    for nothing in ["\n", "\r\n", " \t \n"] {
+        ann.send(nothing.as_bytes());
+        ann.expect_line(PROMPT);
+    }
+    // Having been told so, it is not told so by itself.
+    chatd.pass_prompt_time();
+    ann.send(b"ann\r\n");
     ann.expect_line("* welcome to lobby, ann (1 here: ann)");
     ann.expect_silence_until_pong();
 }

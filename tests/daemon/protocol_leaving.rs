@@ -15,8 +15,7 @@ fn quit_gets_no_answer_and_is_told_to_the_room() {
     cyd.expect_line("* ann left (2 here)");
     ben.say("/quit  good  night");
     ben.expect_closed();
-    let line = cyd.expect_prefix("* ben left (1 here): ");
-    assert!(line.ends_with("good  night"), "{line}");
+    cyd.expect_line("* ben left (1 here): \"good  night\"");
     cyd.expect_silence_until_pong();
 }
 
@@ -121,7 +120,7 @@ fn a_reset_is_told_as_a_lost_connection() {
 fn each_join_has_one_leave_whatever_the_cause() {
     let chatd = Daemon::start(&["--rate", "0"]);
     let mut ben = chatd.join("ben");
-    for round in 0..12 {
+    for round in 0..8 {
         let mut ann = chatd.join("ann");
         ben.expect_line("* ann joined (2 here)");
         let wanted = match round % 4 {
@@ -141,7 +140,7 @@ fn each_join_has_one_leave_whatever_the_cause() {
             }
             _ => {
                 ann.say("/quit now");
-                "* ann left (1 here): now"
+                "* ann left (1 here): \"now\""
             }
         };
         ben.expect_line(wanted);

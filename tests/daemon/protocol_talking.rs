@@ -71,7 +71,65 @@ fn no_text_can_pass_for_a_line_of_the_server() {
         ben.expect_line(&format!("-ann- {text}"));
     }
     ann.say("/quit ): * ben left");
-    ben.expect_line("* ann left (1 here): ): * ben left");
+    ben.expect_line("* ann left (1 here): \"): * ben left\"");
+}
+
+#[test]
+fn a_slash_and_a_blank_is_a_message_like_any_other() {
+    let chatd = Daemon::start(&[]);
+    let [mut ann, mut ben] = chatd.join_all(["ann", "ben"]);
+    for text in ["/ quit", "/\tx", "/", "/ ", "/ /who"] {
+        ann.say(text);
+        ben.expect_line(&format!("<ann> {text}"));
+    }
+    ann.expect_silence_until_pong();
+}
+
+#[test]
+fn a_reason_cannot_pass_for_that_of_a_kick() {
+    let mut chatd = Daemon::start(&["--console"]);
+    let [mut ann, mut ben, mut cyd] = chatd.join_all(["ann", "ben", "cyd"]);
+    ann.say("/quit kicked by the operator: too noisy");
+    cyd.expect_line("* ann left (2 here): \"kicked by the operator: too noisy\"");
+    chatd.type_line("/kick ben too noisy");
+    let kicked = "* ben left (1 here): kicked by the operator: too noisy";
+    assert_eq!(cyd.next_line(), kicked);
+    ben.expect_line("* ann left (2 here): \"kicked by the operator: too noisy\"");
+    ben.expect_refusal("kicked");
+    // Nor can what looks like the end of the quotes.
+    for reason in ["\"", "kicked\": kicked by the operator", ": too slow"] {
+        let mut dan = chatd.join("dan");
+        dan.say(&format!("/quit {reason}"));
+        dan.expect_closed();
+        cyd.expect_line("* dan joined (2 here)");
+        cyd.expect_line(&format!("* dan left (1 here): \"{reason}\""));
+    }
+}
+
+#[test]
+fn a_private_message_never_goes_to_a_look_alike() {
+    let chatd = Daemon::start(&[]);
+    let [mut ian, mut lan_to_be] = chatd.join_all(["Ian", "ben"]);
+    ian.say("/quit");
+    ian.expect_closed();
+    lan_to_be.expect_line("* Ian left (1 here)");
+    lan_to_be.say("/nick lan");
+    lan_to_be.expect_line("* ben is now lan");
+    let mut cyd = chatd.join("cyd");
+    lan_to_be.expect_line("* cyd joined (2 here)");
+    // A capital i looks like a small l; whoever means the one who has gone reaches nobody.
+    for name in ["Ian", "IAN", "ian", "1an"] {
+        cyd.say(&format!("/msg {name} a secret"));
+        cyd.expect_refusal("no-such-name");
+    }
+    cyd.say("/msg LAN hello");
+    cyd.expect_line("= sent to lan");
+    lan_to_be.expect_line("-cyd- hello");
+    lan_to_be.expect_silence_until_pong();
+    // But nobody can be called so beside it.
+    let mut ian = chatd.connect();
+    ian.say("Ian");
+    ian.expect_refusal("name-in-use");
 }
 
 #[test]
@@ -189,6 +247,27 @@ fn a_private_message_to_nobody_is_refused() {
     }
     ben.expect_silence_until_pong();
     drop(unnamed);
+}
+
+#[test]
+fn a_private_message_for_one_who_left_reaches_no_look_alike() {
+    let chatd = Daemon::start(&[]);
+    let [mut ben, mut ian] = chatd.join_all(["ben", "Ian"]);
+    ben.say("/msg IAN are you there?");
+    ben.expect_line("= sent to Ian");
+    ian.expect_line("-ben- are you there?");
+    ian.say("/quit");
+    ben.expect_line("* Ian left (1 here)");
+    let mut lan = chatd.join("lan");
+    ben.expect_line("* lan joined (2 here)");
+    for name in ["Ian", "1an"] {
+        ben.say(&format!("/msg {name} the secret"));
+        ben.expect_refusal("no-such-name");
+    }
+    ben.say("/msg Lan hello");
+    ben.expect_line("= sent to lan");
+    lan.expect_line("-ben- hello");
+    lan.expect_silence_until_pong();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! log and the service manager, each seen from outside with the real process. Not what it does
 //! once it listens.
 
-use std::io::{BufRead, BufReader, ErrorKind, Write as _};
+use std::io::{BufRead, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use socket2::{Domain, Socket, Type};
+
+use crate::common::process::processor_time;
 
 /// How long anything may take before a test fails; nothing here waits for this in earnest.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -293,6 +295,14 @@ fn every_address_of_ipv6_takes_ipv4_too() {
 }
 
 #[test]
+fn an_address_that_another_of_ours_takes_too_is_one_line_and_exit_78() {
+    let flags = ["--listen=[::]:5001", "--listen=127.0.0.1:5001"];
+    let said = "--listen [::]:5001 takes 127.0.0.1:5001 too: leave one of the two out";
+    assert_fault(chatd().args(flags), 78, said);
+    assert_fault(chatd().args(flags).arg("--check"), 78, said);
+}
+
+#[test]
 fn f06_too_few_files_is_one_line_and_exit_69() {
     let said = "only 63 open files are allowed";
     let start = "ulimit -n 63; exec \"$0\" --listen 127.0.0.1:0";
@@ -423,6 +433,56 @@ fn f14_a_bad_socket_that_is_handed_in_is_one_line_and_exit_69() {
 }
 
 #[test]
+fn who_waits_at_a_socket_for_bad_settings_is_told_and_not_left_there() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    // One who speaks, one who has gone again, and one who never says a word.
+    let mut speaks = TcpStream::connect(address).unwrap();
+    speaks.write_all(b"ann\nhello\n").unwrap();
+    drop(TcpStream::connect(address).unwrap());
+    let mut silent = TcpStream::connect(address).unwrap();
+    let queue = listener.try_clone().unwrap();
+    let mut command = handed_in(1, "$$", OwnedFd::from(listener), Stdio::null());
+    command.env("CHATD_BURST", "0");
+    let start = Instant::now();
+    assert_fault(&mut command, 78, "--burst 0");
+    // A service manager that starts it again for whoever comes next does so no oftener than that.
+    assert!(start.elapsed() >= Duration::from_secs(1));
+    queue.set_nonblocking(true).unwrap();
+    let left = queue.accept().expect_err("somebody was left in the queue");
+    assert_eq!(left.kind(), ErrorKind::WouldBlock);
+    let mut heard = String::new();
+    speaks.read_to_string(&mut heard).unwrap();
+    assert_eq!(heard, "! shutting-down the server stops now\n");
+    heard.clear();
+    silent.read_to_string(&mut heard).unwrap();
+    assert_eq!(heard, "");
+}
+
+#[test]
+fn a_watchdog_that_is_never_satisfied_does_not_take_the_processor() {
+    const WINDOW: Duration = Duration::from_secs(1);
+    let scratch = ScratchFile::new("watchdog");
+    let manager = UnixDatagram::bind(&scratch.path).unwrap();
+    let mut command = chatd();
+    command
+        .args(["--listen", "127.0.0.1:0"])
+        .env("NOTIFY_SOCKET", &scratch.path)
+        .env("WATCHDOG_USEC", "1");
+    let server = Running::start(&mut command);
+    next_news(&manager, "READY=1");
+    let id = server.child.0.id();
+    let before = processor_time(id);
+    let until = Instant::now() + WINDOW;
+    while Instant::now() < until {
+        next_news(&manager, "WATCHDOG=1");
+    }
+    let took = processor_time(id) - before;
+    assert!(took < WINDOW / 5, "{took:?} of a processor in {WINDOW:?}");
+    server.stops_cleanly();
+}
+
+#[test]
 fn f67_ready_comes_once_it_listens_and_stopping_when_it_stops() {
     let scratch = ScratchFile::new("notify");
     let by_path = UnixDatagram::bind(&scratch.path).unwrap();
@@ -442,7 +502,7 @@ fn news_are_told(manager: &UnixDatagram, path: &str) {
     reserved.bind(&any_port.into()).unwrap();
     let address = reserved.local_addr().unwrap().as_socket().unwrap();
     let mut command = chatd();
-    command.args(["--listen", &address.to_string()]);
+    command.args(["--listen", &address.to_string(), "--drain-timeout=30"]);
     command
         .env("NOTIFY_SOCKET", path)
         .env("WATCHDOG_USEC", "40000");
@@ -462,7 +522,8 @@ fn news_are_told(manager: &UnixDatagram, path: &str) {
         next_news(manager, "WATCHDOG=1");
     }
     terminate(&server.child.0);
-    next_news(manager, "STOPPING=1");
+    // With the time that the drain may take, so that the unit need not know the flag.
+    next_news(manager, "STOPPING=1\nEXTEND_TIMEOUT_USEC=35000000");
     server.stops_cleanly();
 }
 
@@ -474,7 +535,13 @@ fn lines_a_second(status: &str) -> Option<u64> {
 
 /// Waits for a datagram that holds `line`.
 fn next_news(manager: &UnixDatagram, line: &str) {
-    news_that(manager, line, |said| said == line);
+    let mut wanted: Vec<&str> = line.lines().collect();
+    news_that(manager, line, |said| {
+        if wanted.first() == Some(&said) {
+            wanted.remove(0);
+        }
+        wanted.is_empty()
+    });
 }
 
 /// Waits for a datagram with a line that is wanted; `what` is for the one who reads of a failure.

@@ -7,12 +7,12 @@ use std::fs;
 use std::path::Path;
 
 /// Folders and files of `src`: one may name what stands left of its own `<`.
-const LAYERS: &str = "bucket clean config time < chat < archive < dialect < fanout < session < hub \
+const LAYERS: &str = "time < bucket clean config < chat < archive < dialect < fanout < session < hub \
                       < turn < web < net";
-/// What the client may name of `chatd`. Old, and to be taken out with its folder: client.
-const OPEN_TO_CLIENT: &str = "chat clean dialect client";
+/// What the client may name of `chatd`.
+const OPEN_TO_CLIENT: &str = "clean dialect";
 /// Crates that reach the system: not for the layers from `chat` to `turn`.
-const EDGE_CRATES: &str = "clap jiff listenfd log mio rustix rustls signal_hook socket2";
+const EDGE_CRATES: &str = "clap listenfd log mio rustix rustls signal_hook socket2";
 const FILE_LINES_MAX: usize = 420;
 
 fn has(list: &str, name: &str) -> bool {
@@ -25,7 +25,7 @@ fn faults_of(path: &str, text: &str) -> Vec<String> {
     let row = |name: &str| LAYERS.split(" < ").position(|row| has(row, name));
     let may_name = |other: &str| match modules[0] {
         "main" | "lib" => true,
-        "bin" | "client" => has(OPEN_TO_CLIENT, other),
+        "bin" => has(OPEN_TO_CLIENT, other),
         layer => other == layer || row(other).is_some() && row(other) < row(layer),
     };
     let is_pure = (row("chat")..=row("turn")).contains(&row(modules[0]));

@@ -10,8 +10,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 #![allow(clippy::too_many_lines, reason = "some are lists of cases")]
 
-mod hub_by_hand;
+mod fair_by_hand;
 mod imports;
 mod load_checks;
 mod names;
+mod reserved_names;
 mod simulation;

@@ -273,11 +273,15 @@ async def half_closer(world, number):
 
 
 async def silent(world, number):
-    """Gives no name, and is cut for it."""
+    """Says nothing, or no name, and is cut for it: without a word if it never spoke."""
     while True:
         me = await world.connect()
+        spoke = world.chance.random() < 0.5
+        if spoke:
+            me.say("/help")
         lines = await me.rest()
-        check(lines[-1].startswith("! name-timeout"), f"a silent one was told {lines}")
+        told = lines[-1].startswith("! name-timeout")
+        check(told == spoke, f"a silent one was told {lines}")
         me.close()
         world.done["silent ones cut"] += 1
         await world.pause(0, 5)

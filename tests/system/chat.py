@@ -8,6 +8,7 @@ import contextlib
 import errno
 import os
 import pathlib
+import re
 import signal
 import socket
 import struct
@@ -17,6 +18,10 @@ import time
 
 from namespace import inside
 
+PROMPT = "* chatd: type your name and press Enter"
+GATHERED = re.compile(r"\* (?:(\d+) joined)?(?:, )?(?:(\d+) left)? \((\d+) here\)$")
+CAME = re.compile(r"\* (\S+) joined \((\d+) here\)$")
+WENT = re.compile(r"\* (\S+) left \((\d+) here\)(?:: .*)?$")
 PATIENCE = 20.0  # seconds a single wait may take; no statement on speed
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -30,6 +35,18 @@ def check(holds, said):
     """Fails the row with these words unless it holds."""
     if not holds:
         raise Fault(said)
+
+
+def news(line):
+    """How many came, how many went, how many are here, if a line tells that, one by one or gathered;
+    else None. No member of a row is called by a number."""
+    if gathered := GATHERED.match(line):
+        return tuple(int(count or 0) for count in gathered.groups())
+    if came := CAME.match(line):
+        return 1, 0, int(came[2])
+    if went := WENT.match(line):
+        return 0, 1, int(went[2])
+    return None
 
 
 async def until(what, ask, patience=PATIENCE, pause=0.01):

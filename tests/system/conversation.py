@@ -3,7 +3,8 @@ faults' table), checked line by line while they talk, in bounded memory.
 
 Each witness is a member with `/echo on`, so all of them see every line of the room. From a common
 starting line on, their views must be the same, byte for byte; the numbers of each sender must have
-no hole; and the count in each join and leave must follow from the one before. A sender's lines are
+no hole; and the count in each join and leave, or in those that are gathered, must follow from the one
+before. A sender's lines are
 `EPOCH.NUMBER anything`; it starts a new epoch, at number 0, each time it joins."""
 
 import asyncio
@@ -12,13 +13,10 @@ import random
 import re
 import time
 
-from chat import check, join, until
+from chat import check, join, news, until
 
 BEHIND_LINES_MAX = 200_000  # how far one witness may be ahead of the slowest
 SPOKEN = re.compile(r"<([^>]+)> (\d+)\.(\d+)(?: |$)")
-CAME = re.compile(r"\* (\S+) joined \((\d+) here\)")
-TOGETHER = re.compile(r"\* (\d+) joined, (\d+) left \((\d+) here\)")
-WENT = re.compile(r"\* (\S+) left \((\d+) here\)")
 
 
 class Conversation:
@@ -68,14 +66,8 @@ class Conversation:
             check((epoch, number) in next_ones, f"a hole: {line[:60]!r} after {last} of {sender}")
             self._spoken[sender] = (epoch, number)
             self.senders.add(sender)
-        elif (came := CAME.match(line)) or WENT.match(line):
-            here = int((came or WENT.match(line))[2])
-            before = self._here
-            step = 1 if came else -1
-            check(before is None or here == before + step, f"{before} were here, then: {line!r}")
-            self._here = here
-        elif together := TOGETHER.match(line):
-            joined, left, here = map(int, together.groups())
+        elif told := news(line):
+            joined, left, here = told
             before = self._here
             check(before is None or here == before + joined - left, f"{before}, then: {line!r}")
             self._here = here

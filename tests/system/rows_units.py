@@ -3,13 +3,14 @@ systemd: started, hung, killed and restarted under load, shut off from the netwo
 
 import asyncio
 import errno
+import pathlib
 import re
 import shutil
 import socket
 import subprocess
 import time
 
-from chat import Daemon, check, connect, join, until
+from chat import CLOCK_TICKS, Daemon, check, connect, join, until
 from machine import ADDRESS, PRIVATE_NETWORK, ROOT, Machine
 from rows import Skip, row
 
@@ -144,7 +145,8 @@ async def f29(setting):
 @row("F61", "restart under the socket unit, under load", MACHINE)
 async def f61(setting):
     times = setting.pick(15, 100)
-    counts = {"served": 0, "told to come back": 0, "refused": 0, "cut without a word": 0}
+    # Without a word goes who had not spoken when the stop came.
+    counts = {"served": 0, "told to come back": 0, "refused": 0, "closed unheard": 0}
     over = asyncio.Event()
 
     async def come_and_go(machine, worker):
@@ -164,7 +166,8 @@ async def f61(setting):
             elif any(line.startswith("! shutting-down") for line in lines):
                 counts["told to come back"] += 1
             else:
-                counts["cut without a word"] += 1
+                check(not lines, f"told {lines}")
+                counts["closed unheard"] += 1
             me.close()
             await asyncio.sleep(0.01)
 
@@ -178,10 +181,76 @@ async def f61(setting):
         took = time.monotonic() - begin
         over.set()
         await asyncio.gather(*load)
-    check(counts["refused"] == 0 and counts["cut without a word"] == 0, f"{times}: {counts}")
+    check(counts["refused"] == 0, f"{times}: {counts}")
     check(counts["served"] > times, f"{counts}")
+    # Of twenty workers few are between their connecting and their first word at any time.
+    check(counts["closed unheard"] < 5 * times, f"{counts}")
     shown = ", ".join(f"{count} {what}" for what, count in counts.items())
     return f"{times} restarts in {took:.1f} s: {shown}"
+
+
+SETTINGS = "chatd.service.d/settings.conf"
+
+
+def processor_of_all(pid):
+    """Seconds of processor time of a process and of all its children that have ended."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return sum(int(field) for field in fields[11:15]) / CLOCK_TICKS
+
+
+@row("SETTINGS", "bad settings under the socket unit, and a client that is gone", MACHINE)
+async def bad_settings(setting):
+    window = setting.pick(5, 20)
+    with Machine(setting) as machine:
+        await machine.ready()
+        machine.install(SETTINGS, "[Service]\nEnvironment=CHATD_BURST=0\n")
+        gone = await connect(ADDRESS, network=machine.pid)
+        gone.close()
+        await asyncio.sleep(0.2)
+        before = processor_of_all(machine.pid)
+        await asyncio.sleep(window)
+        alone = (processor_of_all(machine.pid) - before) / window
+        check(alone < 0.1, f"{100 * alone:.0f} % of a core for one that is gone")
+        before = processor_of_all(machine.pid)
+        told, begin = 0, time.monotonic()
+        while time.monotonic() < begin + window:
+            waiting = await connect(ADDRESS, network=machine.pid)
+            waiting.say("ann")
+            told += any(line.startswith("! shutting-down") for line in await waiting.rest())
+            waiting.close()
+        share = (processor_of_all(machine.pid) - before) / (time.monotonic() - begin)
+        check(machine.show("chatd.socket", "ActiveState") == "active", "the port is given up")
+        await until("its end", lambda: machine.main("ActiveState") in ("failed", "inactive"))
+        code = machine.main("ExecMainStatus")
+        machine.install(SETTINGS, "[Service]\nEnvironment=CHATD_BURST=50\n")
+        ann = await dwell(machine, "ann")
+        await ann.pong()
+    check(code == "78", f"exit {code}")
+    check(told > 0, "nobody was told")
+    check(share < setting.pick(0.5, 0.25), f"{100 * share:.0f} % of a core")
+    return f"{100 * alone:.1f} % of a core for one that is gone, {100 * share:.1f} % for {told} " \
+           f"who are told in {window} s; served once it is mended"
+
+
+@row("DRAIN", "a drain that is longer than TimeoutStopSec", MACHINE)
+async def long_drain(setting):
+    with Machine(setting) as machine:
+        await machine.ready()
+        machine.install(SETTINGS, "[Service]\nTimeoutStopSec=1s\n"
+                        "Environment=CHATD_DRAIN_TIMEOUT=4 CHATD_RATE=0 CHATD_OUTBOX_MAX=8M\n")
+        stalled = await join(ADDRESS, "stalled", receive_bytes=4096, network=machine.pid)
+        stalled.stall()
+        talker = await dwell(machine, "talker")
+        for _ in range(60):
+            talker.say(*["z" * 4000] * 20)
+            await talker.pong()
+        begin = time.monotonic()
+        await machine.systemctl_meanwhile("stop", "chatd.service", "chatd.socket")
+        took = time.monotonic() - begin
+        result, code = machine.main("Result"), machine.main("ExecMainStatus")
+    check((result, code) == ("success", "0"), f"{result}, exit {code} after {took:.1f} s")
+    check(took > 3, f"{took:.1f} s: nobody was owed anything")
+    return f"{result}, exit {code} after {took:.1f} s (--drain-timeout 4, TimeoutStopSec=1)"
 
 
 @row("PRIVATE", "the socket handed in, no network of its own", MACHINE)

@@ -1,11 +1,17 @@
-//! What must hold at the end of every turn whatever was said: the hub and the shadow agree on who is
-//! where, memory is bounded, nobody waits for ever, nothing spins; and what is left at the end of
-//! all. Part of a simulation.
+//! What must hold at the end of every turn whatever was said: the engine and the shadow agree on who
+//! is where, memory is bounded, nobody waits for ever or is overtaken, nothing spins; and what is
+//! left at the end of all. Part of a simulation.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chatd::hub::Recorded;
+use chatd::session::SessionId;
+
 use super::driver::Simulation;
+use super::heard::Event;
 use super::peer::Peer;
+use super::walk::Segment;
 use super::world::Outcome;
 
 /// Turns that come at once and bring nothing: more than one is possible, since what was promised
@@ -13,117 +19,158 @@ use super::world::Outcome;
 const IDLE_TURNS_MAX: u32 = 3;
 
 impl Simulation {
-    /// What the operator would see is what the shadow knows.
-    pub(crate) fn hub_agrees(&mut self) -> Outcome {
-        let mut seats: Vec<(usize, Option<(String, String)>)> = Vec::new();
-        for (slot, peer) in self.world.peers.iter().enumerate() {
-            if let Some(peer) = peer.as_ref().filter(|peer| Peer::is_live(peer)) {
-                let seat = peer.seat().map(|seat| {
-                    (
-                        self.world.rooms[&seat.room].name.to_string(),
-                        seat.name.to_string(),
-                    )
-                });
-                seats.push((slot, seat));
-                if self.hub.queued_bytes(slot as u32) > self.limits.outbox_bytes_max {
-                    return Err(format!("slot {slot} is over its bound and was not cut"));
-                }
+    /// Those that are there and can be read from, and since when; not who was held back meanwhile.
+    pub(crate) fn ready(&mut self) -> BTreeMap<usize, u64> {
+        let mut ready = BTreeMap::new();
+        for slot in 0..self.network.sockets.len() {
+            let wanted = self.turn.hub().wants_input(SessionId(slot as u32));
+            let Some(socket) = self.network.get_mut(slot) else {
+                continue;
+            };
+            socket.filled = false;
+            if !wanted || socket.ended_in.is_some() {
+                socket.ready_since = None;
+            }
+            let is_ready = socket.readable && !socket.place_is_unknown;
+            if let Some(since) = socket.ready_since.filter(|_| is_ready) {
+                ready.insert(slot, since);
             }
         }
-        let shown: Vec<_> = self
-            .hub
-            .clients()
-            .map(|client| {
-                (
-                    client.slot as usize,
-                    client
-                        .seat
-                        .map(|(room, name)| (room.to_owned(), name.to_owned())),
-                )
-            })
-            .collect();
-        if shown != seats || self.hub.live() != seats.len() {
-            return Err(format!("the hub has {shown:?}, there should be {seats:?}"));
+        ready
+    }
+
+    /// First come, first served: nobody is read from before somebody who has waited for longer. Who
+    /// is put off, because its room has said enough, keeps its place.
+    pub(crate) fn is_fair(&self, ready: &BTreeMap<usize, u64>, start: &Segment) -> Outcome {
+        let mut read: Vec<usize> = Vec::new();
+        for event in &start.log {
+            if let Event::Fill(slot, ..) = event
+                && ready.contains_key(slot)
+                && !read.contains(slot)
+            {
+                read.push(*slot);
+            }
+        }
+        // Who has ended is read from once more, if somebody takes its place.
+        let has_ended = |slot: &usize| {
+            let id = Some(SessionId(*slot as u32));
+            let mut records = start.records.iter();
+            records.any(|record| record.session == id && record.what == Recorded::Ended)
+        };
+        read.retain(|slot| !has_ended(slot));
+        match read
+            .windows(2)
+            .find(|pair| ready[&pair[0]] > ready[&pair[1]])
+        {
+            None => Ok(()),
+            Some(pair) => Err(format!(
+                "slot {} was read from before slot {}, which has waited for longer",
+                pair[0], pair[1]
+            )),
+        }
+    }
+
+    /// What the operator would see is what the shadow knows.
+    pub(crate) fn engine_agrees(&mut self) -> Outcome {
+        let mut known = Vec::new();
+        for (slot, peer) in self.world.peers.iter().enumerate() {
+            let Some(peer) = peer.as_ref().filter(|peer| Peer::is_live(peer)) else {
+                continue;
+            };
+            let name = peer.member().map(|member| member.name.to_string());
+            let keys = peer.member().map_or(&[][..], |member| &member.rooms);
+            let mut rooms: Vec<String> = keys
+                .iter()
+                .map(|key| self.world.rooms[key].name.to_string())
+                .collect();
+            rooms.sort();
+            known.push((slot, name, rooms));
+            if self.turn.hub().queued_bytes(SessionId(slot as u32)) > self.limits.outbox_bytes_max {
+                return Err(format!("slot {slot} is over its bound and was not cut"));
+            }
+        }
+        let clients = self.turn.hub().clients().map(|client| {
+            let mut rooms: Vec<String> = client.rooms.iter().map(|&room| room.to_owned()).collect();
+            rooms.sort();
+            (client.session.slot(), client.name.map(str::to_owned), rooms)
+        });
+        let clients: Vec<_> = clients.collect();
+        if clients != known || self.turn.hub().live() != known.len() {
+            return Err(format!(
+                "the engine has {clients:?}, there should be {known:?}"
+            ));
         }
         let mut rooms: Vec<_> = self
-            .hub
+            .turn
+            .hub()
             .rooms()
             .map(|(name, here)| (name.to_owned(), here))
             .collect();
-        let mut known: Vec<_> = self
+        let occupied = self
             .world
             .rooms
             .values()
-            .filter(|room| !room.members.is_empty())
-            .map(|room| (room.name.to_string(), room.members.len()))
+            .filter(|room| !room.seats.is_empty());
+        let mut known: Vec<_> = occupied
+            .map(|room| (room.name.to_string(), room.seats.len()))
             .collect();
         rooms.sort();
         known.sort();
         if rooms != known {
             return Err(format!(
-                "the hub has the rooms {rooms:?}, there should be {known:?}"
+                "the engine has the rooms {rooms:?}, there should be {known:?}"
             ));
         }
         Ok(())
     }
 
-    /// The memory of all outboxes as the hub counts it, which adds something for each block and
+    /// The memory of all outboxes as the engine counts it, which adds something for each block and
     /// each slice: here for each line, since there are not more of those.
     pub(crate) fn memory_bytes_max(&self) -> usize {
         const LINE_OVERHEAD: usize = 100;
-        let owed = self
-            .sockets
-            .iter()
-            .flatten()
-            .map(|socket| socket.owed.len() + 2);
-        let blocks = owed.sum::<usize>() + self.world.rooms.len() + 10;
-        self.hub.statistics().unique_bytes + blocks * LINE_OVERHEAD
+        let sockets = self.network.sockets.iter().flatten();
+        let lines: usize = sockets.map(|socket| socket.owed.len() + 2).sum();
+        let blocks = lines + 2 * self.world.rooms.len() + 10;
+        self.turn.hub().statistics().unique_bytes + blocks * LINE_OVERHEAD
     }
 
     /// The memory of all outboxes: what the turns said of which somebody is still owed something,
     /// each counted once; and not over the bound by more than what came in this turn.
     pub(crate) fn memory_is_bounded(&mut self) -> Outcome {
-        let statistics = self.hub.statistics();
+        let statistics = self.turn.hub().statistics();
         for (_, lines) in self.pinned.values_mut() {
             *lines = 0;
         }
         let (mut queued, mut owe_old) = (0, false);
-        for socket in self.sockets.iter().flatten() {
+        let turn = self.report.turns;
+        for socket in self.network.sockets.iter().flatten() {
             queued += socket.owed_bytes();
             for line in &socket.owed {
                 self.pinned.entry(line.turn).or_default().1 += 1;
             }
-            let turn = self.report.turns;
-            owe_old |= socket.ended_in != Some(turn)
-                && socket.owed.front().is_some_and(|line| line.turn < turn);
+            let is_old = socket.owed.front().is_some_and(|line| line.turn < turn);
+            owe_old |= socket.ended_in != Some(turn) && is_old;
         }
-        let latest = self
-            .pinned
-            .get(&self.report.turns)
-            .map_or(0, |&(bytes, _)| bytes);
+        let latest = self.pinned.get(&turn).map_or(0, |&(bytes, _)| bytes);
         self.pinned.retain(|_, (_, lines)| *lines > 0);
-        let most: usize = self
-            .pinned
-            .values()
-            .map(|(bytes, _)| bytes + bytes / 4 + 16)
-            .sum();
+        let most = |bytes: usize| bytes + bytes / 4 + 64;
+        let pinned: usize = self.pinned.values().map(|&(bytes, _)| most(bytes)).sum();
+        let unique = statistics.unique_bytes;
         if statistics.queued_bytes != queued {
             return Err(format!(
                 "{} bytes are counted as queued, {queued} are",
                 statistics.queued_bytes
             ));
         }
-        if statistics.unique_bytes > most {
+        if unique > pinned {
             return Err(format!(
-                "outboxes hold {} bytes of memory for {most} that are owed",
-                statistics.unique_bytes
+                "outboxes hold {unique} bytes of memory for {pinned} that are owed"
             ));
         }
-        let bound = self.limits.outbox_total_bytes_max + latest + latest / 4 + 16;
-        if statistics.unique_bytes > bound && owe_old {
+        let bound = self.limits.outbox_total_bytes_max + most(latest);
+        if unique > bound && owe_old {
             return Err(format!(
-                "outboxes hold {} bytes of memory, more than {bound}",
-                statistics.unique_bytes
+                "outboxes hold {unique} bytes of memory, more than {bound}"
             ));
         }
         Ok(())
@@ -131,23 +178,24 @@ impl Simulation {
 
     /// No lost wake-up, and no turn after turn for nothing.
     pub(crate) fn nobody_is_forgotten(&mut self) -> Outcome {
-        let deadline = self.hub.next_deadline();
+        let deadline = self.turn.next_timeout();
         let at_once = deadline.is_some_and(|at| at <= self.now);
-        for (slot, socket) in self.sockets.iter().enumerate() {
+        for (slot, socket) in self.network.sockets.iter().enumerate() {
             let Some(socket) = socket else { continue };
-            let owed = self.hub.queued_bytes(slot as u32);
+            let id = SessionId(slot as u32);
+            let hub = self.turn.hub();
+            let (owed, wanted) = (hub.queued_bytes(id), hub.wants_input(id));
             if owed > 0 && socket.writable && !at_once {
                 return Err(format!(
                     "slot {slot} takes bytes, is owed {owed}, and nobody will write"
                 ));
             }
-            let wanted = self.hub.wants_input(slot as u32);
-            if wanted && socket.readable && !socket.listed && !at_once {
+            if wanted && socket.readable && !at_once {
                 return Err(format!(
                     "slot {slot} has something to read, and nobody will"
                 ));
             }
-            if !wanted && deadline.is_none() {
+            if !wanted && deadline.is_none() && owed == 0 {
                 return Err(format!("slot {slot} is held back for ever"));
             }
             if socket.ended_in.is_some() && owed == 0 && !socket.shut && !at_once {
@@ -155,14 +203,11 @@ impl Simulation {
                     "slot {slot} has ended, is owed nothing, and is not shut"
                 ));
             }
-            let waiting = self.world.peers[slot]
-                .as_ref()
-                .is_some_and(|peer| !peer.pending.is_empty());
-            if wanted && waiting && self.operations.is_empty() {
+            if wanted && self.world.peer(slot).input.has_line() {
                 return Err(format!("slot {slot} has lines that nobody will handle"));
             }
         }
-        let spins = at_once && !std::mem::take(&mut self.progress);
+        let spins = at_once && !std::mem::take(&mut self.network.progress);
         self.idle_turns = if spins { self.idle_turns + 1 } else { 0 };
         if self.idle_turns > IDLE_TURNS_MAX {
             return Err("the loop spins".into());
@@ -172,20 +217,21 @@ impl Simulation {
 
     /// Everybody is gone: nothing may be left.
     pub(crate) fn after_all(&mut self) -> Outcome {
-        if let Some(slot) = self.sockets.iter().position(Option::is_some) {
+        if let Some(slot) = self.network.sockets.iter().position(Option::is_some) {
             return Err(format!(
                 "slot {slot} is still there, and nothing will ever happen"
             ));
         }
         self.now = self.now + Duration::from_secs(1);
         self.turn()?;
-        let statistics = self.hub.statistics();
+        let hub = self.turn.hub();
+        let statistics = hub.statistics();
         let left = (
             statistics.unique_bytes,
             statistics.queued_bytes,
             statistics.clients,
             statistics.rooms,
-            self.hub.live(),
+            hub.live(),
         );
         if left != (0, 0, 0, 0, 0) {
             return Err(format!("when all had gone there was left: {statistics:?}"));

@@ -4,12 +4,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chatd::session::SessionId;
 use chatd::time::Time;
+use chatd::turn;
 use fastrand::Rng;
 
-use super::driver::{Simulation, list};
-use super::plan;
-use super::socket::{Reading, Socket};
+use super::driver::Simulation;
+use super::plan::{self, Known};
+use super::sniff::Language;
+use super::socket::{Reading, Socket, show};
 use super::trace::story;
 
 /// Something that happens, to the client with this serial.
@@ -94,6 +97,11 @@ impl Crowd {
             return None;
         }
         self.queue.pop_first().map(|(_, event)| event)
+    }
+
+    /// Whether somebody connects, or the operator wants something.
+    pub(crate) fn wakes(&self) -> bool {
+        !self.waiting.is_empty() || !self.orders.is_empty()
     }
 
     pub(crate) fn take_waiting(&mut self) -> Vec<u64> {
@@ -189,48 +197,53 @@ impl Simulation {
         }
     }
 
-    /// The kernel has something to say of a socket: like `note_events`, it only sets bits.
+    /// Something happens to a socket, of which the kernel tells the turn.
     fn happen_to(&mut self, slot: usize, event: Event) {
-        story!(self, "  [{slot}] {event:?}");
-        let Some(socket) = self.sockets[slot].as_mut() else {
+        match &event {
+            Event::Arrive(_, bytes) => story!(self, "  [{slot}] arrives {:?}", show(bytes)),
+            event => story!(self, "  [{slot}] {event:?}"),
+        }
+        let Some(socket) = self.network.get_mut(slot) else {
             return;
         };
-        let mut takes = false;
+        let mut told = turn::Event::default();
         match event {
+            // Nothing comes over a connection that is broken.
+            Event::Arrive(..) | Event::Fin(_) if socket.reset => {}
             Event::Arrive(_, bytes) => {
                 socket.arrived.extend(bytes);
-                socket.readable = true;
+                told.readable = true;
             }
             Event::Fin(_) => {
                 socket.fin = true;
-                socket.readable = true;
+                told.readable = true;
             }
             Event::Reset(_) => {
                 socket.reset = true;
-                socket.failed = true;
-                socket.readable = true;
-                takes = true;
+                told.failed = true;
             }
             Event::Read(_) => {
                 socket.will_read = false;
-                takes = socket.drain().0;
+                told.writable = socket.drain();
                 self.crowd.will_read(socket, self.now, &mut self.rng);
             }
-            Event::Takes(_) => takes = true,
-            _ => socket.readable = true,
+            Event::Takes(_) => told.writable = true,
+            _ => told.readable = true,
         }
-        if socket.readable {
-            list(socket, slot, &mut self.to_read);
+        let is_new = !socket.readable && (told.readable || told.failed);
+        socket.readable |= is_new;
+        socket.writable |= told.writable || told.failed;
+        socket.failed |= told.failed;
+        if is_new {
+            self.network.mark_ready(slot);
         }
-        if takes {
-            socket.writable = true;
-            self.hub.mark_dirty(slot as u32);
-        }
+        self.network.woken |= told != turn::Event::default();
+        self.turn.note(SessionId(slot as u32), told);
     }
 
     /// A client does something, and decides when it will do the next thing.
     fn act(&mut self, serial: u64, slot: usize) {
-        let Some(socket) = self.sockets[slot].as_mut().filter(|socket| socket.sending) else {
+        let Some(socket) = self.network.get_mut(slot).filter(|socket| socket.sending) else {
             return;
         };
         let rng = &mut self.rng;
@@ -242,26 +255,29 @@ impl Simulation {
             return self.leave(serial, slot);
         }
         self.crowd.acts_left -= 1;
-        if !std::mem::replace(&mut socket.spoke, true) {
-            let bytes = plan::first_bytes(rng);
-            self.send(slot, bytes);
-        } else {
-            match rng.u32(..100) {
-                0..=7 => {
-                    socket.reading = match rng.u32(..4) {
-                        0 => Reading::NotAtAll,
-                        1 => Reading::Slowly(rng.usize(1..100), rng.u64(10..5000)),
-                        _ => Reading::AtOnce,
-                    };
-                    self.crowd.will_read(socket, self.now, rng);
-                }
-                8..=10 => return self.leave(serial, slot),
-                11 => self.crowd.plan(self.now, 0, Event::Nudge(serial)),
-                12..=14 => self.send(slot, b"half a li".to_vec()),
-                _ => {
-                    let bytes = plan::bytes(rng, &mut self.crowd.messages, &self.limits);
-                    self.send(slot, bytes);
-                }
+        let (speaks, is_first) = (socket.speaks, !std::mem::replace(&mut socket.spoke, true));
+        match rng.u32(..100) {
+            _ if is_first => {
+                let known = self.known(slot);
+                let bytes = plan::first_bytes(&mut self.rng, speaks, &known);
+                self.send(slot, bytes);
+            }
+            0..=7 => {
+                socket.reading = match rng.u32(..4) {
+                    0 => Reading::NotAtAll,
+                    1 => Reading::Slowly(rng.usize(1..100), rng.u64(10..5000)),
+                    _ => Reading::AtOnce,
+                };
+                self.crowd.will_read(socket, self.now, rng);
+            }
+            8..=10 => return self.leave(serial, slot),
+            11 => self.crowd.plan(self.now, 0, Event::Nudge(serial)),
+            12..=14 => self.send(slot, b"half a li".to_vec()),
+            _ => {
+                let known = self.known(slot);
+                let serials = &mut self.crowd.messages;
+                let bytes = plan::bytes(&mut self.rng, serials, &self.limits, speaks, &known);
+                self.send(slot, bytes);
             }
         }
         let wait = [500, 5000, 50_000, 300_000][self.rng.usize(..4)];
@@ -269,9 +285,27 @@ impl Simulation {
             .plan(self.now, self.rng.u64(..wait), Event::Act(serial));
     }
 
+    /// What a client may know, or guess.
+    fn known(&self, slot: usize) -> Known {
+        let world = &self.world;
+        let keys = world.member(slot).map_or(&[][..], |member| &member.rooms);
+        let rooms = keys.iter().map(|key| world.rooms[key].name.to_string());
+        let said = world.rooms.values().flat_map(|room| &room.said);
+        let others = (0..world.peers.len()).filter_map(|other| world.member(other));
+        Known {
+            rooms: rooms.collect(),
+            ids: said.map(|said| said.id.to_string()).collect(),
+            tokens: others
+                .filter_map(|member| {
+                    Some((member.name.to_string(), member.token.as_ref()?.to_string()))
+                })
+                .collect(),
+        }
+    }
+
     /// Sends in any number of pieces, which arrive in order and whenever they like.
     fn send(&mut self, slot: usize, bytes: Vec<u8>) {
-        let Some(socket) = self.sockets[slot].as_mut() else {
+        let Some(socket) = self.network.get_mut(slot) else {
             return;
         };
         let pieces = self.rng.usize(1..=4);
@@ -305,16 +339,18 @@ impl Simulation {
         }
         let way = self.rng.u32(..10);
         if way < 3 {
-            self.send(slot, b"\n/quit bye\n".to_vec());
+            let speaks = self.network.get_mut(slot).map(|socket| socket.speaks);
+            self.send(slot, plan::quit(speaks == Some(Language::Json)));
         }
-        let Some(socket) = self.sockets[slot].as_mut() else {
+        let Some(socket) = self.network.get_mut(slot) else {
             return;
         };
         socket.sending = false;
         let after = socket.arrival.max(self.now);
         match way {
-            // Somebody who only quits, and waits for the end.
-            0..=1 => {}
+            // Somebody who only quits, and waits for the end; but not for ever, since what it said
+            // may not have been understood.
+            0..=1 => self.crowd.plan(after, 30_000_000, Event::Fin(serial)),
             2..=7 => self.crowd.plan(after, 0, Event::Fin(serial)),
             _ => self
                 .crowd

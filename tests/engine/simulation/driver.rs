@@ -1,70 +1,81 @@
-//! One simulation: a hub, driven as `net::server` drives it, on a virtual clock and a virtual
-//! network, with a crowd of seeded clients; and the shadow it is compared with, turn by turn.
+//! One simulation: the turn of the server on a virtual clock and a virtual network, with a crowd of
+//! seeded clients; and the shadow it is compared with, turn by turn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use std::time::Duration;
 
 use chatd::config::Limits;
-use chatd::hub::{AfterWrite, CloseReason, Hub};
-use chatd::time::Time;
+use chatd::hub::Random;
+use chatd::session::{CloseReason, SessionId};
+use chatd::time::{Time, WallTime};
+use chatd::turn::Turn;
 use fastrand::Rng;
 
 use super::crowd::{Crowd, Event};
-use super::explain::{Circumstances, Operation, Removal, explain};
+use super::heard::{self, Log, Witness};
+use super::network::Network;
 use super::plan;
-use super::socket::{Fill, Socket, Write, show};
+use super::socket::Socket;
 use super::trace::{Report, Trace, story};
-use super::view::View;
+use super::walk::{Closed, Order, Seen, Segment};
 use super::world::{Outcome, World};
 
 pub(crate) struct Simulation {
     pub(crate) rng: Rng,
     pub(crate) limits: Limits,
     pub(crate) now: Time,
-    pub(crate) sockets: Vec<Option<Socket>>,
+    /// The time as the engine has it: without what the loop slept through.
+    pub(crate) engine_now: Time,
+    slept: Duration,
+    wall: WallTime,
+    wall_jump: i64,
+    pub(crate) turn: Turn,
+    pub(crate) network: Network,
+    log: Log,
     pub(crate) crowd: Crowd,
-    pub(crate) trace: Trace,
-    pub(crate) hub: Hub,
     pub(crate) world: World,
+    pub(crate) trace: Trace,
     pub(crate) free: Vec<usize>,
-    pub(crate) to_read: Vec<usize>,
-    pub(crate) operations: Vec<Operation>,
     /// For each turn of which somebody is still owed something: bytes said in it, lines owed.
     pub(crate) pinned: BTreeMap<u64, (usize, usize)>,
-    /// What was said in this turn to those who were lost before anybody could look.
-    unseen_bytes: usize,
-    pub(crate) progress: bool,
     pub(crate) idle_turns: u32,
     pub(crate) report: Report,
 }
 
 /// More turns than any simulation needs.
 const TURNS_MAX: u64 = 200_000;
-/// One gather-write of net.
-const CHUNKS_MAX: usize = 64;
+/// The wall clock when a simulation begins.
+const WALL_START: i64 = 1_790_000_000_000;
+/// A turn that begins later than this behind its time was kept from running.
+const LATE_MIN: Duration = Duration::from_secs(1);
 
 impl Simulation {
     pub(crate) fn new(seed: u64, trace: Trace) -> Simulation {
         let mut rng = Rng::with_seed(seed);
         let limits = plan::limits(&mut rng);
+        let log = Log::default();
         let mut simulation = Simulation {
             crowd: Crowd::new(&mut rng),
+            turn: Turn::new(limits.clone(), random(rng.fork(), &log)),
+            network: Network::new(rng.fork(), &log),
             rng,
             now: Time::START,
-            sockets: Vec::new(),
+            engine_now: Time::START,
+            slept: Duration::ZERO,
+            wall: WallTime::default(),
+            wall_jump: 0,
+            log,
             trace,
-            hub: Hub::new(limits.clone()),
             world: World::new(limits.clone()),
             limits,
             free: Vec::new(),
-            to_read: Vec::new(),
-            operations: Vec::new(),
             pinned: BTreeMap::new(),
-            unseen_bytes: 0,
-            progress: false,
             idle_turns: 0,
             report: Report::default(),
         };
+        let witness = Witness(Rc::clone(&simulation.log));
+        simulation.turn.listen(Box::new(witness));
         story!(simulation, "{:?}", simulation.limits);
         simulation
     }
@@ -73,17 +84,22 @@ impl Simulation {
     pub(crate) fn run(&mut self) -> Outcome {
         self.crowd.gather(&mut self.rng);
         while let Some(at) = self.wakes_at() {
-            let late = match self.rng.u32(..50) {
-                0 => self.rng.u64(1..20_000),
-                1..=10 => self.rng.u64(1..500),
+            let late = match self.rng.u32(..500) {
+                0 => self.rng.u64(1_000_000..60_000_000),
+                1..=10 => self.rng.u64(1..20_000),
+                11..=100 => self.rng.u64(1..500),
                 _ => self.rng.u64(1..3),
             };
             self.now = at.max(self.now) + Duration::from_micros(late);
+            if self.rng.u32(..300) == 0 {
+                self.wall_jump = self.rng.i64(-20_000_000..20_000_000);
+            }
             while let Some(event) = self.crowd.next_event(self.now) {
-                self.progress = true;
                 self.happen(event);
             }
-            self.turn()?;
+            if self.wakes_now() {
+                self.turn()?;
+            }
             if self.report.turns > TURNS_MAX {
                 return Err("it never ends".into());
             }
@@ -93,331 +109,258 @@ impl Simulation {
 
     /// When the poll would return: never, if nothing can happen any more.
     fn wakes_at(&self) -> Option<Time> {
-        if !self.to_read.is_empty() {
-            return Some(self.now);
-        }
-        self.hub
-            .next_deadline()
+        self.turn
+            .next_timeout()
             .into_iter()
             .chain(self.crowd.next_at())
             .min()
     }
 
+    /// Whether the poll returns now: a client that only reads wakes nobody.
+    fn wakes_now(&mut self) -> bool {
+        let woken = std::mem::take(&mut self.network.woken) || self.crowd.wakes();
+        self.network.progress |= woken;
+        woken || self.turn.next_timeout().is_some_and(|at| at <= self.now)
+    }
+
     pub(crate) fn turn(&mut self) -> Outcome {
         self.report.turns += 1;
-        self.unseen_bytes = 0;
-        story!(self, "turn {} at {:?}", self.report.turns, self.now);
-        let oldest = self
-            .sockets
-            .iter()
-            .map(|socket| Some(socket.as_ref()?.owed.front()?.since))
-            .collect();
-        let owed_bytes = self
-            .sockets
-            .iter()
-            .map(|socket| socket.as_ref().map_or(0, Socket::owed_bytes))
-            .collect();
-        self.begin();
-        self.read();
-        self.accept();
-        self.operate();
-        let memory_bytes_max = self.memory_bytes_max();
-        self.hub.end_turn();
-        let mut dirty = Vec::new();
-        self.hub.swap_dirty(&mut dirty);
-        let mut circumstances = Circumstances {
-            cut: Vec::new(),
-            emptied: Vec::new(),
-            oldest,
-            owed_bytes,
-            memory_bytes_max,
-        };
-        let (observed, rests) = self.observe(&dirty, &mut circumstances)?;
-        let operations = std::mem::take(&mut self.operations);
-        let is_quiet = matches!(&operations[..], [Operation::Begin(runs)] if runs.is_empty())
-            && observed.lines.iter().all(Vec::is_empty)
-            && circumstances.cut.is_empty();
-        explain(
-            &mut self.world,
-            self.now,
-            &operations,
-            observed,
-            &circumstances,
-        )?;
-        let unseen = std::mem::take(&mut self.unseen_bytes);
-        self.pin(rests + unseen);
-        if !is_quiet {
-            self.hub_agrees()?;
-        }
-        for slot in dirty {
-            self.flush(slot as usize)?;
-        }
-        while let Some(slot) = self.hub.take_joined() {
-            let known = self.world.peers[slot as usize].as_ref();
-            if !known.is_some_and(|peer| peer.seat().is_some() || peer.left_as.is_some()) {
-                return Err(format!("slot {slot} joined, but has no name"));
+        self.tell_time();
+        story!(self, "turn {} at {:?}", self.report.turns, self.engine_now);
+        let seen = self.see_turn()?;
+        let copied = self.observe(&seen)?;
+        let is_quiet = seen.is_quiet();
+        let said_bytes = self.world.play(seen)?;
+        for slot in std::mem::take(&mut self.world.survivors) {
+            if let Some(socket) = self.network.get_mut(slot) {
+                socket.place_is_unknown = true;
             }
         }
-        self.reap(memory_bytes_max > self.limits.outbox_total_bytes_max)?;
-        self.hub.finish_turn();
+        self.pinned
+            .insert(self.report.turns, (said_bytes + copied, 0));
+        for (slot, socket) in std::mem::take(&mut self.network.closed) {
+            self.crowd.is_out(socket.serial, self.now, &mut self.rng);
+            self.free.push(slot);
+        }
+        if !is_quiet {
+            self.engine_agrees()?;
+        }
         self.memory_is_bounded()?;
         self.nobody_is_forgotten()
     }
 
-    fn begin(&mut self) {
-        let counts: Vec<u64> = (0..self.sockets.len())
-            .map(|slot| self.hub.lines_in(slot as u32))
-            .collect();
-        self.hub.begin_turn(self.now);
-        let runs: Vec<(usize, u64)> = counts
-            .iter()
-            .enumerate()
-            .map(|(slot, before)| (slot, self.hub.lines_in(slot as u32) - before))
-            .filter(|&(_, count)| count > 0)
-            .collect();
-        self.progress |= !runs.is_empty();
-        story!(self, "  begin: {runs:?}");
-        self.operations.push(Operation::Begin(runs));
-    }
-
-    fn read(&mut self) {
-        while let Some(slot) = self.hub.take_released() {
-            if let Some(socket) = self.sockets[slot as usize].as_mut()
-                && socket.readable
-            {
-                list(socket, slot as usize, &mut self.to_read);
-            }
-        }
-        let mut reading = std::mem::take(&mut self.to_read);
-        self.rng.shuffle(&mut reading);
-        for slot in reading {
-            self.read_one(slot);
-        }
-    }
-
-    fn read_one(&mut self, slot: usize) {
-        let Some(socket) = self.sockets[slot].as_mut() else {
-            return;
+    /// Time in which the loop did not run although something was due is left out: whoever that
+    /// concerns has a second left.
+    fn tell_time(&mut self) {
+        let engine = self.now - self.slept;
+        let due = self.turn.hub().next_timeout();
+        let expected = due.map_or(engine, |due| due.max(self.engine_now));
+        self.engine_now = if engine.since(expected) > LATE_MIN {
+            let resumed = self.engine_now.max(expected - LATE_MIN);
+            self.slept += engine.since(resumed);
+            self.report.gaps += 1;
+            resumed
+        } else {
+            engine.max(self.engine_now)
         };
-        socket.listed = false;
-        if !socket.readable {
+        let millis = self.now.since(Time::START).as_millis() as i64;
+        let millis = WALL_START + self.wall_jump + millis;
+        self.wall = WallTime::from_millis(millis as u64);
+        self.world.set_time(self.engine_now, self.wall);
+    }
+
+    /// One turn, written down.
+    fn see_turn(&mut self) -> Result<Seen, String> {
+        let slots = 0..self.network.sockets.len();
+        let lines_in = |turn: &Turn, slot: usize| turn.hub().lines_in(SessionId(slot as u32));
+        let before: Vec<u64> = slots
+            .clone()
+            .map(|slot| lines_in(&self.turn, slot))
+            .collect();
+        let ready = self.ready();
+        self.turn.start(self.now, self.wall, &mut self.network);
+        let start = self.segment();
+        self.is_fair(&ready, &start)?;
+        let counts = slots.map(|slot| (slot, lines_in(&self.turn, slot) - before[slot]));
+        let lines: Vec<(usize, u64)> = counts.filter(|&(_, count)| count > 0).collect();
+        self.network.progress |= !lines.is_empty();
+        self.report.lines_in += lines.iter().map(|(_, count)| count).sum::<u64>();
+        self.tell_segment("start", &start);
+        story!(self, "  handled: {lines:?}");
+        let mut orders = self.accept();
+        orders.append(&mut self.operate());
+        let memory_bytes_max = self.memory_bytes_max();
+        self.turn.finish(&mut self.network);
+        let finish = self.segment();
+        self.tell_segment("finish", &finish);
+        if let Some(fault) = self.network.fault.take() {
+            return Err(fault);
+        }
+        let is_replaced = |event: &&heard::Event| matches!(event, heard::Event::Close(_, summary) if summary.reason == CloseReason::Replaced);
+        self.report.takeovers += finish.log.iter().filter(is_replaced).count() as u64;
+        let closed = self.see_closed();
+        self.after_writes();
+        Ok(Seen {
+            lines,
+            start,
+            orders,
+            finish,
+            closed,
+            memory_bytes_max,
+        })
+    }
+
+    /// What was heard since the last time.
+    fn segment(&mut self) -> Segment {
+        let hub = self.turn.hub_mut();
+        Segment {
+            log: std::mem::take(&mut *self.log.borrow_mut()),
+            records: std::iter::from_fn(|| hub.poll_record()).collect(),
+        }
+    }
+
+    fn tell_segment(&mut self, part: &str, segment: &Segment) {
+        if !self.trace.is_on() {
             return;
         }
-        if !self.hub.wants_input(slot as u32) {
-            self.report.held += 1;
-            if socket.failed {
-                self.hang_up(slot);
-            }
-            return;
+        let is_told = |event: &&heard::Event| !matches!(event, heard::Event::Flush(..));
+        let fills: VecDeque<String> = segment
+            .log
+            .iter()
+            .filter(is_told)
+            .map(|event| match event {
+                heard::Event::Fill(slot, bytes, fill) => {
+                    format!("{slot} sends {:?}, {fill:?}", super::socket::show(bytes))
+                }
+                event => format!("{event:?}"),
+            })
+            .collect();
+        for line in fills {
+            story!(self, "  {part}: {line}");
         }
-        if self.hub.wants_input_later(slot as u32) {
-            return list(socket, slot, &mut self.to_read);
-        }
-        let (bytes, fill) = socket.fill(self.limits.read_bytes_max);
-        if socket.readable {
-            list(socket, slot, &mut self.to_read);
-        }
-        if !bytes.is_empty() {
-            self.progress = true;
-            let before = self.hub.lines_in(slot as u32);
-            self.hub.receive(slot as u32, &bytes);
-            let count = self.hub.lines_in(slot as u32) - before;
-            self.report.lines_in += count;
-            story!(self, "  {slot} sends {:?}: {count} handled", show(&bytes));
-            self.operations.push(Operation::Receive(slot, bytes, count));
-        }
-        match fill {
-            Fill::Open => {}
-            Fill::Ended => self.half_close(slot),
-            Fill::Lost => self.hang_up(slot),
+        for record in &segment.records {
+            story!(self, "  {part}: {record:?}");
         }
     }
 
-    fn half_close(&mut self, slot: usize) {
-        let before = self.hub.lines_in(slot as u32);
-        self.hub.half_close(slot as u32);
-        let count = self.hub.lines_in(slot as u32) - before;
-        story!(self, "  {slot} ends its side: {count} handled");
-        self.operations.push(Operation::HalfClose(slot, count));
-    }
-
-    fn hang_up(&mut self, slot: usize) {
-        story!(self, "  {slot} is lost");
-        let was_live = self
-            .hub
-            .clients()
-            .any(|client| client.slot as usize == slot);
-        if !was_live {
-            // It was cut in this turn, perhaps, and what it was told of that lies with what others are.
-            self.unseen_bytes += self.hub.queued_bytes(slot as u32);
-        }
-        self.hub.hang_up(slot as u32);
-        if let Some(socket) = self.sockets[slot].as_mut() {
-            socket.lost = true;
-        }
-        self.operations.push(Operation::HangUp(slot, was_live));
-    }
-
-    fn accept(&mut self) {
+    fn accept(&mut self) -> Vec<(Order, Segment)> {
+        let mut orders = Vec::new();
         for serial in self.crowd.take_waiting() {
-            self.progress = true;
+            self.network.progress = true;
             self.report.connections += 1;
             let slot = self.free.pop().unwrap_or_else(|| {
-                self.sockets.push(None);
-                self.sockets.len() - 1
+                self.network.sockets.push(None);
+                self.network.sockets.len() - 1
             });
-            let refusal = if self.hub.live() >= self.limits.clients_max {
+            let refusal = if self.turn.hub().live() >= self.limits.clients_max {
                 Some(CloseReason::ServerFull)
             } else {
                 (self.rng.u32(..40) == 0).then_some(CloseReason::TooManyFromAddress)
             };
             story!(self, "  {serial} connects to slot {slot}: {refusal:?}");
-            let view = View::new(self.limits.announce_members_max < plan::CROWD_MAX);
-            self.sockets[slot] = Some(Socket::new(serial, self.now, view, &mut self.rng));
+            self.network.sockets[slot] = Some(Socket::new(serial, self.now, &mut self.rng));
             self.crowd.is_in(serial, slot, self.now, &mut self.rng);
-            match refusal {
+            self.world.connect(slot).expect("the slot is free");
+            let id = SessionId(slot as u32);
+            let order = match refusal {
                 None => {
-                    self.hub.connect(slot as u32);
-                    self.operations.push(Operation::Connect(slot));
+                    self.turn.admit(id);
+                    Order::Admit
                 }
                 Some(reason) => {
-                    self.hub.refuse_connection(slot as u32, reason);
-                    self.operations.push(Operation::Refuse(slot, reason));
+                    self.turn.refuse(id, reason);
+                    Order::Refuse(slot, reason)
                 }
-            }
+            };
+            orders.push((order, self.segment()));
         }
+        orders
     }
 
     /// What the operator asked for since the turn before.
-    fn operate(&mut self) {
+    fn operate(&mut self) -> Vec<(Order, Segment)> {
+        let mut orders = Vec::new();
         for event in self.crowd.take_orders() {
             story!(self, "  operator: {event:?}");
-            match event {
+            let hub = self.turn.hub_mut();
+            let order = match event {
                 Event::Kick(name, why) => {
-                    let done = self.hub.kick(&name, why.as_deref());
-                    self.operations
-                        .push(Operation::Kick(name, why, done.is_some()));
+                    let kicked = hub.kick(&name, why.as_deref());
+                    Order::Kick { name, why, kicked }
                 }
                 Event::Announce(text) => {
-                    self.hub.announce(text.as_bytes());
-                    self.operations.push(Operation::Announce(text));
+                    hub.announce(&text);
+                    Order::Announce(text)
                 }
                 _ => {
-                    self.hub.shut_down();
-                    self.operations.push(Operation::ShutDown);
+                    hub.shut_down();
+                    Order::ShutDown
                 }
-            }
-        }
-    }
-
-    /// Net's flush of one connection.
-    fn flush(&mut self, slot: usize) -> Outcome {
-        if self.sockets[slot].is_none() {
-            return Ok(());
-        }
-        let mut written = 0;
-        while let Some(socket) = self.sockets[slot].as_mut().filter(|socket| socket.writable) {
-            if self.hub.queued_bytes(slot as u32) == 0 {
-                break;
-            }
-            if written >= self.limits.write_bytes_max {
-                self.hub.mark_dirty(slot as u32);
-                break;
-            }
-            let offered = self
-                .hub
-                .chunks(slot as u32)
-                .take(CHUNKS_MAX)
-                .collect::<Vec<_>>()
-                .concat();
-            match socket.write(offered.len(), &mut self.rng) {
-                Write::Took(count) => {
-                    self.progress = true;
-                    written += count;
-                    socket
-                        .took(&offered[..count])
-                        .map_err(|fault| format!("slot {slot}: {fault}"))?;
-                    self.hub.consume(slot as u32, count);
-                    self.crowd.will_read(socket, self.now, &mut self.rng);
-                }
-                Write::WouldBlock => socket.writable = false,
-                Write::Spurious => {
-                    socket.writable = false;
-                    self.crowd.will_take(socket.serial, self.now, &mut self.rng);
-                }
-                Write::Lost => {
-                    socket.writable = false;
-                    self.hang_up(slot);
-                }
-            }
-        }
-        if written > 0 {
-            story!(
-                self,
-                "  {slot} takes {written} bytes, {} are left",
-                self.hub.queued_bytes(slot as u32)
-            );
-        }
-        if self.hub.after_write(slot as u32) == AfterWrite::Shut {
-            self.shut(slot)?;
-        }
-        Ok(())
-    }
-
-    fn shut(&mut self, slot: usize) -> Outcome {
-        story!(self, "  {slot} is shut");
-        let Some(socket) = self.sockets[slot].as_mut() else {
-            return Ok(());
-        };
-        if socket.shut || !socket.owed.is_empty() {
-            return Err(format!(
-                "slot {slot} was shut twice, or with something owed"
-            ));
-        }
-        socket.shut = true;
-        self.crowd
-            .sees_the_end(socket.serial, self.now, &mut self.rng);
-        Ok(())
-    }
-
-    fn reap(&mut self, pressed: bool) -> Outcome {
-        while let Some(slot) = self.hub.take_ended() {
-            let socket = self.sockets[slot as usize].as_mut();
-            let turn = self.report.turns;
-            if socket.is_none_or(|socket| socket.ended_in.replace(turn).is_some()) {
-                return Err(format!("slot {slot} has ended twice"));
-            }
-        }
-        while let Some(slot) = self.hub.take_doomed() {
-            let farewell = self.hub.remove(slot);
-            let slot = slot as usize;
-            let Some(socket) = self.sockets[slot].take() else {
-                return Err(format!("slot {slot} is doomed twice"));
             };
-            story!(self, "  {slot} is closed: {farewell:?}");
-            self.progress = true;
-            let removal = Removal {
-                bytes_out: socket.bytes_out,
-                owed_bytes: socket.owed_bytes(),
-                lost: socket.lost,
-                pressed,
-                at: self.now,
-            };
-            if socket.ended_in.is_none() {
-                return Err(format!("slot {slot} is closed, but has not ended"));
-            }
-            self.crowd.is_out(socket.serial, self.now, &mut self.rng);
-            self.free.push(slot);
-            self.operations
-                .push(Operation::Remove(slot, farewell, removal));
+            orders.push((order, self.segment()));
         }
-        Ok(())
+        orders
+    }
+
+    fn see_closed(&self) -> BTreeMap<usize, Closed> {
+        let closed = self.network.closed.iter().map(|(slot, socket)| {
+            // What is written now is not settled yet.
+            let bytes_out = socket.bytes_out + socket.taken.len() as u64;
+            let is_done = socket.shut;
+            let owed_bytes = if is_done {
+                0
+            } else {
+                socket.owed_bytes().saturating_sub(socket.taken.len())
+            };
+            let lost = socket.lost || socket.failed;
+            (
+                *slot,
+                Closed {
+                    bytes_out,
+                    owed_bytes,
+                    lost,
+                },
+            )
+        });
+        closed.collect()
+    }
+
+    /// What clients do about what was written to them.
+    fn after_writes(&mut self) {
+        for slot in std::mem::take(&mut self.network.spurious) {
+            if let Some(socket) = self.network.get_mut(slot) {
+                self.crowd.will_take(socket.serial, self.now, &mut self.rng);
+            }
+        }
+        for slot in 0..self.network.sockets.len() {
+            let Some(socket) = self.network.get_mut(slot) else {
+                continue;
+            };
+            if !socket.taken.is_empty() {
+                let count = socket.taken.len();
+                self.crowd.will_read(socket, self.now, &mut self.rng);
+                story!(self, "  {slot} takes {count} bytes");
+            }
+            if let Some(socket) = self.network.get_mut(slot)
+                && socket.shut
+                && !std::mem::replace(&mut socket.saw_end, true)
+            {
+                self.crowd
+                    .sees_the_end(socket.serial, self.now, &mut self.rng);
+                story!(self, "  {slot} is shut");
+            }
+        }
     }
 }
 
-pub(crate) fn list(socket: &mut Socket, slot: usize, to_read: &mut Vec<usize>) {
-    if !socket.listed {
-        socket.listed = true;
-        to_read.push(slot);
-    }
+/// Tokens of a seed, each of which is heard.
+fn random(mut rng: Rng, log: &Log) -> Random {
+    let log = Rc::clone(log);
+    Random::new(move || {
+        let mut token = [0; 32];
+        rng.fill(&mut token);
+        let hex = token.iter().map(|byte| format!("{byte:02x}")).collect();
+        log.borrow_mut().push_back(heard::Event::Token(hex));
+        token
+    })
 }

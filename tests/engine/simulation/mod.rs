@@ -1,21 +1,32 @@
-//! The parts of the simulation: the crowd and its network (`plan`, `crowd`, `socket`), the hub as net
-//! drives it (`driver`), the shadow (`rules`, `peer`, `room`, `told`, `world`), the comparison of the
-//! two (`observe`, `explain`, `order`, `view`, `checks`), the story (`trace`), and the test that runs
-//! many of them (`seeds`).
+//! The parts of the simulation. The crowd and its network: `plan`, `crowd`, `socket`, `network`. The
+//! turn, driven as the server drives it, and what was heard of it: `driver`, `heard`, `observe`. The
+//! shadow, written from the protocol alone: what a client sends (`input`, `sniff`, `asked`), who is
+//! where (`peer`, `room`, `world`), what comes of a line (`judge`, `deeds`, `coming`, `takeover`),
+//! how it looks (`words`, `past`), whether everybody was told it (`stream`), and the walk through a
+//! turn in the order of its facts (`walk`). Then `checks`, the story (`trace`), and the test that
+//! runs many of them (`seeds`).
 
+mod asked;
 mod checks;
+mod coming;
 mod crowd;
+mod deeds;
 mod driver;
-mod explain;
+mod heard;
+mod input;
+mod judge;
+mod network;
 mod observe;
-mod order;
+mod past;
 mod peer;
 mod plan;
 mod room;
-mod rules;
 mod seeds;
+mod sniff;
 mod socket;
-mod told;
+mod stream;
+mod takeover;
 mod trace;
-mod view;
+mod walk;
+mod words;
 mod world;

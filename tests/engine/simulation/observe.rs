@@ -1,151 +1,173 @@
 //! What was laid into the outboxes in one turn, told from what lay there before; and that what a
 //! client could read is made of whole, clean lines of the protocol. Part of a simulation.
 
+use std::collections::BTreeSet;
+
+use chatd::hub::Recorded;
+use chatd::session::SessionId;
+
 use super::driver::Simulation;
-use super::explain::Circumstances;
-use super::peer::is_bad;
+use super::heard::Event;
 use super::socket::{Owed, Socket, show};
-use super::told::Observed;
 use super::trace::story;
-use super::world::Outcome;
+use super::walk::{Seen, Segment, check_line, is_cut};
 
 impl Simulation {
-    /// What was laid into the outboxes in this turn; and bytes of lines that were copied.
-    pub(crate) fn observe(
-        &mut self,
-        dirty: &[u32],
-        circumstances: &mut Circumstances,
-    ) -> Result<(Observed, usize), String> {
-        let mut observed = Observed {
-            lines: vec![Vec::new(); self.sockets.len()],
-        };
+    /// Tells the shadow what each connection was told in this turn. Bytes that lie with what was
+    /// said though nobody was told them.
+    pub(crate) fn observe(&mut self, seen: &Seen) -> Result<usize, String> {
+        let orders = seen.orders.iter().map(|(_, segment)| segment);
+        let segments: Vec<&Segment> = [&seen.start, &seen.finish]
+            .into_iter()
+            .chain(orders)
+            .collect();
+        let records = segments.iter().flat_map(|segment| &segment.records);
+        let ended: BTreeSet<usize> = records
+            .filter(|record| record.what == Recorded::Ended)
+            .filter_map(|record| Some(record.session?.slot()))
+            .collect();
+        let mut closed = std::mem::take(&mut self.network.closed);
         let mut copied = 0;
-        for slot in 0..self.sockets.len() {
-            let Some(socket) = self.sockets[slot].as_mut().filter(|socket| !socket.lost) else {
-                continue;
-            };
-            let queued = self.hub.queued_bytes(slot as u32);
-            if queued == 0 {
-                // Of one whose time is over everything is forgotten; it is closed in this turn, or
-                // the bytes will be missed at its end.
-                if !socket.owed.is_empty() {
-                    circumstances.emptied.push(slot);
-                }
-                continue;
-            }
-            if !dirty.contains(&(slot as u32)) {
-                if queued != socket.owed_bytes() {
-                    return Err(format!(
-                        "slot {slot} is owed something new, but is not dirty"
-                    ));
-                }
-                continue;
-            }
-            let all = self.hub.chunks(slot as u32).collect::<Vec<_>>().concat();
-            if all.len() != queued {
-                return Err(format!("slot {slot}: its bytes are counted wrongly"));
-            }
-            let news = news(socket, &all).map_err(|fault| format!("slot {slot}: {fault}"))?;
-            if news.cut {
-                circumstances.cut.push(slot);
-                self.report.cuts += 1;
-                copied += all.len();
-            }
-            self.is_told(slot, &news.lines)?;
-            if !news.cut {
-                observed.lines[slot] = news.lines;
+        for slot in 0..self.network.sockets.len() {
+            if let Some(mut socket) = self.network.sockets[slot].take() {
+                copied += self.observe_one(slot, &mut socket, ended.contains(&slot), false)?;
+                self.network.sockets[slot] = Some(socket);
             }
         }
-        Ok((observed, copied))
+        for (slot, socket) in &mut closed {
+            copied += self.observe_one(*slot, socket, ended.contains(slot), true)?;
+            for event in &seen.finish.log {
+                if let Event::Close(other, summary) = event
+                    && other == slot
+                    && let Some(peer) = &mut self.world.peers[*slot]
+                {
+                    peer.fate = Some(summary.reason);
+                }
+            }
+        }
+        self.network.closed = closed;
+        Ok(copied)
     }
 
-    /// A client is owed these lines more.
-    fn is_told(&mut self, slot: usize, lines: &[String]) -> Outcome {
+    fn observe_one(
+        &mut self,
+        slot: usize,
+        socket: &mut Socket,
+        has_ended: bool,
+        is_gone: bool,
+    ) -> Result<usize, String> {
+        let turn = self.report.turns;
+        if has_ended && socket.ended_in.replace(turn).is_some() {
+            return Err(format!("slot {slot} has ended twice"));
+        }
+        let peer = self.world.peer(slot);
+        peer.failed = socket.failed;
+        peer.fate = None;
+        peer.was_cut = false;
+        peer.oldest = socket.owed.front().map(|line| line.since);
+        peer.owed_bytes = socket.owed_bytes();
+        // Of somebody who was lost nobody knows what it was told; what was written to it is right
+        // as far as it was owed before.
+        let is_lost = socket.lost || peer.gone.is_some() || (socket.failed && socket.filled);
+        let is_blind = is_lost || (is_gone && !socket.shut);
+        if is_blind {
+            peer.stream.start(Vec::new(), true);
+            if is_lost {
+                socket.forget_owed();
+            } else {
+                socket.bytes_out += std::mem::take(&mut socket.taken).len() as u64;
+            }
+            return Ok(0);
+        }
+        let (lines, copied) = self
+            .laid(slot, socket, has_ended, is_gone)
+            .map_err(|fault| format!("slot {slot}: {fault}"))?;
+        let was_cut = copied.is_some();
+        self.report.cuts += u64::from(was_cut);
         self.report.lines_out += lines.len() as u64;
-        for line in lines {
+        for line in &lines {
             story!(self, "  {slot} is told {line:?}");
-            let Some(socket) = self.sockets[slot].as_mut() else {
-                continue;
-            };
-            (socket.view.hear(line)).map_err(|fault| format!("slot {slot}: {fault}"))?;
+            check_line(line).map_err(|fault| format!("slot {slot}: {fault}"))?;
             socket.owed.push_back(Owed {
                 bytes: format!("{line}\n").into_bytes(),
-                turn: self.report.turns,
-                since: self.now,
+                turn,
+                since: self.engine_now,
             });
         }
-        for socket in self.sockets[slot]
-            .iter_mut()
-            .filter(|_| lines.iter().any(|line| is_cut(line)))
-        {
-            // What is left of older lines was copied.
-            for line in &mut socket.owed {
-                line.turn = self.report.turns;
-            }
+        let peer = self.world.peer(slot);
+        peer.was_cut = was_cut;
+        peer.stream.start(lines, was_cut);
+        socket
+            .settle_taken()
+            .map_err(|fault| format!("slot {slot}: {fault}"))?;
+        Ok(copied.unwrap_or(0))
+    }
+
+    /// The lines beyond those it was owed before; and if it was cut, how much of older ones was
+    /// copied.
+    fn laid(
+        &self,
+        slot: usize,
+        socket: &mut Socket,
+        has_ended: bool,
+        is_gone: bool,
+    ) -> Result<(Vec<String>, Option<usize>), String> {
+        let before = socket.owed_bytes();
+        let id = SessionId(slot as u32);
+        let queued = if is_gone {
+            0
+        } else {
+            self.turn.hub().queued_bytes(id)
+        };
+        let taken = socket.taken.len();
+        if !has_ended && queued + taken == before {
+            return Ok((Vec::new(), None));
         }
-        Ok(())
-    }
-
-    pub(crate) fn pin(&mut self, rests: usize) {
-        self.pinned
-            .insert(self.report.turns, (self.world.said_bytes + rests, 0));
-    }
-}
-
-/// What an outbox holds beyond what it held before.
-struct News {
-    lines: Vec<String>,
-    /// It was cut as too slow, and nothing is left but the rest of a line that was begun.
-    cut: bool,
-}
-
-fn news(socket: &mut Socket, all: &[u8]) -> Result<News, String> {
-    let owed = socket.owed_contents();
-    let new = match all.strip_prefix(&*owed) {
-        Some(new) => new,
-        None => {
-            let rest = socket.rest_of_line();
-            let new = all
-                .strip_prefix(rest)
-                .filter(|new| new.starts_with(b"! too-slow "));
-            let new =
-                new.ok_or_else(|| format!("it is owed {:?}, not {:?}", show(all), show(&owed)))?;
-            let kept = usize::from(!rest.is_empty());
-            socket.owed.truncate(kept);
-            new
+        let chunks = self.turn.hub().chunks(id).take_while(|_| !is_gone);
+        let all = std::iter::once(&socket.taken[..])
+            .chain(chunks)
+            .collect::<Vec<_>>()
+            .concat();
+        if all.len() != queued + taken {
+            return Err("its bytes are counted wrongly".into());
         }
-    };
-    let lines = whole_lines(new)?;
-    let cut = lines.iter().any(|line| is_cut(line));
-    match cut && lines.len() > 1 {
-        true => Err(format!("it was cut, and told {lines:?}")),
-        false => Ok(News { lines, cut }),
+        let rest = socket.rest_of_line().to_vec();
+        if let Some(new) = all.strip_prefix(&*socket.owed_contents()) {
+            let lines = whole_lines(new)?;
+            return match lines.iter().any(|line| is_cut(line)) {
+                false => Ok((lines, None)),
+                true if lines.len() == 1 => Ok((lines, Some(rest.len()))),
+                true => Err(format!("it was cut, and told {lines:?}")),
+            };
+        }
+        let new = all.strip_prefix(&*rest).filter(|_| has_ended);
+        let new = new.ok_or_else(|| {
+            format!(
+                "it is owed {:?}, not {:?}",
+                show(&all),
+                show(&socket.owed_contents())
+            )
+        })?;
+        let lines = whole_lines(new)?;
+        if lines.len() > 1 || !lines.iter().all(|line| is_cut(line)) {
+            return Err(format!("it was cut, and told {lines:?}"));
+        }
+        socket.owed.truncate(usize::from(!rest.is_empty()));
+        // What is left of an older line was copied.
+        for line in &mut socket.owed {
+            line.turn = self.report.turns;
+        }
+        Ok((lines, Some(all.len())))
     }
 }
 
-fn is_cut(line: &str) -> bool {
-    line.starts_with("! too-slow ")
-}
-
-/// Every line to a client: whole, clean, and its first byte says what it is.
 fn whole_lines(bytes: &[u8]) -> Result<Vec<String>, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| format!("not UTF-8: {:?}", show(bytes)))?;
-    let Some(text) = text.strip_suffix('\n') else {
-        return if text.is_empty() {
-            Ok(Vec::new())
-        } else {
-            Err(format!("not whole lines: {text:?}"))
-        };
-    };
-    let lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
-    let is_foreign = lines
-        .iter()
-        .any(|line| line.starts_with("! wrong-protocol "));
-    for line in &lines {
-        let is_marked = line.starts_with(['<', '*', '-', '=', '!']);
-        if !is_foreign && (!is_marked || line.contains(is_bad)) {
-            return Err(format!("no line of the protocol: {line:?}"));
-        }
+    if text.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(lines)
+    let whole = text
+        .strip_suffix('\n')
+        .ok_or_else(|| format!("not whole lines: {text:?}"))?;
+    Ok(whole.split('\n').map(str::to_owned).collect())
 }

@@ -1,62 +1,76 @@
-//! One connection as the shadow sees it: the lines it has sent, its rate, how far it has come.
-//! Written from the protocol alone; it shares no code with the hub. Owned by the world.
+//! One connection as the shadow sees it: the lines it has sent, its rate, how far it has come, who
+//! it is. Owned by the world.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::Duration;
 
+use chatd::chat::MemberId;
 use chatd::config::Limits;
-use chatd::hub::CloseReason;
+use chatd::session::CloseReason;
 use chatd::time::Time;
 
+use super::input::Input;
+use super::sniff::Language;
+use super::stream::Stream;
+use super::walk::is_last_json;
+
 /// How far a connection has come.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum State {
-    Naming { prompted: bool },
-    Chatting(Seat),
-    Ended { reason: CloseReason, at: Time },
+    Naming {
+        prompted: bool,
+    },
+    Chatting(Member),
+    Ended {
+        reason: CloseReason,
+        at: Time,
+        turn: u64,
+    },
 }
 
 /// Who somebody is and where.
-#[derive(Clone, Debug)]
-pub(crate) struct Seat {
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
     pub(crate) name: Rc<str>,
-    /// The key of its room.
-    pub(crate) room: Rc<str>,
+    /// Its number, once a fact has shown it.
+    pub(crate) id: Option<MemberId>,
+    /// The keys of its rooms, in the order in which it came.
+    pub(crate) rooms: Vec<Rc<str>>,
     pub(crate) echo: bool,
-    /// Joins and leaves that its room had not been told when it came.
-    pub(crate) known_churn: (usize, usize),
+    /// By which it comes back, if it is a program.
+    pub(crate) token: Option<Rc<str>>,
 }
 
-/// Something a client has sent that costs it its rate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Item {
-    /// Clean text.
-    Line(Rc<str>),
-    /// What stood before the end of the stream, without an ending of its own.
-    LastLine(Rc<str>),
-    TooLong,
-    LastTooLong,
-}
-
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) state: State,
     pub(crate) connected_at: Time,
     pub(crate) left_as: Option<Rc<str>>,
-    pub(crate) pending: VecDeque<Item>,
-    partial: Vec<u8>,
-    skipping: bool,
-    pub(crate) input_ended: bool,
+    pub(crate) input: Input,
+    pub(crate) greeted: bool,
     pub(crate) bytes_in: u64,
     pub(crate) lines_in: u64,
-    pub(crate) bucket: Bucket,
-    /// What it was told in this turn is forgotten: it was cut, or its connection is gone.
-    pub(crate) blind: bool,
-    /// How many of the lines that it was told in this turn are explained.
-    pub(crate) explained: usize,
-    /// What it should have been told in this turn.
-    pub(crate) told_bytes: usize,
+    pub(crate) throttle: Throttle,
+    pub(crate) stream: Stream,
+    /// Lines that were handled in this turn and are not explained yet.
+    pub(crate) budget: u64,
+    /// It waits to take somebody's place.
+    pub(crate) waits: bool,
+    /// Its connection is gone; what it had sent is still said, until then, and then it leaves for
+    /// this reason.
+    pub(crate) gone: Option<(CloseReason, Time)>,
+    /// Its lines were handled for the sake of somebody who then did not take its place: it learns
+    /// that nothing holds it back when that would have been over.
+    pub(crate) survived: bool,
+    // What the socket's side knows.
+    /// It was cut as too slow in this turn.
+    pub(crate) was_cut: bool,
+    /// Why it ended, if it was closed in this turn.
+    pub(crate) fate: Option<CloseReason>,
+    /// The kernel has said that the connection is broken.
+    pub(crate) failed: bool,
+    /// Since when it was owed its oldest byte when the turn began, and how many.
+    pub(crate) oldest: Option<Time>,
+    pub(crate) owed_bytes: usize,
 }
 
 impl Peer {
@@ -65,16 +79,21 @@ impl Peer {
             state: State::Naming { prompted: false },
             connected_at: now,
             left_as: None,
-            pending: VecDeque::new(),
-            partial: Vec::new(),
-            skipping: false,
-            input_ended: false,
+            input: Input::new(limits.line_bytes_max),
+            greeted: false,
             bytes_in: 0,
             lines_in: 0,
-            bucket: Bucket::new(limits),
-            blind: false,
-            explained: 0,
-            told_bytes: 0,
+            throttle: Throttle::new(limits),
+            stream: Stream::default(),
+            budget: 0,
+            waits: false,
+            gone: None,
+            survived: false,
+            was_cut: false,
+            fate: None,
+            failed: false,
+            oldest: None,
+            owed_bytes: 0,
         }
     }
 
@@ -82,118 +101,102 @@ impl Peer {
         !matches!(self.state, State::Ended { .. })
     }
 
-    pub(crate) fn seat(&self) -> Option<&Seat> {
+    pub(crate) fn member(&self) -> Option<&Member> {
         match &self.state {
-            State::Chatting(seat) => Some(seat),
+            State::Chatting(member) => Some(member),
             _ => None,
         }
     }
 
-    pub(crate) fn seat_mut(&mut self) -> Option<&mut Seat> {
+    pub(crate) fn member_mut(&mut self) -> Option<&mut Member> {
         match &mut self.state {
-            State::Chatting(seat) => Some(seat),
+            State::Chatting(member) => Some(member),
             _ => None,
         }
     }
 
-    /// Bytes that the hub was given.
-    pub(crate) fn feed(&mut self, bytes: &[u8], line_bytes_max: usize) {
-        self.bytes_in += bytes.len() as u64;
-        if !self.is_live() {
-            return;
-        }
-        let mut rest = bytes;
-        while let Some(at) = rest.iter().position(|&byte| byte == b'\n') {
-            self.partial.extend_from_slice(&rest[..at]);
-            rest = &rest[at + 1..];
-            let line = std::mem::take(&mut self.partial);
-            if !std::mem::take(&mut self.skipping) {
-                let line = without_return(&line);
-                self.pending.push_back(if line.len() > line_bytes_max {
-                    Item::TooLong
-                } else {
-                    Item::Line(clean(line))
-                });
-            }
-        }
-        self.partial.extend_from_slice(rest);
-        if !self.skipping && without_return(&self.partial).len() > line_bytes_max {
-            self.skipping = true;
-            self.pending.push_back(Item::TooLong);
-        }
-        if self.skipping {
-            self.partial.clear();
-        }
+    /// Whether somebody has taken its place in this turn.
+    pub(crate) fn was_replaced(&self) -> bool {
+        let last = self.stream.observed.last();
+        self.fate == Some(CloseReason::Replaced)
+            || last.is_some_and(|line| is_last_json(line, "replaced"))
     }
 
-    /// It has closed its side.
-    pub(crate) fn end_input(&mut self, line_bytes_max: usize) {
-        if std::mem::replace(&mut self.input_ended, true) || !self.is_live() {
-            return;
-        }
-        let line = std::mem::take(&mut self.partial);
-        if line.is_empty() {
-            return;
-        }
-        let line = without_return(&line);
-        self.pending.push_back(if line.len() > line_bytes_max {
-            Item::LastTooLong
-        } else {
-            Item::LastLine(clean(line))
-        });
-    }
-
-    pub(crate) fn forget_input(&mut self) {
-        self.pending.clear();
-        self.partial.clear();
+    /// What it is told in; text as long as nobody knows.
+    pub(crate) fn language(&self) -> Language {
+        self.input.language.unwrap_or(Language::Text)
     }
 }
 
-fn without_return(line: &[u8]) -> &[u8] {
-    line.strip_suffix(b"\r").unwrap_or(line)
+/// What the rates allow one connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Throttle {
+    lines: Bucket,
+    bytes: Bucket,
+    pub(crate) warned: Warned,
 }
 
-/// The protocol: invalid UTF-8 and every control character but TAB become U+FFFD.
-fn clean(line: &[u8]) -> Rc<str> {
-    let text = String::from_utf8_lossy(line);
-    let clean: String = text
-        .chars()
-        .map(|c| if is_bad(c) { '\u{fffd}' } else { c })
-        .collect();
-    clean.into()
+/// Whether a connection was told that it is held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Warned {
+    No,
+    Yes,
+    /// It took the place of one of which nobody saw what it was told.
+    Unknown,
 }
 
-pub(crate) fn is_bad(c: char) -> bool {
-    let code = u32::from(c);
-    (code < 0x20 && c != '\t') || (0x7f..0xa0).contains(&code) || c == '\u{2028}' || c == '\u{2029}'
+impl Throttle {
+    fn new(limits: &Limits) -> Throttle {
+        let bytes = match limits.rate_lines_per_second {
+            0 => 0,
+            _ => limits.byte_rate_bytes_per_second,
+        };
+        Throttle {
+            lines: Bucket::new(limits.rate_lines_per_second, limits.burst_lines_max),
+            bytes: Bucket::new(bytes as u32, limits.byte_burst_bytes_max as u32),
+            warned: Warned::No,
+        }
+    }
+
+    pub(crate) fn allows(&mut self, now: Time) -> bool {
+        self.lines.allows(now) && self.bytes.allows(now)
+    }
+
+    pub(crate) fn take_line(&mut self, now: Time) {
+        if self.lines.is_full(now) && self.bytes.is_full(now) {
+            self.warned = Warned::No;
+        }
+        self.lines.take(now, 1);
+    }
+
+    pub(crate) fn take_bytes(&mut self, now: Time, count: usize) {
+        self.bytes.take(now, count as i64);
+    }
 }
 
-/// A bucket of tokens, counted in microseconds of credit.
+/// A bucket of tokens, counted in nanoseconds of credit. One that costs nothing is no limit.
 #[derive(Clone, Debug)]
 pub(crate) struct Bucket {
     credit: i64,
     full: i64,
     cost: i64,
     at: Time,
-    warned: bool,
 }
 
 impl Bucket {
-    fn new(limits: &Limits) -> Bucket {
-        let rate = i64::from(limits.rate_lines_per_second);
-        let cost = if rate == 0 { 0 } else { 1_000_000 / rate };
-        let full = cost * i64::from(limits.burst_lines_max);
+    pub(crate) fn new(per_second: u32, burst: u32) -> Bucket {
+        let cost = 1_000_000_000i64.checked_div(per_second.into()).unwrap_or(0);
+        let full = cost * i64::from(burst);
         Bucket {
             credit: full,
             full,
             cost,
             at: Time::START,
-            warned: false,
         }
     }
 
     fn refill(&mut self, now: Time) {
-        let passed = now.since(self.at).as_micros() as i64;
+        let passed = now.since(self.at).as_nanos() as i64;
         self.credit = self.full.min(self.credit.saturating_add(passed));
         self.at = now;
     }
@@ -203,20 +206,13 @@ impl Bucket {
         self.cost == 0 || self.credit >= self.cost
     }
 
-    pub(crate) fn take(&mut self, now: Time) {
+    fn is_full(&mut self, now: Time) -> bool {
         self.refill(now);
-        self.warned &= self.credit < self.full;
-        self.credit -= self.cost;
+        self.credit == self.full
     }
 
-    /// Whether it is to be told now that it is held back.
-    pub(crate) fn warn(&mut self) -> bool {
-        !std::mem::replace(&mut self.warned, true)
-    }
-
-    /// When the next line may be handled.
-    pub(crate) fn allows_at(&self) -> Time {
-        let missing = (self.cost - self.credit).max(0);
-        self.at + Duration::from_micros(missing as u64)
+    pub(crate) fn take(&mut self, now: Time, count: i64) {
+        self.refill(now);
+        self.credit -= count * self.cost;
     }
 }

@@ -1,4 +1,4 @@
-//! A seeded simulation of the hub: crowds of clients on a virtual clock and a virtual network that
+//! A seeded simulation of the turn: crowds of clients on a virtual clock and a virtual network that
 //! splits, delays, stalls, takes a byte at a time, resets and half-closes at any point. Each turn
 //! is compared with a shadow that knows the protocol and nothing of the hub. No sockets, no
 //! processes. What it checks are the rows F83 to F88 of what chatd must live through, that nobody
@@ -38,14 +38,15 @@ fn whatever_happens_everybody_sees_what_they_must() {
     if let Some((seed, fault)) = failed {
         let (_, trace) = one(seed, Trace::Tail(VecDeque::new()));
         panic!(
-            "seed {seed}: {fault}\n\nThe end of the story:\n{trace}\n\n\
+            "The end of the story:\n{trace}\n\nseed {seed}: {fault}\n\n\
              The whole story:\n{}",
             replay(seed)
         );
     }
     println!("{seeds} seeds in {:?}: {total:?}", began.elapsed());
     assert!(total.cuts > 0 || seeds < 100, "nobody was ever cut");
-    assert!(total.held > 0 || seeds < 100, "nobody was ever held back");
+    assert!(total.takeovers > 0 || seeds < 100, "nobody ever came back");
+    assert!(total.gaps > 0 || seeds < 100, "the loop never stood still");
 }
 
 /// Runs the seeds below this one, until one fails.
@@ -74,7 +75,7 @@ fn run_all(seeds: u64) -> (Report, Option<(u64, String)>) {
     (total.into_inner().unwrap(), failed.into_inner().unwrap())
 }
 
-/// Looks after a thread: a hub that never comes back from a call would hang the tests without a
+/// Looks after a thread: a turn that never comes back from a call would hang the tests without a
 /// word. Ends with its thread.
 struct Watch(mpsc::Sender<u64>);
 
@@ -108,7 +109,7 @@ fn replay(seed: u64) -> String {
     format!("TEST_SIMULATION_SEED={seed} cargo test --test engine simulation -- --nocapture")
 }
 
-/// Runs one seed; what went wrong, be it a panic of the hub, and the end of the story.
+/// Runs one seed; what went wrong, be it a panic of the engine, and the end of the story.
 fn one(seed: u64, trace: Trace) -> (Result<Report, String>, String) {
     let mut simulation = Simulation::new(seed, trace);
     let outcome = catch_unwind(AssertUnwindSafe(|| simulation.run()));

@@ -1,14 +1,15 @@
-//! A virtual socket, the kernel's buffers on both ways included, and the readiness bits that net
-//! would keep of it. It takes and gives bytes as unkindly as a kernel may. Owned by a simulation.
+//! A virtual socket, the kernel's buffers on both ways included. It takes and gives bytes as
+//! unkindly as a kernel may. Owned by the network.
 
 use std::collections::VecDeque;
 
 use chatd::time::Time;
+use chatd::turn::{Fill, Flush};
 use fastrand::Rng;
 
-use super::view::View;
+use super::sniff::Language;
 
-/// One line that the hub owes a connection.
+/// One line that the engine owes a connection.
 #[derive(Debug)]
 pub(crate) struct Owed {
     pub(crate) bytes: Vec<u8>,
@@ -29,6 +30,7 @@ pub(crate) enum Reading {
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) serial: u64,
+    pub(crate) speaks: Language,
     // From the client.
     pub(crate) arrived: VecDeque<u8>,
     pub(crate) fin: bool,
@@ -37,14 +39,19 @@ pub(crate) struct Socket {
     pub(crate) arrival: Time,
     pub(crate) spoke: bool,
     pub(crate) sending: bool,
-    // As net knows it.
+    // As the turn was told.
+    /// Reading may bring something.
     pub(crate) readable: bool,
+    /// Writing may take something.
     pub(crate) writable: bool,
     pub(crate) failed: bool,
-    pub(crate) listed: bool,
-    pub(crate) lost: bool,
-    /// The turn in which the hub said that it has ended.
-    pub(crate) ended_in: Option<u64>,
+    pub(crate) widened: bool,
+    /// It was read from in this turn.
+    pub(crate) filled: bool,
+    /// It was read from for the sake of somebody else while it waited for that itself.
+    pub(crate) place_is_unknown: bool,
+    /// Since when, counted in such events, if it was not held back meanwhile.
+    pub(crate) ready_since: Option<u64>,
     // To the client.
     in_flight: usize,
     capacity: usize,
@@ -53,36 +60,29 @@ pub(crate) struct Socket {
     pub(crate) reading: Reading,
     pub(crate) will_read: bool,
     pub(crate) shut: bool,
+    /// The client was told that.
+    pub(crate) saw_end: bool,
+    pub(crate) lost: bool,
     pub(crate) owed: VecDeque<Owed>,
-    pub(crate) head_offset: usize,
+    head_offset: usize,
+    /// What was written in this turn.
+    pub(crate) taken: Vec<u8>,
     pub(crate) bytes_out: u64,
-    pub(crate) view: View,
-}
-
-/// What became of a read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fill {
-    Open,
-    Ended,
-    Lost,
-}
-
-/// What became of a write.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Write {
-    Took(usize),
-    /// It will say when it takes more.
-    WouldBlock,
-    /// It takes no more, though it could: it will say so soon.
-    Spurious,
-    Lost,
+    /// The turn in which it ended.
+    pub(crate) ended_in: Option<u64>,
 }
 
 impl Socket {
-    pub(crate) fn new(serial: u64, now: Time, view: View, rng: &mut Rng) -> Socket {
-        let capacities = [1, 20, 200, 200, 2000, 2000, 2000, 100_000, 100_000];
+    pub(crate) fn new(serial: u64, now: Time, rng: &mut Rng) -> Socket {
+        let capacities = [
+            1, 20, 20, 200, 200, 200, 200, 2000, 2000, 2000, 2000, 2000, 100_000, 100_000, 100_000,
+        ];
         Socket {
             serial,
+            speaks: match rng.bool() {
+                true => Language::Text,
+                false => Language::Json,
+            },
             arrived: VecDeque::new(),
             fin: false,
             reset: false,
@@ -92,74 +92,88 @@ impl Socket {
             readable: false,
             writable: true,
             failed: false,
-            listed: false,
-            lost: false,
-            ended_in: None,
+            widened: false,
+            filled: false,
+            place_is_unknown: false,
+            ready_since: None,
             in_flight: 0,
             capacity: capacities[rng.usize(..capacities.len())],
             short_writes: [0, 0, 3, 10][rng.usize(..4)],
             reading: Reading::AtOnce,
             will_read: false,
             shut: false,
+            saw_end: false,
+            lost: false,
             owed: VecDeque::new(),
             head_offset: 0,
+            taken: Vec::new(),
             bytes_out: 0,
-            view,
+            ended_in: None,
         }
     }
 
-    /// Reads like `Conn::fill`: until `bytes_max`, the end, or nothing is left.
+    /// Reads until `bytes_max`, the end, or nothing is left. What came before a reset is still there.
     pub(crate) fn fill(&mut self, bytes_max: usize) -> (Vec<u8>, Fill) {
-        if self.reset {
-            self.readable = false;
-            return (Vec::new(), Fill::Lost);
-        }
         let count = self.arrived.len().min(bytes_max);
         let bytes: Vec<u8> = self.arrived.drain(..count).collect();
         if count == bytes_max {
-            return (bytes, Fill::Open);
+            return (bytes, Fill::Full);
         }
         self.readable = false;
-        if self.fin {
-            return (bytes, Fill::Ended);
-        }
-        (bytes, Fill::Open)
+        let fill = match (self.reset, self.fin) {
+            (true, _) => Fill::Lost,
+            (false, true) => Fill::Ended,
+            (false, false) => Fill::Exhausted,
+        };
+        self.lost |= self.reset;
+        (bytes, fill)
     }
 
-    /// Takes some of `offered` bytes.
-    pub(crate) fn write(&mut self, offered: usize, rng: &mut Rng) -> Write {
+    /// Takes some of so many bytes. Whether it could have taken more, and will say so soon.
+    pub(crate) fn write(&mut self, offered: usize, rng: &mut Rng) -> (Flush, bool) {
         // It may also break between the read and the write of one turn.
         self.reset |= rng.u32(..1000) == 0;
         if self.reset {
-            return Write::Lost;
+            self.writable = false;
+            self.lost = true;
+            return (Flush::Lost, false);
         }
-        let space = self.capacity - self.in_flight;
-        if space == 0 {
-            return Write::WouldBlock;
+        let most = (self.capacity - self.in_flight).min(offered);
+        if most == 0 {
+            self.writable = false;
+            return (Flush::Blocked, false);
         }
-        let most = space.min(offered);
-        if rng.u32(..10) >= self.short_writes {
-            self.in_flight += most;
-            return Write::Took(most);
-        }
-        let count = match rng.u32(..4) {
-            0 => return Write::Spurious,
-            1 => 1,
-            _ => rng.usize(1..=most),
+        let count = match rng.u32(..10) < self.short_writes {
+            false => most,
+            true => match rng.u32(..4) {
+                0 => {
+                    self.writable = false;
+                    return (Flush::Blocked, true);
+                }
+                1 => 1,
+                _ => rng.usize(1..=most),
+            },
         };
         self.in_flight += count;
-        Write::Took(count)
+        (Flush::Took(count), false)
     }
 
-    /// The client reads. Whether the server may write again, and whether there is more to read.
-    pub(crate) fn drain(&mut self) -> (bool, bool) {
+    /// It has room for its last lines, once. Whether it takes more now.
+    pub(crate) fn widen(&mut self) -> bool {
+        self.capacity *= 2;
+        self.writable = true;
+        true
+    }
+
+    /// The client reads. Whether that makes room where there was none.
+    pub(crate) fn drain(&mut self) -> bool {
         let count = match self.reading {
             Reading::AtOnce => self.in_flight,
             Reading::Slowly(count, _) => count.min(self.in_flight),
             Reading::NotAtAll => 0,
         };
         self.in_flight -= count;
-        (count > 0 && !self.writable, self.in_flight > 0)
+        count > 0 && !self.writable
     }
 
     pub(crate) fn has_unread(&self) -> bool {
@@ -179,14 +193,10 @@ impl Socket {
         self.owed.iter().map(|line| line.bytes.len()).sum::<usize>() - self.head_offset
     }
 
-    /// What the hub should still hold for this connection.
+    /// What the engine should still hold for this connection.
     pub(crate) fn owed_contents(&self) -> Vec<u8> {
-        let mut all: Vec<u8> = self
-            .owed
-            .iter()
-            .flat_map(|line| &line.bytes)
-            .copied()
-            .collect();
+        let lines = self.owed.iter().map(|line| &line.bytes[..]);
+        let mut all = lines.collect::<Vec<_>>().concat();
         all.drain(..self.head_offset);
         all
     }
@@ -199,10 +209,19 @@ impl Socket {
         }
     }
 
-    /// The hub says that these were written.
-    pub(crate) fn took(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.bytes_out += bytes.len() as u64;
-        let mut rest = bytes;
+    /// Nobody will read what it is owed.
+    pub(crate) fn forget_owed(&mut self) {
+        self.bytes_out += self.taken.len() as u64;
+        self.taken.clear();
+        self.owed.clear();
+        self.head_offset = 0;
+    }
+
+    /// What was written in this turn must be what was owed first.
+    pub(crate) fn settle_taken(&mut self) -> Result<(), String> {
+        let taken = std::mem::take(&mut self.taken);
+        self.bytes_out += taken.len() as u64;
+        let mut rest = &taken[..];
         while !rest.is_empty() {
             let line = self.owed.front().ok_or("more was written than is owed")?;
             let due = &line.bytes[self.head_offset..];

@@ -11,7 +11,8 @@ pub(crate) struct Report {
     pub(crate) lines_in: u64,
     pub(crate) lines_out: u64,
     pub(crate) cuts: u64,
-    pub(crate) held: u64,
+    pub(crate) gaps: u64,
+    pub(crate) takeovers: u64,
 }
 
 impl Report {
@@ -21,7 +22,8 @@ impl Report {
         self.lines_in += other.lines_in;
         self.lines_out += other.lines_out;
         self.cuts += other.cuts;
-        self.held += other.held;
+        self.gaps += other.gaps;
+        self.takeovers += other.takeovers;
     }
 }
 

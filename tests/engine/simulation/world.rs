@@ -1,54 +1,129 @@
-//! The shadow of a hub: who is where, what each line of a client means, and what everybody must
-//! be told because of it. It is given what everybody *was* told, and says at the first line that
-//! is not what the protocol promises. Written from the protocol alone; it shares no code with
-//! `chat` or `hub`, and knows nothing of blocks, outboxes or turns. Owned by a simulation.
+//! The shadow: who is where, and the facts of a turn held against what the rules demand, one by one,
+//! in their order; each is then due to everybody whom it concerns. Written from the protocol alone;
+//! it shares no code with `chat` or `hub`, and knows nothing of blocks and outboxes. Owned by a
+//! simulation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
+use chatd::chat::{MemberId, MessageId};
 use chatd::config::Limits;
-use chatd::hub::CloseReason;
-use chatd::time::Time;
+use chatd::hub::{Record, Recorded};
+use chatd::session::{CloseReason, SessionId};
+use chatd::time::{Time, WallTime};
 
-use super::peer::{Item, Peer, Seat, State};
+use super::heard::{Audience, Event, Happened};
+use super::peer::{Member, Peer, State};
 use super::room::Room;
-use super::rules::{self, Asked};
-use super::told::{Expected, Observed};
+use super::sniff::{self, Language};
+use super::takeover::Takeover;
+use super::words::{self, Refused, Words};
 
 /// What went wrong, for a person.
 pub(crate) type Outcome = Result<(), String>;
 
-#[derive(Clone, Debug)]
+pub(crate) const LOBBY: &str = "lobby";
+
+#[derive(Debug)]
 pub(crate) struct World {
-    pub(crate) limits: Rc<Limits>,
+    pub(crate) limits: Limits,
     pub(crate) now: Time,
+    /// Which turn it is.
+    pub(crate) turn: u64,
+    wall: WallTime,
+    /// The latest that it ever was.
+    wall_max: WallTime,
     pub(crate) peers: Vec<Option<Peer>>,
     pub(crate) rooms: BTreeMap<Rc<str>, Room>,
-    pub(crate) observed: Rc<Observed>,
-    /// Bytes that were said in this turn, whoever heard them.
+    /// What was heard and is not explained yet.
+    pub(crate) log: VecDeque<Event>,
+    /// What the operator's log was told and is not explained yet.
+    pub(crate) records: VecDeque<Record>,
+    last_id: MessageId,
+    /// Bytes that were said since the rooms were last sealed, whoever heard them.
     pub(crate) said_bytes: usize,
-    pub(crate) group: u64,
+    /// The rooms that spoke since then, in the order in which they first did.
+    pub(crate) spoke: Vec<Rc<str>>,
+    /// Those who wait to take somebody's place, in the order in which they asked.
+    pub(crate) takeovers: VecDeque<Takeover>,
+    /// Those whose place was to be taken in this turn, and who are there still.
+    pub(crate) survivors: Vec<usize>,
+    /// How much may still be told of the past to who asked; and whether that is known.
+    pub(crate) replay_left: usize,
+    pub(crate) replay_is_known: bool,
+    /// The turn is being laid out: who ends now is too slow.
+    pub(crate) sealing: bool,
+    /// Who was cut at that.
+    pub(crate) cuts: Vec<usize>,
 }
 
-pub(crate) const LOBBY: &str = "lobby";
+/// Whom a fact is for.
+#[derive(Debug)]
+pub(crate) enum For {
+    One(usize),
+    Room,
+    RoomBut(Vec<usize>),
+    All,
+}
+
+/// Which id a fact has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Id {
+    /// One that is greater than all before.
+    New,
+    /// That of a fact of the same deed.
+    Same(MessageId),
+}
+
+impl Id {
+    pub(crate) fn after(earlier: Option<MessageId>) -> Id {
+        earlier.map_or(Id::New, Id::Same)
+    }
+}
 
 impl World {
     pub(crate) fn new(limits: Limits) -> World {
         let mut world = World {
-            limits: Rc::new(limits),
+            limits,
             now: Time::START,
+            turn: 0,
+            wall: WallTime::default(),
+            wall_max: WallTime::default(),
             peers: Vec::new(),
             rooms: BTreeMap::new(),
-            observed: Rc::default(),
+            log: VecDeque::new(),
+            records: VecDeque::new(),
+            last_id: MessageId::ZERO,
             said_bytes: 0,
-            group: 0,
+            spoke: Vec::new(),
+            takeovers: VecDeque::new(),
+            survivors: Vec::new(),
+            replay_left: 0,
+            replay_is_known: true,
+            sealing: false,
+            cuts: Vec::new(),
         };
         world.make_room(LOBBY);
         world
     }
 
+    pub(crate) fn set_time(&mut self, now: Time, wall: WallTime) {
+        self.now = now;
+        self.turn += 1;
+        self.wall = wall;
+        self.wall_max = self.wall_max.max(wall);
+    }
+
     pub(crate) fn peer(&mut self, slot: usize) -> &mut Peer {
         self.peers[slot].as_mut().expect("a peer is in this slot")
+    }
+
+    pub(crate) fn peer_ref(&self, slot: usize) -> &Peer {
+        self.peers[slot].as_ref().expect("a peer is in this slot")
+    }
+
+    pub(crate) fn member(&self, slot: usize) -> Option<&Member> {
+        self.peers.get(slot)?.as_ref()?.member()
     }
 
     pub(crate) fn connect(&mut self, slot: usize) -> Outcome {
@@ -62,277 +137,293 @@ impl World {
         Ok(())
     }
 
-    /// Handles the next `count` lines of a client. What is done at their end is done: the end of
-    /// its input, the word that it is held back.
-    pub(crate) fn run(&mut self, slot: usize, count: u64) -> Outcome {
-        for _ in 0..count {
-            let now = self.now;
-            let peer = self.peer(slot);
-            let Some(item) = peer.pending.pop_front() else {
-                return Err(format!("slot {slot}: more lines were handled than it sent"));
-            };
-            let last = matches!(item, Item::LastLine(_) | Item::LastTooLong);
-            if !last && !peer.bucket.allows(now) {
-                return Err(format!("slot {slot}: a line was handled beyond its rate"));
-            }
-            peer.bucket.take(now);
-            peer.lines_in += 1;
-            match item {
-                Item::TooLong | Item::LastTooLong => {
-                    self.tell(slot, Expected::Refusal("line-too-long"))?
-                }
-                Item::Line(line) | Item::LastLine(line) => self.handle(slot, &line)?,
-            }
-        }
-        let now = self.now;
-        let peer = self.peer(slot);
-        if !peer.is_live() {
-            return Ok(());
-        }
-        let waiting = match peer.pending.front() {
-            None if peer.input_ended => return self.end(slot, CloseReason::HungUp, None),
-            None | Some(Item::LastLine(_) | Item::LastTooLong) => false,
-            Some(_) => true,
+    /// Who is called so.
+    pub(crate) fn find(&self, name: &str) -> Option<usize> {
+        let key = sniff::key(name);
+        let is_called = |slot: &usize| {
+            self.member(*slot)
+                .is_some_and(|member| sniff::key(&member.name) == key)
         };
-        if waiting && !peer.bucket.allows(now) && peer.bucket.warn() {
-            self.tell(slot, Expected::Refusal("slow-down"))?;
-        }
-        Ok(())
+        (0..self.peers.len()).find(is_called)
     }
 
-    fn handle(&mut self, slot: usize, line: &str) -> Outcome {
-        if line.is_empty() {
-            return Ok(());
-        }
-        let is_naming = matches!(self.peer(slot).state, State::Naming { .. });
-        if is_naming && let Some(head) = rules::foreign_head(line.as_bytes()) {
-            return self.end_foreign(slot, head);
-        }
-        let asked = rules::parse(line);
-        let Some(seat) = self.peer(slot).seat().cloned() else {
-            return match asked {
-                Asked::Help => self.help(slot),
-                Asked::Quit(_) => self.end(slot, CloseReason::Quit, None),
-                _ => self.enter(slot, line.trim()),
-            };
-        };
-        match asked {
-            Asked::Say(text) => self.say(slot, &seat, text),
-            Asked::Help => self.help(slot),
-            Asked::Who(room) => self.who(slot, &seat, room),
-            Asked::Rooms => self.list_rooms(slot),
-            Asked::Join(room) => self.join(slot, &seat, room),
-            Asked::Nick(name) => self.rename(slot, &seat, name),
-            Asked::Msg(to, text) => self.message(slot, &seat, to, text),
-            Asked::Echo(on) => {
-                if let Some(seat) = self.peer(slot).seat_mut() {
-                    seat.echo = on;
-                }
-                self.answer(slot, if on { "= echo on" } else { "= echo off" })
-            }
-            Asked::Ping("") => self.answer(slot, "= pong"),
-            Asked::Ping(token) => self.answer(slot, &format!("= pong {token}")),
-            Asked::Quit(why) => self.end(
-                slot,
-                CloseReason::Quit,
-                Some(why).filter(|why| !why.is_empty()),
-            ),
-            Asked::BadUsage => self.tell(slot, Expected::Refusal("bad-usage")),
-            Asked::Unknown => self.tell(slot, Expected::Refusal("unknown-command")),
-        }
+    pub(crate) fn slot_of(&self, id: MemberId) -> Option<usize> {
+        (0..self.peers.len()).find(|&slot| {
+            self.member(slot)
+                .is_some_and(|member| member.id == Some(id))
+        })
     }
 
-    /// It speaks another protocol, and is told so for its own eyes.
-    pub(crate) fn end_foreign(&mut self, slot: usize, head: &[&str]) -> Outcome {
-        for line in head {
-            self.tell(slot, Expected::Foreign(line))?;
-        }
-        self.end(slot, CloseReason::WrongProtocol, None)
+    pub(crate) fn room_key(&self, name: &str) -> Option<Rc<str>> {
+        let found = self.rooms.get_key_value(&*sniff::key(name));
+        found.map(|(key, _)| Rc::clone(key))
     }
 
-    fn help(&mut self, slot: usize) -> Outcome {
-        for _ in 0..rules::COMMANDS {
-            self.tell(slot, Expected::Help)?;
-        }
-        Ok(())
+    pub(crate) fn room(&mut self, key: &str) -> &mut Room {
+        self.rooms.get_mut(key).expect("the room is there")
     }
 
-    fn enter(&mut self, slot: usize, asked: &str) -> Outcome {
-        if !rules::is_name(asked) {
-            return self.tell(slot, Expected::Refusal("bad-name"));
-        }
-        if self.find(asked).is_some() {
-            return self.tell(slot, Expected::Refusal("name-in-use"));
-        }
-        self.peer(slot).state = State::Chatting(Seat {
-            name: asked.into(),
-            room: LOBBY.into(),
-            echo: false,
-            known_churn: (0, 0),
-        });
-        self.arrive(slot)
+    pub(crate) fn make_room(&mut self, name: &str) -> Rc<str> {
+        let key: Rc<str> = sniff::key(name).into();
+        let room = Room::new(name, &self.limits);
+        self.rooms.insert(Rc::clone(&key), room);
+        key
     }
 
-    fn say(&mut self, slot: usize, seat: &Seat, text: &str) -> Outcome {
-        let line = format!("<{}> {text}", seat.name);
-        let (group, limits) = (self.group, Rc::clone(&self.limits));
-        let room = self.rooms.get_mut(&seat.room).expect("its room is there");
-        room.remember(&line, seat.name.len() + text.len(), group, &limits);
-        self.tell_room(&seat.room, (!seat.echo).then_some(slot), &line)
-    }
-
-    fn who(&mut self, slot: usize, seat: &Seat, asked: &str) -> Outcome {
-        let room = if asked.is_empty() {
-            Some(&seat.room)
-        } else {
-            self.rooms
-                .get_key_value(&*rules::key(asked))
-                .map(|(key, _)| key)
-        };
-        match room {
-            None => self.tell(slot, Expected::Refusal("no-such-room")),
-            Some(room) => {
-                let names = self.names(room, self.limits.who_names_max);
-                self.answer(slot, &format!("= {names}"))
-            }
-        }
-    }
-
-    fn list_rooms(&mut self, slot: usize) -> Outcome {
-        let mut rooms: Vec<(String, usize)> = self
-            .rooms
-            .values()
-            .filter(|room| !room.members.is_empty())
-            .map(|room| (room.name.to_string(), room.members.len()))
+    /// The names of those in a room, as they are listed.
+    pub(crate) fn names(&self, key: &str, names_max: usize) -> Vec<String> {
+        let seats = self.rooms[key].seats.iter();
+        let mut names: Vec<String> = seats
+            .filter_map(|seat| Some(self.member(seat.slot)?.name.to_string()))
             .collect();
-        rooms.sort_by_key(|(name, _)| name.to_lowercase());
-        let shown = self.limits.rooms_listed_max;
-        for (name, here) in rooms.iter().take(shown) {
-            self.answer(slot, &format!("= {name} {here}"))?;
-        }
-        if rooms.len() > shown {
-            self.answer(slot, &format!("= … and {} more", rooms.len() - shown))?;
-        }
-        self.answer(slot, "= end")
+        names.sort_by_key(|name| name.to_lowercase());
+        names.truncate(names_max);
+        names
     }
 
-    fn join(&mut self, slot: usize, seat: &Seat, asked: &str) -> Outcome {
-        if !rules::is_name(asked) {
-            return self.tell(slot, Expected::Refusal("bad-name"));
-        }
-        let key: Rc<str> = rules::key(asked).into();
-        if key == seat.room {
-            return self.tell(slot, Expected::Refusal("already-here"));
-        }
-        self.depart(slot, seat, None)?;
-        self.forget_empty(&seat.room);
-        if !self.rooms.contains_key(&key) {
-            self.make_room(asked);
-        }
-        if let Some(seat) = self.peer(slot).seat_mut() {
-            seat.room = key;
-        }
-        self.arrive(slot)
-    }
-
-    fn rename(&mut self, slot: usize, seat: &Seat, asked: &str) -> Outcome {
-        if !rules::is_name(asked) {
-            return self.tell(slot, Expected::Refusal("bad-name"));
-        }
-        if self.find(asked).is_some_and(|owner| owner != slot) {
-            return self.tell(slot, Expected::Refusal("name-in-use"));
-        }
-        if *seat.name == *asked {
-            return self.answer(slot, &format!("= you are {asked} already"));
-        }
-        if let Some(seat) = self.peer(slot).seat_mut() {
-            seat.name = asked.into();
-        }
-        self.tell_room(&seat.room, None, &format!("* {} is now {asked}", seat.name))
-    }
-
-    fn message(&mut self, slot: usize, seat: &Seat, to: &str, text: &str) -> Outcome {
-        let Some(other) = self.find(to) else {
-            return self.tell(slot, Expected::Refusal("no-such-name"));
+    /// The next thing that was heard must be this fact. It is due to whom it concerns from here on.
+    pub(crate) fn fact(
+        &mut self,
+        to: &For,
+        room: Option<&Rc<str>>,
+        what: Happened,
+        id: Id,
+    ) -> Result<MessageId, String> {
+        let expected = || format!("{what:?} to {to:?} in {room:?}");
+        let heard = match self.log.pop_front() {
+            Some(Event::Fact(heard)) => heard,
+            other => return Err(format!("{other:?} was heard instead of {}", expected())),
         };
-        let to = self
-            .peer(other)
-            .seat()
-            .expect("who was found has a name")
-            .name
-            .clone();
-        self.answer(other, &format!("-{}- {text}", seat.name))?;
-        self.answer(slot, &format!("= sent to {to}"))
+        let name = room.map(|key| Rc::clone(&self.rooms[key].name));
+        if heard.what != what || heard.room.as_ref().map(|(_, name)| &**name) != name.as_deref() {
+            return Err(format!("{heard:?} was heard instead of {}", expected()));
+        }
+        if let (Some(key), Some((number, _))) = (room, &heard.room) {
+            let is_free = self.rooms.values().all(|room| room.id != Some(*number));
+            let room = self.room(key);
+            if is_free && room.id.is_none() {
+                room.id = Some(*number);
+            }
+            if room.id != Some(*number) {
+                return Err(format!("the room has another number in {heard:?}"));
+            }
+        }
+        self.check_audience(to, room, &heard.to)
+            .map_err(|fault| format!("{heard:?}: {fault}"))?;
+        self.check_id(id, heard.id)?;
+        match to {
+            For::One(slot) => self.tell_fact(*slot, name.as_deref(), heard.id, &what)?,
+            For::All => {
+                // It is written in both languages, whoever is there.
+                for language in [Language::Text, Language::Json] {
+                    let words = words::of_fact(language, None, heard.id, &what);
+                    self.said_bytes += words.iter().map(Words::bytes_max).sum::<usize>();
+                }
+                for slot in 0..self.peers.len() {
+                    if self.member(slot).is_some() {
+                        self.tell_fact(slot, None, heard.id, &what)?;
+                    }
+                }
+            }
+            For::Room => self.hear(room, &[], heard.id, &what),
+            For::RoomBut(but) => self.hear(room, but, heard.id, &what),
+        }
+        Ok(heard.id)
     }
 
-    /// Ends a connection; `why` is what it said itself. What it is told last comes last.
-    pub(crate) fn end(&mut self, slot: usize, reason: CloseReason, why: Option<&str>) -> Outcome {
+    fn check_audience(&mut self, to: &For, room: Option<&Rc<str>>, heard: &Audience) -> Outcome {
+        let number = room.and_then(|key| self.rooms[key].id);
+        let is_right = match (to, heard) {
+            (For::One(slot), Audience::Member(id)) => self.bind(*slot, *id),
+            (For::Room, Audience::Room(id)) => number == Some(*id),
+            (For::RoomBut(slots), Audience::RoomBut(id, members)) => {
+                let mut but: Vec<_> = members.iter().map(|&id| self.slot_of(id)).collect();
+                but.sort_unstable();
+                let mut slots: Vec<_> = slots.iter().copied().map(Some).collect();
+                slots.sort_unstable();
+                number == Some(*id) && but == slots
+            }
+            (For::All, Audience::Everybody) => true,
+            _ => false,
+        };
+        if is_right {
+            Ok(())
+        } else {
+            Err(format!("it should be for {to:?}"))
+        }
+    }
+
+    /// A member's number stays the same, and is nobody else's.
+    fn bind(&mut self, slot: usize, id: MemberId) -> bool {
+        let holder = self.slot_of(id);
+        match self.peer(slot).member_mut() {
+            Some(member) if holder.is_none() && member.id.is_none() => {
+                member.id = Some(id);
+                true
+            }
+            _ => holder == Some(slot),
+        }
+    }
+
+    fn check_id(&mut self, expected: Id, id: MessageId) -> Outcome {
+        let is_right = match expected {
+            Id::New => {
+                // Some were given to what nobody was told.
+                let least = self.wall.max(self.last_id.at());
+                let is_right = id > self.last_id && (least..=self.wall_max).contains(&id.at());
+                self.last_id = id;
+                is_right
+            }
+            Id::Same(earlier) => id == earlier,
+        };
+        if is_right {
+            Ok(())
+        } else {
+            Err(format!(
+                "the id {id} is wrong: {expected:?} at {:?}",
+                self.wall
+            ))
+        }
+    }
+
+    /// A room has said something: it is due to its members, in both languages where both are there.
+    fn hear(&mut self, room: Option<&Rc<str>>, but: &[usize], id: MessageId, what: &Happened) {
+        let key = room.expect("it was said in a room");
+        let room = &self.rooms[key];
+        let seats: Vec<usize> = room.seats.iter().map(|seat| seat.slot).collect();
+        let name = Rc::clone(&room.name);
+        for language in [Language::Text, Language::Json] {
+            let speaks = |slot: &usize| self.peer_ref(*slot).language() == language;
+            let there: Vec<usize> = seats.iter().copied().filter(speaks).collect();
+            if there.is_empty() {
+                continue;
+            }
+            if !self.spoke.contains(key) {
+                self.spoke.push(Rc::clone(key));
+            }
+            for words in words::of_fact(language, Some(&name), id, what) {
+                let words = Rc::new(words);
+                self.said_bytes += words.bytes_max();
+                for &slot in there.iter().filter(|slot| !but.contains(slot)) {
+                    self.peer(slot).stream.hear(key, &words);
+                }
+            }
+        }
+    }
+
+    fn tell_fact(
+        &mut self,
+        slot: usize,
+        room: Option<&str>,
+        id: MessageId,
+        what: &Happened,
+    ) -> Outcome {
+        let language = self.peer(slot).language();
+        self.tell(slot, &words::of_fact(language, room, id, what))
+    }
+
+    /// This one must be told this by itself, behind all that its rooms have said. If it is not,
+    /// nothing has happened here.
+    pub(crate) fn tell(&mut self, slot: usize, words: &[Words]) -> Outcome {
+        let stream = &mut self.peer(slot).stream;
+        stream
+            .tell(words)
+            .map_err(|fault| format!("slot {slot} {fault}"))?;
+        self.said_bytes += words.iter().map(Words::bytes_max).sum::<usize>();
+        Ok(())
+    }
+
+    /// The next record must be this one. Before it, some may have ended of whom no room knew.
+    pub(crate) fn record(&mut self, slot: Option<usize>, what: &Recorded) -> Outcome {
+        while let Some(ended) = self.ended_silently() {
+            if Some(ended) == slot && *what == Recorded::Ended {
+                break;
+            }
+            self.end_silently(ended)?;
+        }
+        let session = slot.map(|slot| SessionId(slot as u32));
+        match self.records.pop_front() {
+            Some(record) if record.session == session && record.what == *what => Ok(()),
+            other => Err(format!(
+                "{other:?} was recorded instead of {what:?} of {slot:?}"
+            )),
+        }
+    }
+
+    /// Who has ended according to the next record, although no fact tells it.
+    pub(crate) fn ended_silently(&self) -> Option<usize> {
+        let record = self
+            .records
+            .front()
+            .filter(|record| record.what == Recorded::Ended)?;
+        let slot = record.session?.slot();
+        let peer = self.peers.get(slot)?.as_ref()?;
+        let is_silent = peer.member().is_none_or(|member| member.rooms.is_empty());
+        (peer.is_live() && is_silent).then_some(slot)
+    }
+
+    pub(crate) fn end_silently(&mut self, slot: usize) -> Outcome {
+        self.run_while(slot, |_| true)?;
+        if self.peer(slot).is_live() {
+            self.end_with_cause(slot)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a connection. `words` are its own with a quit, the operator's with a kick.
+    pub(crate) fn end(&mut self, slot: usize, reason: CloseReason, words: Option<&str>) -> Outcome {
         if !self.peer(slot).is_live() {
             return Ok(());
         }
-        if let Some(seat) = self.peer(slot).seat().cloned() {
-            let why = match (reason, why) {
-                (CloseReason::Kicked, Some(why)) => Some(format!("kicked: {why}")),
-                (CloseReason::Kicked, None) => Some("kicked".into()),
-                (CloseReason::TooSlow, _) => Some("too slow".into()),
-                (CloseReason::ConnectionLost, _) => Some("connection lost".into()),
-                (_, why) => why.map(str::to_owned),
-            };
-            self.depart(slot, &seat, why.as_deref())?;
-            self.forget_empty(&seat.room);
-            self.peer(slot).left_as = Some(seat.name);
+        if let Some(member) = self.member(slot).cloned() {
+            let mut id = None;
+            for key in &member.rooms {
+                id = Some(self.depart(slot, key, reason.cause(), words, Id::after(id))?);
+            }
+            for key in &member.rooms {
+                self.close_if_empty(key)?;
+            }
+            self.peer(slot).left_as = Some(member.name);
         }
-        if let Some(code) = rules::code(reason)
-            && reason != CloseReason::TooSlow
-        {
-            self.tell(slot, Expected::Refusal(code))?;
-        }
-        let (at, observed) = (self.now, Rc::clone(&self.observed));
+        self.last_word(slot, reason)
+    }
+
+    /// What it is told last, if it is told anything; then it has ended.
+    pub(crate) fn last_word(&mut self, slot: usize, reason: CloseReason) -> Outcome {
+        let is_unasked = matches!(
+            reason,
+            CloseReason::ServerFull | CloseReason::TooManyFromAddress
+        );
         let peer = self.peer(slot);
-        peer.state = State::Ended { reason, at };
-        peer.forget_input();
-        match observed.of(slot).get(peer.explained) {
-            Some(line) if !peer.blind => {
-                Err(format!("slot {slot} had ended and was told {line:?}"))
-            }
-            _ => Ok(()),
+        if let Some(code) = code(reason).filter(|_| is_unasked || peer.bytes_in > 0) {
+            let refused = Words::Refused(Refused {
+                language: peer.language(),
+                codes: vec![code],
+                reference: None,
+                ends: true,
+            });
+            self.tell(slot, &[refused])?;
         }
+        let (at, turn) = (self.now, self.turn);
+        let peer = self.peer(slot);
+        peer.state = State::Ended { reason, at, turn };
+        peer.input.forget();
+        peer.waits = false;
+        self.record(Some(slot), &Recorded::Ended)
     }
+}
 
-    /// Everybody is told; nobody is told of the others' leaves.
-    pub(crate) fn shut_down(&mut self) -> Outcome {
-        for slot in 0..self.peers.len() {
-            if !self.peers[slot].as_ref().is_some_and(Peer::is_live) {
-                continue;
-            }
-            let name = self.peer(slot).seat().map(|seat| seat.name.clone());
-            self.peer(slot).left_as = name;
-            self.peer(slot).state = State::Naming { prompted: true };
-            self.end(slot, CloseReason::ShuttingDown, None)?;
-        }
-        self.rooms.clear();
-        self.make_room(LOBBY);
-        Ok(())
-    }
-
-    /// The operator says something to all rooms.
-    pub(crate) fn announce(&mut self, text: &str) -> Outcome {
-        let rooms: Vec<Rc<str>> = self.rooms.keys().cloned().collect();
-        let line = format!("* operator: {text}");
-        for room in rooms {
-            if !self.rooms[&room].members.is_empty() {
-                self.tell_room(&room, None, &line)?;
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn find(&self, name: &str) -> Option<usize> {
-        let key = rules::key(name);
-        self.peers.iter().position(|peer| {
-            peer.as_ref()
-                .and_then(Peer::seat)
-                .is_some_and(|seat| rules::key(&seat.name) == key)
-        })
+/// The code of the last line of a connection that the server ended.
+fn code(reason: CloseReason) -> Option<&'static str> {
+    match reason {
+        CloseReason::Quit | CloseReason::HungUp | CloseReason::ConnectionLost => None,
+        CloseReason::TooSlow => Some("too-slow"),
+        CloseReason::NameTimeout => Some("name-timeout"),
+        CloseReason::Kicked => Some("kicked"),
+        CloseReason::Replaced => Some("replaced"),
+        CloseReason::WrongProtocol => Some("wrong-protocol"),
+        CloseReason::ServerFull => Some("server-full"),
+        CloseReason::TooManyFromAddress => Some("too-many-from-your-address"),
+        CloseReason::ShuttingDown => Some("shutting-down"),
     }
 }

@@ -1,0 +1,228 @@
+//! `Lines`: what is shown → lines of text: time, mark, colours. Here all that comes from others is
+//! cleaned, so that none of it can drive a terminal. Where the lines go is not known here.
+
+use std::fmt::Write;
+
+use chatd::clean::Clean;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::style::{Colors, Style};
+use crate::wire::{Event, PastMessage};
+
+/// One line for the user to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    pub kind: Kind,
+    /// When it happened, by the server (RFC 3339); now, if it does not say.
+    pub at: Option<String>,
+    /// The room, if it is not the one in which the user is.
+    pub room: Option<String>,
+    pub from: String,
+    pub text: String,
+}
+
+impl Shown {
+    /// A line that nobody said, about now and here.
+    pub fn of(kind: Kind, text: &str) -> Self {
+        let (at, room, from, text) = (None, None, String::new(), text.to_owned());
+        Shown {
+            kind,
+            at,
+            room,
+            from,
+            text,
+        }
+    }
+
+    /// What somebody said; in another room than ours, if it names one.
+    pub fn spoken(kind: Kind, event: Event) -> Self {
+        let me = if event.action { "/me " } else { "" };
+        let (text, from) = (format!("{me}{}", event.text), event.from);
+        let (at, room) = (event.at, event.room);
+        Shown {
+            kind,
+            at,
+            room,
+            from,
+            text,
+        }
+    }
+
+    /// A message of a page of the past.
+    pub fn past(past: PastMessage) -> Self {
+        let me = if past.action { "/me " } else { "" };
+        let text = Shown::of(Kind::Answer, &format!("{me}{}", past.text));
+        let (at, from) = (Some(past.at), past.from);
+        Shown { at, from, ..text }
+    }
+}
+
+/// What kind of line it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A message in the room.
+    Said,
+    /// One that names the user.
+    Mention,
+    /// The user's own, where it stands in the room.
+    Own,
+    /// A private message.
+    Private,
+    /// News of the room or of the server.
+    News,
+    /// A line of an answer to a command.
+    Answer,
+    /// A command of the user goes out: nothing else at a seat shows what was typed.
+    Asked,
+    /// A refusal after which the conversation goes on.
+    Refusal,
+    /// An own message is placed; the text is its round trip.
+    Delivered,
+    /// The client's own words.
+    Status,
+}
+
+/// See the file.
+#[derive(Debug)]
+pub struct Lines {
+    colors: Colors,
+    /// For the times before the lines, if they have any.
+    zone: Option<TimeZone>,
+    /// Of the last message.
+    day: Option<Date>,
+}
+
+impl Lines {
+    /// Lines with their times in this zone, if in any.
+    pub fn new(colors: Colors, zone: Option<TimeZone>) -> Self {
+        let today = |zone: &TimeZone| Timestamp::now().to_zoned(zone.clone()).date();
+        let day = zone.as_ref().map(today);
+        Lines { colors, zone, day }
+    }
+
+    /// Appends what there is to be seen of this, each line with its LF.
+    pub fn write(&mut self, shown: &Shown, out: &mut String) {
+        self.write_time(shown, out);
+        let (text, from) = (Clean::of(&shown.text), Clean::of(&shown.from));
+        if let Some(room) = &shown.room {
+            let _ = write!(out, "[{}] ", Clean::of(room));
+        }
+        let of_name = Style::of_name(from.as_str());
+        let (name_style, [before, behind], style) = match shown.kind {
+            Kind::Said => (of_name, ["<", ">"], Style::PLAIN),
+            Kind::Mention => (of_name, ["<", ">"], Style::MENTION),
+            Kind::Own => (Style::OWN, ["<", ">"], Style::PLAIN),
+            Kind::Private => (of_name, ["-", "-"], Style::PRIVATE),
+            Kind::Answer if shown.from.is_empty() => (Style::PLAIN, ["=", ""], Style::PLAIN),
+            Kind::Answer => (Style::PLAIN, ["= <", ">"], Style::PLAIN),
+            Kind::News => (Style::QUIET, ["*", ""], Style::QUIET),
+            Kind::Asked => return self.paint_line(Style::QUIET, text.as_str(), out),
+            Kind::Refusal => (Style::WARNING, ["!", ""], Style::WARNING),
+            Kind::Delivered => (Style::QUIET, ["delivered", ""], Style::QUIET),
+            Kind::Status => (Style::QUIET, ["~", ""], Style::QUIET),
+        };
+        if name_style == style {
+            return self.paint_line(style, &format!("{before}{from}{behind} {text}"), out);
+        }
+        self.colors
+            .paint(name_style, &format!("{before}{from}{behind}"), out);
+        out.push(' ');
+        self.paint_line(style, text.as_str(), out);
+    }
+
+    fn paint_line(&self, style: Style, text: &str, out: &mut String) {
+        self.colors.paint(style, text, out);
+        out.push('\n');
+    }
+
+    /// A message of another day than the one before has that day in a line of its own.
+    fn write_time(&mut self, shown: &Shown, out: &mut String) {
+        let Some(zone) = &self.zone else {
+            return;
+        };
+        let told: Option<Timestamp> = shown.at.as_ref().and_then(|at| at.parse().ok());
+        let at = told.unwrap_or_else(Timestamp::now).to_zoned(zone.clone());
+        if told.is_some() && self.day.replace(at.date()) != Some(at.date()) {
+            let day = at.strftime("%A %F\n").to_string();
+            self.colors.paint(Style::QUIET, &day, out);
+        }
+        match shown.kind {
+            Kind::Delivered => out.push_str("      "),
+            _ => self
+                .colors
+                .paint(Style::QUIET, &at.strftime("%H:%M").to_string(), out),
+        }
+        match shown.kind {
+            Kind::Mention => self.colors.paint(Style::MENTION_MARK, "@", out),
+            Kind::Delivered => {}
+            _ => out.push(' '),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(zone: Option<TimeZone>, colors: Colors, shown: &[Shown]) -> String {
+        let mut lines = Lines::new(colors, zone);
+        lines.day = Some(Date::constant(2026, 11, 21));
+        let mut out = String::new();
+        shown.iter().for_each(|one| lines.write(one, &mut out));
+        out
+    }
+
+    fn shown(text: &str) -> [Shown; 10] {
+        use Kind::*;
+        let kinds = [
+            Said, Mention, Own, Private, News, Answer, Asked, Refusal, Delivered, Status,
+        ];
+        let at = Some("2026-11-21T10:31:00.123Z".to_owned());
+        kinds.map(|kind| Shown {
+            at: at.clone(),
+            ..Shown::of(kind, text)
+        })
+    }
+
+    #[test]
+    fn every_kind_can_be_told_without_colours() {
+        let seen = written(Some(TimeZone::UTC), Colors::Unused, &shown("hi"));
+        let wanted = "10:31 <> hi\n10:31@<> hi\n10:31 <> hi\n10:31 -- hi\n10:31 * hi\n\
+            10:31 = hi\n10:31 hi\n10:31 ! hi\n      delivered hi\n10:31 ~ hi\n";
+        assert_eq!(seen, wanted);
+        let mut colored = written(Some(TimeZone::UTC), Colors::Used, &shown("hi"));
+        while let Some(start) = colored.find('\x1b') {
+            let end = start + colored[start..].find('m').unwrap();
+            colored.replace_range(start..=end, "");
+        }
+        assert_eq!(colored, wanted);
+        let pipe = written(None, Colors::Unused, &shown("hi"));
+        assert!(
+            pipe.starts_with("<> hi\n<> hi\n<> hi\n-- hi\n* hi\n"),
+            "{pipe}"
+        );
+    }
+
+    #[test]
+    fn another_day_has_a_line_of_its_own() {
+        let mut shown = shown("x");
+        shown[0].at = Some("2026-11-20T23:59:00Z".to_owned());
+        let seen = written(Some(TimeZone::UTC), Colors::Unused, &shown[..2]);
+        let wanted = "Friday 2026-11-20\n23:59 <> x\nSaturday 2026-11-21\n10:31@<> x\n";
+        assert_eq!(seen, wanted);
+    }
+
+    #[test]
+    fn nothing_that_is_shown_can_drive_a_terminal() {
+        let dirt = "\u{1b}[2J\u{9b}1m\r\n\u{2028}\u{202e}";
+        for mut shown in shown(dirt) {
+            shown.room = Some(dirt.to_owned());
+            dirt.clone_into(&mut shown.from);
+            let line = written(None, Colors::Unused, &[shown]);
+            let is_bad = |c: char| c.is_control() || "\u{2028}\u{202e}".contains(c);
+            assert!(!line.trim_end_matches('\n').contains(is_bad), "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! `chat-client`: one conversation with a server, for a person or a program. Flags in, exit code
+//! out. It knows the server by its JSON language alone.
+//!
+//! Read [`run`] first: it is the one place that waits. [`session`] is the conversation itself,
+//! without sockets or clocks, with [`ledger`] (what is unanswered), [`typed`] (commands) and
+//! [`wire`] (the lines of the server); [`link`] is the socket, [`screen`] where lines are shown and
+//! come from. For a person at a terminal the [`seat`] is both.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::disallowed_macros,
+    reason = "the client is a program of its own, at the edge"
+)]
+#![allow(
+    unreachable_pub,
+    reason = "a program exports nothing; `pub` says what a module gives out"
+)]
+
+mod flags;
+mod ledger;
+mod lines;
+mod link;
+mod run;
+mod screen;
+mod seat;
+mod session;
+mod signals;
+mod style;
+mod typed;
+mod wire;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let end = run::run(flags::Flags::parse());
+    if let Some(words) = end.words {
+        // Whoever closed standard error does not want to know.
+        let _ = writeln!(std::io::stderr(), "chat-client: {words}");
+    }
+    ExitCode::from(end.code as u8)
+}

@@ -1,0 +1,292 @@
+//! `Editor`: the line being typed, the history of this sitting, and what keys do to them. The
+//! line itself is rustyline's, which knows characters and words. How it looks and what becomes of
+//! a finished line is not known here. Pure; owned by the seat.
+
+use rustyline::line_buffer::{ChangeListener, DeleteListener, Direction, LineBuffer};
+use rustyline::{At, Movement, Word};
+
+use super::completion::Completion;
+use super::keys::Key;
+
+/// Bytes of a line; four times what servers usually take.
+const LINE_BYTES_MAX: usize = 16 << 10;
+/// Lines remembered.
+const HISTORY_LINES_MAX: usize = 500;
+
+/// What a key has led to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Pressed {
+    /// At most the line has changed.
+    Edited,
+    /// The line was meant to hold more than it can: it is not finished before it is shorter.
+    Full,
+    /// A line is finished, and not empty.
+    Submitted(String),
+    /// Tab: see [`Editor::complete`].
+    Complete,
+    /// The user wants to go.
+    Leave,
+    /// The user wants to be in the shell for a while.
+    Suspend,
+    /// The screen is to be cleared.
+    ClearScreen,
+}
+
+/// See the file.
+#[derive(Debug)]
+pub struct Editor {
+    line: LineBuffer,
+    killed: Killed,
+    is_full: bool,
+    history: Vec<String>,
+    /// Where in the history the user is, and the line that was being typed before.
+    recalled: Option<(usize, String)>,
+}
+
+impl Default for Editor {
+    fn default() -> Self {
+        Editor {
+            line: LineBuffer::with_capacity(LINE_BYTES_MAX),
+            killed: Killed::default(),
+            is_full: false,
+            history: Vec::new(),
+            recalled: None,
+        }
+    }
+}
+
+impl Editor {
+    /// The line as it stands.
+    pub fn line(&self) -> &str {
+        self.line.as_str()
+    }
+
+    /// The cursor's place in it, in bytes.
+    pub fn cursor(&self) -> usize {
+        self.line.pos()
+    }
+
+    /// Inserts a text without line breaks at the cursor. Whether there was room for it.
+    pub fn insert(&mut self, text: &str) -> bool {
+        text.is_empty() || self.line.yank(text, 1, &mut self.killed).is_some()
+    }
+
+    /// Puts another line in the place of this one, with the cursor between its two parts.
+    pub fn start_anew(&mut self, before: &str, behind: &str) {
+        self.replace(&format!("{before}{behind}"));
+        self.line.set_pos(before.len().min(self.line.len()));
+        self.recalled = None;
+    }
+
+    /// A key that edits or ends the line. Pastes are not for here.
+    pub fn press(&mut self, key: &Key) -> Pressed {
+        let (line, killed) = (&mut self.line, &mut self.killed);
+        let was = line.len();
+        // Words are what stands between blanks. Letters and digits alone would end a word at each
+        // accent of its own, and pass over an emoji together with the word before it.
+        let kill = match key {
+            Key::Char('\x08' | '\x7f') => Some(Movement::BackwardChar(1)),
+            Key::Char('\x04') if !line.is_empty() => Some(Movement::ForwardChar(1)),
+            Key::Delete => Some(Movement::ForwardChar(1)),
+            Key::Char('\x0b') => Some(Movement::EndOfLine),
+            Key::Char('\x15') => Some(Movement::BeginningOfLine),
+            Key::Char('\x17') => Some(Movement::BackwardWord(1, Word::Big)),
+            Key::Alt('d') => Some(Movement::ForwardWord(1, At::AfterEnd, Word::Big)),
+            _ => None,
+        };
+        if let Some(movement) = kill {
+            line.kill(&movement, killed);
+            self.is_full &= line.len() == was;
+            return Pressed::Edited;
+        }
+        let Key::Char(character) = key else {
+            match key {
+                Key::Alt('b') => _ = line.move_to_prev_word(Word::Big, 1),
+                Key::Alt(_) => _ = line.move_to_next_word(At::AfterEnd, Word::Big, 1),
+                _ => {}
+            }
+            return Pressed::Edited;
+        };
+        match character {
+            '\r' | '\n' if self.is_full => return Pressed::Full,
+            '\r' | '\n' if line.as_str().trim().is_empty() => self.start_anew("", ""),
+            '\r' | '\n' => return Pressed::Submitted(self.take()),
+            '\x03' | '\x04' if line.is_empty() => return Pressed::Leave,
+            '\x03' => self.start_anew("", ""),
+            '\t' => return Pressed::Complete,
+            '\x1a' => return Pressed::Suspend,
+            '\x0c' => return Pressed::ClearScreen,
+            '\x01' => _ = line.move_home(),
+            '\x05' => _ = line.move_end(),
+            '\x02' => _ = line.move_backward(1),
+            '\x06' => _ = line.move_forward(1),
+            '\x14' => _ = line.transpose_chars(killed),
+            '\x19' => {
+                let killed = self.killed.text.clone();
+                self.insert(&killed);
+            }
+            '\x10' => self.recall(true),
+            '\x0e' => self.recall(false),
+            _ if character.is_control() => {}
+            _ => {
+                self.is_full |= line.insert(*character, 1, killed).is_none();
+                return if self.is_full {
+                    Pressed::Full
+                } else {
+                    Pressed::Edited
+                };
+            }
+        }
+        Pressed::Edited
+    }
+
+    /// Puts a completion in the place of what it completes.
+    pub fn complete(&mut self, completion: &Completion) {
+        let range = completion.start..self.line.pos();
+        if self.line.len() - range.len() + completion.text.len() <= LINE_BYTES_MAX {
+            let end = range.start + completion.text.len();
+            self.line.replace(range, &completion.text, &mut self.killed);
+            self.line.set_pos(end);
+        }
+    }
+
+    /// Takes the line away, and remembers it.
+    fn take(&mut self) -> String {
+        let line = self.line().to_owned();
+        self.start_anew("", "");
+        if self.history.last() != Some(&line) {
+            self.history.push(line.clone());
+            let surplus = self.history.len().saturating_sub(HISTORY_LINES_MAX);
+            self.history.drain(..surplus);
+        }
+        line
+    }
+
+    /// Goes up or down in the history; below it is the line that was being typed.
+    fn recall(&mut self, is_up: bool) {
+        let count = self.history.len();
+        let (at, draft) = self
+            .recalled
+            .take()
+            .unwrap_or_else(|| (count, self.line().to_owned()));
+        let at = if is_up {
+            at.saturating_sub(1)
+        } else {
+            (at + 1).min(count)
+        };
+        let line = self.history.get(at).unwrap_or(&draft).clone();
+        self.recalled = (at < count).then_some((at, draft));
+        if line != self.line() {
+            self.replace(&line);
+        }
+    }
+
+    fn replace(&mut self, text: &str) {
+        self.line.update(text, text.len(), &mut self.killed);
+        self.is_full = false;
+    }
+}
+
+/// What was deleted last as a whole, to be inserted again.
+#[derive(Debug, Default)]
+struct Killed {
+    text: String,
+    is_killing: bool,
+}
+
+impl DeleteListener for Killed {
+    fn start_killing(&mut self) {
+        self.is_killing = true;
+    }
+
+    fn delete(&mut self, _index: usize, text: &str, _direction: Direction) {
+        if self.is_killing {
+            text.clone_into(&mut self.text);
+        }
+    }
+
+    fn stop_killing(&mut self) {
+        self.is_killing = false;
+    }
+}
+
+impl ChangeListener for Killed {
+    fn insert_char(&mut self, _index: usize, _character: char) {}
+    fn insert_str(&mut self, _index: usize, _text: &str) {}
+    fn replace(&mut self, _index: usize, _old: &str, _new: &str) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Presses Alt with what stands behind `^`, and all else alone.
+    fn press(editor: &mut Editor, keys: &str) -> Pressed {
+        let mut pressed = Pressed::Edited;
+        let mut keys = keys.chars();
+        while let Some(key) = keys.next() {
+            pressed = match key {
+                '^' => editor.press(&Key::Alt(keys.next().unwrap())),
+                _ => editor.press(&Key::Char(key)),
+            };
+        }
+        pressed
+    }
+
+    #[test]
+    fn keys_edit_by_characters_and_words() {
+        for (keys, wanted) in [
+            ("ab\x02x", "ax|b"),
+            ("ae\u{301}\x7f", "a|"),
+            ("a👩\u{200d}🚀\x02", "a|👩\u{200d}🚀"),
+            ("one two^b", "one |two"),
+            ("one two\x01^f", "one| two"),
+            ("one two\x17", "one |"),
+            ("one two\x17\x01\x19", "two|one "),
+            // Neither an accent of its own nor a sign that is no letter splits a word.
+            ("so \u{1f44d} e\u{301}gal\x17", "so \u{1f44d} |"),
+            ("so \u{1f44d} e\u{301}gal^b\x17", "so |e\u{301}gal"),
+            ("one two\x01^d", "| two"),
+            ("one two^b\x0b", "one |"),
+            ("one two^b\x15\x05\x19", "twoone |"),
+            ("ab\x14", "ba|"),
+            ("ab\x01\x04", "|b"),
+            ("ab\x03", "|"),
+            ("  \r", "|"),
+            ("one\rtwo\rtwo\rdraft\x10\x10\x10", "one|"),
+            ("one\rtwo\rtwo\rdraft\x10\x10\x0e\x0e\x0e", "draft|"),
+        ] {
+            let mut editor = Editor::default();
+            press(&mut editor, keys);
+            let (before, behind) = editor.line().split_at(editor.cursor());
+            assert_eq!(format!("{before}|{behind}"), wanted, "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_line_is_left_and_a_started_one_is_cleared() {
+        for key in ["\x03", "\x04"] {
+            assert_eq!(press(&mut Editor::default(), key), Pressed::Leave);
+        }
+        let mut editor = Editor::default();
+        assert_eq!(press(&mut editor, "x\x03"), Pressed::Edited);
+        assert_eq!(press(&mut editor, "\x03"), Pressed::Leave);
+    }
+
+    #[test]
+    fn a_line_and_the_history_have_bounds() {
+        let mut editor = Editor::default();
+        assert!(!editor.insert(&"x".repeat(LINE_BYTES_MAX + 1)));
+        assert!(editor.insert(&"x".repeat(LINE_BYTES_MAX)));
+        assert_eq!(press(&mut editor, "y"), Pressed::Full);
+        assert_eq!(press(&mut editor, "\r"), Pressed::Full);
+        assert!(matches!(
+            press(&mut editor, "\x7f\r"),
+            Pressed::Submitted(_)
+        ));
+        for number in 0..2 * HISTORY_LINES_MAX {
+            press(&mut editor, &format!("{number}\r"));
+        }
+        assert_eq!(editor.history.len(), HISTORY_LINES_MAX);
+    }
+}

@@ -1,0 +1,116 @@
+//! The prompt: the room, and what there is to say of the link. Pure.
+
+use std::time::{Duration, Instant};
+
+use super::rows::Row;
+use crate::session::{Phase, Standing};
+use crate::style::Style;
+
+/// `lobby 0.3 ms> `, or what else there is to say. In a narrow window it says less, so that there
+/// is room to type.
+pub fn prompt(standing: &Standing<'_>, now: Instant, columns: usize) -> Row {
+    let room = standing.room.unwrap_or("chat");
+    // From the longest to the shortest.
+    let (style, states) = match standing.phase {
+        Phase::Naming => return Row::of(Style::PLAIN, "your name> "),
+        Phase::Talking { .. } => {
+            let figure = standing.round_trip.map(|time| format!(" {}", figure(time)));
+            (Style::QUIET, vec![figure.unwrap_or_default()])
+        }
+        Phase::Away { until } => {
+            let seconds = seconds_left(*until, now);
+            let states = [" lost, trying again in", " lost,"];
+            (
+                Style::WARNING,
+                states.map(|state| format!("{state} {seconds} s")).to_vec(),
+            )
+        }
+        Phase::Leaving { .. } | Phase::Ended(_) => (Style::QUIET, vec![" leaving".to_owned()]),
+        _ if standing.is_lost => (Style::WARNING, vec![" lost, trying".to_owned()]),
+        _ => (Style::QUIET, vec![" connecting".to_owned()]),
+    };
+    let is_up = matches!(standing.phase, Phase::Talking { .. });
+    let room_style = if is_up { Style::PLAIN } else { style };
+    let states = states.iter().map(|state| (room, state.as_str(), "> "));
+    let short = [(room, "", if is_up { "> " } else { "! " }), ("", "", "> ")];
+    let mut rows = states.chain(short).map(|(room, state, end)| {
+        let mut row = Row::of(room_style, room);
+        row.push(style, state);
+        row.push(Style::PLAIN, end);
+        row
+    });
+    let fitting = rows.find(|row| row.columns() <= columns / 2);
+    fitting.unwrap_or_else(|| Row::of(room_style, "> "))
+}
+
+/// When the prompt will say something else though nothing happens.
+pub fn prompt_changes_at(standing: &Standing<'_>, now: Instant) -> Option<Instant> {
+    let Phase::Away { until } = standing.phase else {
+        return None;
+    };
+    // It says 3 s until there are 2 s left.
+    let left = Duration::from_secs(seconds_left(*until, now).checked_sub(1)?);
+    until.checked_sub(left)
+}
+
+/// `0.3 ms`, `31 ms`, `1.2 s`.
+fn figure(round_trip: Duration) -> String {
+    let milliseconds = round_trip.as_secs_f64() * 1000.0;
+    match milliseconds {
+        ..9.95 => format!("{milliseconds:.1} ms"),
+        ..999.5 => format!("{milliseconds:.0} ms"),
+        _ => format!("{:.1} s", milliseconds / 1000.0),
+    }
+}
+
+/// Counted up: 0 s are left only when it is time.
+fn seconds_left(until: Instant, now: Instant) -> u64 {
+    let left = until.saturating_duration_since(now);
+    left.as_secs() + u64::from(left.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::style::Colors;
+
+    fn standing(phase: &Phase, is_lost: bool) -> Standing<'_> {
+        let (room, round_trip) = (Some("lobby"), Some(Duration::from_micros(312)));
+        Standing {
+            room,
+            phase,
+            is_lost,
+            round_trip,
+        }
+    }
+
+    #[test]
+    fn the_prompt_says_room_and_link() {
+        let now = Instant::now();
+        let until = now + Duration::from_millis(2500);
+        let (up, away) = (Phase::Talking { since: now }, Phase::Away { until });
+        for (phase, is_lost, columns, wanted) in [
+            (&up, false, 80, "lobby 0.3 ms> "),
+            (&Phase::Connecting, false, 80, "lobby connecting> "),
+            (&away, true, 80, "lobby lost, trying again in 3 s> "),
+            (&Phase::Connecting, true, 80, "lobby lost, trying> "),
+            (&up, false, 20, "lobby> "),
+            (&away, true, 50, "lobby lost, 3 s> "),
+            (&away, true, 20, "lobby! "),
+            (&up, false, 8, "> "),
+        ] {
+            let row = prompt(&standing(phase, is_lost), now, columns);
+            assert_eq!(row.painted(0..row.len(), Colors::Unused), wanted);
+        }
+        let changes_at = prompt_changes_at(&standing(&away, true), now);
+        assert_eq!(changes_at, Some(until - Duration::from_secs(2)));
+        assert_eq!(prompt_changes_at(&standing(&away, true), until), None);
+    }
+
+    #[test]
+    fn figures_are_short() {
+        for (micros, wanted) in [(312, "0.3 ms"), (9_960, "10 ms"), (999_600, "1.0 s")] {
+            assert_eq!(figure(Duration::from_micros(micros)), wanted);
+        }
+    }
+}

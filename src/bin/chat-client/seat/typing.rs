@@ -1,0 +1,355 @@
+//! `Typing`: from bytes of the keyboard to what the user wants. It has the line being edited, the
+//! finished lines that the session has not taken, and pastes: a short one is said at once, a long
+//! one is asked about and goes line by line, no faster than servers let anybody talk for long. It
+//! draws nothing. Pure; owned by the seat.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::completion::complete;
+use super::editor::{Editor, Pressed};
+use super::keys::{Key, Keys};
+use crate::screen::Wish;
+
+/// A paste of more lines is asked about.
+const UNASKED_LINES_MAX: usize = 5;
+/// Lines that the session has not taken: more than a person types in a while without a link.
+const FINISHED_LINES_MAX: usize = 1000;
+/// Between two lines of a long paste: the rate that servers usually grant for long.
+const PACE: Duration = Duration::from_millis(100);
+/// Names listed when Tab finds several.
+const CHOICES_MAX: usize = 30;
+
+/// What is to be done at the seat, besides drawing the line.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Task {
+    /// The user is to be told this.
+    Tell(String),
+    /// The shell is to be shown for a while.
+    Suspend,
+    /// The screen is to be cleared.
+    ClearScreen,
+}
+
+/// What the session takes now.
+#[derive(Debug, Clone, Copy)]
+pub struct Allowance {
+    /// A line of any kind.
+    pub takes_line: bool,
+    /// Everything said so far has been heard.
+    pub all_heard: bool,
+}
+
+/// Lines that were pasted and are asked about, and what stood in the line before.
+#[derive(Debug)]
+struct Question {
+    lines: Vec<String>,
+    before: String,
+    behind: String,
+}
+
+/// See the file.
+#[derive(Default)]
+pub struct Typing {
+    keys: Keys,
+    pub editor: Editor,
+    /// Lines and wishes on their way to the session.
+    finished: VecDeque<Wish>,
+    question: Option<Question>,
+    /// Lines of a long paste that are to go one after the other.
+    paced: VecDeque<String>,
+    paced_count: usize,
+    next_at: Option<Instant>,
+}
+
+impl Typing {
+    /// Bytes of the keyboard; none when it has gone. `names` are those that Tab knows.
+    pub fn read(&mut self, bytes: &[u8], names: &[String], now: Instant) -> Vec<Task> {
+        if bytes.is_empty() {
+            self.finished.push_back(Wish::End);
+        }
+        let keys = self.keys.read(bytes, now);
+        keys.into_iter()
+            .filter_map(|key| self.press(&key, names))
+            .collect()
+    }
+
+    fn press(&mut self, key: &Key, names: &[String]) -> Option<Task> {
+        let tell = |words: &str| Some(Task::Tell(words.to_owned()));
+        let is_blank = self.editor.line().trim().is_empty();
+        match (key, self.editor.press(key)) {
+            (Key::Char('\r' | '\n'), _) if is_blank && self.question.is_some() => self.answer(""),
+            (Key::Paste(text), _) => self.paste(text),
+            (Key::EndlessPaste, _) => tell("that paste is too long; nothing of it is said"),
+            (_, Pressed::Edited) => None,
+            (_, Pressed::Full) => tell("the line is too long; it is not said before it is shorter"),
+            (_, Pressed::Submitted(line)) if self.question.is_some() => self.answer(&line),
+            (_, Pressed::Submitted(line)) if self.finished.len() >= FINISHED_LINES_MAX => {
+                self.editor.start_anew(&line, "");
+                tell("so many lines wait already that this one is not taken")
+            }
+            (_, Pressed::Submitted(line)) => {
+                self.finished.push_back(Wish::Line(line));
+                None
+            }
+            (_, Pressed::Complete) => self.complete(names),
+            (_, Pressed::Suspend) => Some(Task::Suspend),
+            (_, Pressed::ClearScreen) => Some(Task::ClearScreen),
+            (_, Pressed::Leave) if self.question.is_some() => self.answer(""),
+            (Key::Char('\x03'), Pressed::Leave) if !self.paced.is_empty() => {
+                let left = std::mem::take(&mut self.paced).len();
+                Some(Task::Tell(format!(
+                    "the paste is stopped; {left} lines of it are not said"
+                )))
+            }
+            (_, Pressed::Leave) => {
+                self.finished.push_back(Wish::End);
+                None
+            }
+        }
+    }
+
+    fn paste(&mut self, text: &str) -> Option<Task> {
+        let (before, behind) = self.editor.line().split_at(self.editor.cursor());
+        let (before, behind) = (before.to_owned(), behind.to_owned());
+        let is_command = before.starts_with('/') && !before.starts_with("//");
+        let is_one_line = !text.trim_end().contains(['\r', '\n']);
+        if is_one_line || is_command || self.question.is_some() {
+            // What follows a `/msg` is for one person, and never for the room: it stays one line.
+            let words: Vec<&str> = text.trim_end().split(['\r', '\n']).collect();
+            let is_inserted = self.editor.insert(&words.join(" "));
+            let words = "there is no room for that paste in one line";
+            return (!is_inserted).then(|| Task::Tell(words.to_owned()));
+        }
+        let text = format!("{before}{}", text.replace("\r\n", "\n").replace('\r', "\n"));
+        let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
+        let rest = lines.pop().unwrap_or_default();
+        lines.retain(|line| !line.trim().is_empty());
+        if lines.len() + usize::from(!rest.trim().is_empty()) > UNASKED_LINES_MAX {
+            lines.extend((!rest.trim().is_empty()).then_some(rest));
+            self.editor.start_anew("", "");
+            self.question = Some(Question {
+                lines,
+                before,
+                behind,
+            });
+        } else {
+            self.finished.extend(lines.into_iter().map(Wish::Text));
+            self.editor.start_anew(&rest, &behind);
+        }
+        None
+    }
+
+    /// The answer to whether a long paste is to be said: a line, so that somebody who is typing
+    /// says neither yes nor half a sentence by accident.
+    fn answer(&mut self, line: &str) -> Option<Task> {
+        let Question {
+            lines,
+            before,
+            behind,
+        } = self.question.take()?;
+        match line.trim().to_lowercase().as_str() {
+            "y" | "yes" => {
+                self.editor.start_anew("", &behind);
+                self.paced_count = self.paced.len() + lines.len();
+                self.paced.extend(lines);
+                return None;
+            }
+            "" | "n" | "no" => self.editor.start_anew(&before, &behind),
+            _ => self.editor.start_anew(line, ""),
+        }
+        Some(Task::Tell("nothing of the paste is said".to_owned()))
+    }
+
+    fn complete(&mut self, names: &[String]) -> Option<Task> {
+        let (line, cursor) = (self.editor.line(), self.editor.cursor());
+        let completion = complete(line, cursor, names)?;
+        let is_open = completion.text == line[completion.start..cursor];
+        self.editor.complete(&completion);
+        let mut choices = completion.choices;
+        let more = choices.len().saturating_sub(CHOICES_MAX);
+        choices.truncate(CHOICES_MAX);
+        choices.extend((more > 0).then(|| format!("and {more} more")));
+        (is_open && !choices.is_empty()).then(|| Task::Tell(choices.join(" ")))
+    }
+
+    /// How many lines the user is asked about.
+    pub fn question(&self) -> Option<usize> {
+        self.question.as_ref().map(|question| question.lines.len())
+    }
+
+    /// How many lines of a long paste have gone, and how many it has; `None` if there is none.
+    pub fn progress(&self) -> Option<(usize, usize)> {
+        let all = self.paced_count;
+        (!self.paced.is_empty()).then(|| (all - self.paced.len(), all))
+    }
+
+    /// The next thing that the user wants, if the session takes it.
+    pub fn next_wish(&mut self, allowance: Allowance, now: Instant) -> Option<Wish> {
+        let is_end = self.finished.front() == Some(&Wish::End);
+        if (is_end || allowance.takes_line)
+            && let Some(wish) = self.finished.pop_front()
+        {
+            return Some(wish);
+        }
+        if !allowance.takes_line || !allowance.all_heard || self.next_at.is_some_and(|at| now < at)
+        {
+            return None;
+        }
+        let line = self.paced.pop_front()?;
+        self.next_at = Some(now + PACE);
+        Some(Wish::Text(line))
+    }
+
+    /// When [`Typing::next_wish`] may have something, if everything has been heard by then.
+    pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        let at = self.next_at.filter(|at| now < *at)?;
+        (!self.paced.is_empty()).then_some(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: Allowance = Allowance {
+        takes_line: true,
+        all_heard: true,
+    };
+
+    fn wishes(typing: &mut Typing, now: Instant) -> Vec<Wish> {
+        std::iter::from_fn(|| typing.next_wish(ALL, now)).collect()
+    }
+
+    fn text(text: &str) -> Wish {
+        Wish::Text(text.to_owned())
+    }
+
+    #[test]
+    fn a_short_paste_is_said_as_it_was_meant() {
+        let (mut typing, now) = (Typing::default(), Instant::now());
+        typing.read(b"say \x1b[200~one\r\n\r\n/two\rthree\x1b[201~", &[], now);
+        assert_eq!(wishes(&mut typing, now), [text("say one"), text("/two")]);
+        assert_eq!(typing.editor.line(), "three");
+    }
+
+    #[test]
+    fn a_long_paste_is_asked_about_and_goes_line_by_line() {
+        let (mut typing, start) = (Typing::default(), Instant::now());
+        typing.read(b"\x1b[200~1\r2\r3\r4\r5\r6\x1b[201~", &[], start);
+        assert_eq!(typing.question(), Some(6));
+        assert_eq!(typing.next_wish(ALL, start), None);
+        typing.read(b"y\r", &[], start);
+        assert_eq!(wishes(&mut typing, start), [text("1")]);
+        assert_eq!(typing.progress(), Some((1, 6)));
+        // Typing overtakes it.
+        typing.read(b"/who\r", &[], start);
+        assert_eq!(wishes(&mut typing, start), [Wish::Line("/who".to_owned())]);
+        let later = typing.next_deadline(start).unwrap();
+        assert_eq!(later, start + PACE);
+        let unheard = Allowance {
+            all_heard: false,
+            ..ALL
+        };
+        assert_eq!(typing.next_wish(unheard, later), None);
+        assert_eq!(wishes(&mut typing, later), [text("2")]);
+        assert!(matches!(
+            typing.read(b"\x03", &[], later)[..],
+            [Task::Tell(_)]
+        ));
+        assert_eq!(
+            (typing.progress(), wishes(&mut typing, later + PACE)),
+            (None, vec![])
+        );
+    }
+
+    #[test]
+    fn who_types_on_over_the_question_says_nothing_by_accident() {
+        for (answer, draft) in [
+            ("n\r", "draft"),
+            ("\x03", "draft"),
+            ("yes, ben\r", "yes, ben"),
+        ] {
+            let (mut typing, now) = (Typing::default(), Instant::now());
+            typing.read(b"draft\x1b[200~1\r2\r3\r4\r5\r6\x1b[201~", &[], now);
+            let tasks = typing.read(answer.as_bytes(), &[], now);
+            assert!(matches!(tasks[..], [Task::Tell(_)]), "{answer:?}");
+            assert_eq!(wishes(&mut typing, now), [], "{answer:?}");
+            assert_eq!((typing.editor.line(), typing.question()), (draft, None));
+        }
+    }
+
+    /// Bytes of a keyboard: any, and more often than by chance those that mean something.
+    fn noise(random: &mut fastrand::Rng) -> Vec<u8> {
+        const PIECES: [&str; 16] = [
+            "\u{1b}",
+            "\u{1b}[",
+            "\u{1b}O",
+            "\u{1b}]",
+            "\u{1b}P",
+            "\u{1b}[200~",
+            "\u{1b}[201~",
+            "\u{1b}[1;",
+            "\r",
+            "\t",
+            "\u{1b}[A",
+            "\u{1b}[D",
+            "y",
+            "/",
+            "1\r2\r3\r4\r5\r6",
+            "ä",
+        ];
+        let mut bytes = Vec::new();
+        for _ in 0..random.usize(..6) {
+            match random.bool() {
+                true => bytes.extend(PIECES[random.usize(..PIECES.len())].bytes()),
+                false => bytes.push(random.u8(..)),
+            }
+        }
+        bytes
+    }
+
+    #[test]
+    fn behind_a_pause_a_text_is_said_as_typed_or_not_at_all() {
+        const TYPED: &str = "/msg ben secret";
+        let seed = fastrand::u64(..);
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (mut said, mut unsaid) = (0, 0);
+        for _ in 0..20_000 {
+            let (mut typing, mut now) = (Typing::default(), Instant::now());
+            let mut log = Vec::new();
+            for _ in 0..random.usize(..5) {
+                let bytes = noise(&mut random);
+                if !bytes.is_empty() {
+                    typing.read(&bytes, &["ben".to_owned()], now);
+                }
+                log.push(bytes);
+                now += Duration::from_millis(random.u64(..120));
+            }
+            now += Duration::from_millis(100);
+            wishes(&mut typing, now);
+            typing.read(TYPED.as_bytes(), &[], now);
+            typing.read(b"\r", &[], now);
+            let after = wishes(&mut typing, now);
+            for wish in &after {
+                let (Wish::Line(line) | Wish::Text(line)) = wish else {
+                    continue;
+                };
+                let is_whole = line.contains(TYPED);
+                assert!(
+                    is_whole || !line.contains("secret"),
+                    "seed {seed}: {log:?}: {line:?}"
+                );
+                assert!(
+                    is_whole || !line.contains("msg"),
+                    "seed {seed}: {log:?}: {line:?}"
+                );
+            }
+            match after.is_empty() {
+                false => said += 1,
+                true => unsaid += 1,
+            }
+        }
+        assert!(said > 3 * unsaid, "seed {seed}: {said} said, {unsaid} not");
+    }
+}

@@ -1,0 +1,274 @@
+//! The life of the session's link: made, greeted, lost, come back to, given up. What is said on
+//! it is in the siblings.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::words::counted;
+use super::{Code, Effect, End, Link, LinkEnd, Manner, OWN, Phase, Session};
+
+/// From our first line until we are where we wanted to be.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Without any sign of life though something of ours should have been answered.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// From our leave to the end of the link.
+const LEAVING_TIMEOUT: Duration = Duration::from_secs(1);
+/// A link that has held for this long was a good one: waits start anew.
+const GOOD_LINK: Duration = Duration::from_secs(30);
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Coming back: 1, 2, 4 … 30 s, each shortened at random by up to half, so that all the clients of
+/// a server that was restarted do not come back in the same moment.
+#[derive(Debug)]
+pub(super) struct Away {
+    next_wait: Duration,
+    random: fastrand::Rng,
+    /// When the link was lost, until there is one again.
+    pub since: Option<Instant>,
+    /// Why, as it was last said.
+    why: String,
+}
+
+impl Away {
+    pub fn new(random: fastrand::Rng) -> Self {
+        let (next_wait, since, why) = (FIRST_WAIT, None, String::new());
+        Away {
+            next_wait,
+            random,
+            since,
+            why,
+        }
+    }
+
+    fn wait(&mut self) -> Duration {
+        let whole = self.next_wait;
+        self.next_wait = (whole * 2).min(LONGEST_WAIT);
+        whole.mul_f64(1.0 - self.random.f64() / 2.0)
+    }
+}
+
+impl Session {
+    /// The connection is made.
+    pub fn link_up(&mut self, now: Instant) {
+        if !matches!(self.phase, Phase::Connecting) {
+            return self.effects.push_back(Effect::HangUp);
+        }
+        self.link = Link::default();
+        self.phase = Phase::Greeting { since: now };
+        let name = self.identity.as_ref().map(|identity| &identity.name);
+        match name.or(self.settings.name.as_ref()) {
+            Some(name) if self.settings.manner != Manner::Poster => {
+                let enter = self.enter(name);
+                self.send(&enter, OWN);
+            }
+            // Without a name, or a room to enter, we only want to know whether a chat is there.
+            _ => self.send(&json!({"do": "ping"}), OWN),
+        }
+    }
+
+    fn enter(&self, name: &str) -> Value {
+        let mut enter = json!({"do": "enter", "name": name});
+        if self.room.is_some() || self.settings.room.is_some() {
+            enter["rooms"] = json!([self.here()]);
+        }
+        if let Some(last) = self.room.as_ref().and_then(|room| room.last.as_ref()) {
+            enter["since"] = json!({self.here(): last});
+        }
+        if let Some(token) = self
+            .identity
+            .as_ref()
+            .and_then(|identity| identity.resume.as_ref())
+        {
+            enter["resume"] = token.as_str().into();
+        }
+        enter
+    }
+
+    /// The connection did not come about or is gone.
+    pub fn link_down(&mut self, how: LinkEnd, now: Instant) {
+        let is_unreachable = matches!(how, LinkEnd::Unreachable(_));
+        let server = &self.settings.server;
+        let why = match how {
+            LinkEnd::Unreachable(why) => why,
+            LinkEnd::Closed => format!("{server} closed the connection"),
+            LinkEnd::Broken(why) => format!("the connection to {server} is lost ({why})"),
+        };
+        match self.phase {
+            Phase::Connecting | Phase::Greeting { .. } if self.identity.is_none() => {
+                if !self.hear_unfinished_line() {
+                    self.never_up(&why, is_unreachable);
+                }
+            }
+            Phase::Connecting | Phase::Greeting { .. } | Phase::Talking { .. } => {
+                let why = self.link.cut.take().unwrap_or(why);
+                self.lose(why, now);
+            }
+            Phase::Leaving { .. } => self.finish_as_left(),
+            Phase::Idle | Phase::Naming | Phase::Away { .. } | Phase::Ended(_) => {}
+        }
+    }
+
+    /// When [`Session::tick`] has something to do, if nothing else happens.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Greeting { since } => Some(since + GREETING_TIMEOUT),
+            Phase::Away { until } | Phase::Leaving { until } => Some(until),
+            Phase::Talking { .. } => {
+                let since = self.ledger.waits_since()?.max(self.link.heard_at?);
+                Some(since + ANSWER_TIMEOUT)
+            }
+            Phase::Idle | Phase::Connecting | Phase::Naming | Phase::Ended(_) => None,
+        }
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, now: Instant) {
+        if self.next_deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        let server = &self.settings.server;
+        match self.phase {
+            Phase::Greeting { .. } => {
+                let why = format!("{server} has not greeted us within 10 s");
+                if self.identity.is_some() {
+                    return self.lose(why, now);
+                }
+                self.finish(Code::NotChat, &format!("{why}; is it a chat server?"));
+            }
+            Phase::Talking { .. } => self.lose(format!("{server} has not answered for 30 s"), now),
+            Phase::Away { .. } => self.connect(),
+            Phase::Leaving { .. } => self.finish_as_left(),
+            Phase::Idle | Phase::Connecting | Phase::Naming | Phase::Ended(_) => {}
+        }
+    }
+
+    pub(super) fn connect(&mut self) {
+        self.phase = Phase::Connecting;
+        self.effects.push_back(Effect::Connect);
+    }
+
+    /// The user has said a name.
+    pub(super) fn choose_name(&mut self, name: &str) {
+        self.settings.name = Some(name.to_owned());
+        self.connect();
+    }
+
+    /// The user is to say a name.
+    pub(super) fn ask_for_name(&mut self) {
+        self.effects.push_back(Effect::HangUp);
+        self.settings.name = None;
+        self.phase = Phase::Naming;
+        let server = &self.settings.server;
+        self.status(&format!("chat on {server}: type your name and press Enter"));
+    }
+
+    /// The greeting is over.
+    pub(super) fn talk(&mut self, now: Instant) {
+        if let Phase::Greeting { since } = self.phase {
+            self.round_trip = Some(now.saturating_duration_since(since));
+        }
+        self.phase = Phase::Talking { since: now };
+        let is_back = self.away.since.take().is_some();
+        let (name, here) = (self.own_name(), self.here());
+        if is_back {
+            let again = match self.ledger.len() as u64 {
+                0 => String::new(),
+                count => format!("; sending {} that waited", counted(count, "line")),
+            };
+            self.status(&format!("back in {here} as {name}{again}"));
+        } else if self.settings.manner.is_person() {
+            self.status(&format!(
+                "you are {name} in {here}; /help lists commands, Ctrl-D leaves"
+            ));
+        }
+        self.away.why.clear();
+        self.advance(now);
+    }
+
+    /// The link is of no more use: comes back later, or ends.
+    pub(super) fn lose(&mut self, why: String, now: Instant) {
+        self.effects.push_back(Effect::HangUp);
+        self.away.since.get_or_insert(now);
+        if let Phase::Talking { since } = self.phase
+            && now.saturating_duration_since(since) >= GOOD_LINK
+        {
+            self.away.next_wait = FIRST_WAIT;
+        }
+        let given_up = self.ledger.lose();
+        if !self.settings.comes_back {
+            self.give_up(given_up);
+            return self.finish(Code::Lost, &why);
+        }
+        let wait = self.away.wait();
+        self.phase = Phase::Away { until: now + wait };
+        // At a seat the time left is seen all the while, so only what is new is said.
+        if self.settings.manner != Manner::Seat {
+            self.status(&format!(
+                "{why}; trying again in {:.1} s",
+                wait.as_secs_f64()
+            ));
+        } else if self.away.why != why {
+            self.status(&why);
+        }
+        self.away.why = why;
+        self.give_up(given_up);
+        if self.settings.manner == Manner::Poster && self.ledger.len() == 0 {
+            self.away.since = None;
+            self.phase = Phase::Idle;
+            self.advance(now);
+        }
+    }
+
+    pub(super) fn leave(&mut self, farewell: &Value, untaken: usize, now: Instant) {
+        if matches!(self.phase, Phase::Leaving { .. } | Phase::Ended(_)) {
+            return;
+        }
+        let unanswered = self.ledger.unheard().count() as u64;
+        let unsaid = unanswered + untaken as u64;
+        if unsaid > 0 && self.settings.manner.is_person() {
+            self.status(&format!("{} not answered", counted(unsaid, "line")));
+        } else if unsaid > 0 {
+            let perhaps = if unanswered > 0 { "perhaps " } else { "" };
+            let lines = counted(unsaid, "line");
+            self.status(&format!("{lines} {perhaps}not delivered"));
+            if self.verdict == Code::Left {
+                self.verdict = Code::Lost;
+            }
+        }
+        match self.phase {
+            Phase::Talking { .. } | Phase::Greeting { .. } => {
+                self.send(farewell, OWN);
+                let until = now + LEAVING_TIMEOUT;
+                self.phase = Phase::Leaving { until };
+            }
+            _ => self.finish_as_left(),
+        }
+    }
+
+    fn finish_as_left(&mut self) {
+        self.effects.push_back(Effect::HangUp);
+        let (code, words) = (self.verdict, None);
+        self.phase = Phase::Ended(End { code, words });
+    }
+
+    pub(super) fn finish(&mut self, code: Code, why: &str) {
+        self.effects.push_back(Effect::HangUp);
+        self.phase = Phase::Ended(End::because(code, why));
+    }
+
+    /// The end of a link that never was one.
+    fn never_up(&mut self, why: &str, is_unreachable: bool) {
+        let here = ["127.", "localhost:", "[::1]:"];
+        let is_here = here
+            .iter()
+            .any(|here| self.settings.server.starts_with(here));
+        let advice = match is_unreachable {
+            true if is_here => " To start a server here, type: chatd",
+            true => "",
+            false => " before it greeted us",
+        };
+        self.finish(Code::CannotConnect, &format!("{why}{advice}"));
+    }
+}

@@ -1,0 +1,133 @@
+//! What a session is told, what it asks for, and how it ends and stands.
+
+use std::time::{Duration, Instant};
+
+use chatd::clean::Clean;
+
+use crate::lines::Shown;
+
+/// What a session is told at its start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The server as its user calls it, for what is said about it.
+    pub server: String,
+    /// The name asked for; without one the user is asked.
+    pub name: Option<String>,
+    /// The room to be in.
+    pub room: Option<String>,
+    pub manner: Manner,
+    /// Whether to come back when a link that was up is lost.
+    pub comes_back: bool,
+}
+
+/// Whose session it is, which decides what its input means and when it is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// A person at a seat: what was typed is shown by us, where it stands in the room.
+    Seat,
+    /// A person at a terminal without sequences.
+    Terminal,
+    /// A program: all its lines are said, and it leaves when they are answered.
+    Pipe,
+    /// A program whose lines may be commands.
+    Commands,
+    /// The bulletin board's poster: its lines are said from outside the room.
+    Poster,
+}
+
+impl Manner {
+    /// Whether a person types, who sees what happens and leaves when it wants to.
+    pub fn is_person(self) -> bool {
+        matches!(self, Manner::Seat | Manner::Terminal)
+    }
+}
+
+/// What has to be done, in this order.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Make a connection, and report with `link_up` or `link_down`.
+    Connect,
+    /// Write these bytes to the connection.
+    Send(Vec<u8>),
+    /// Close the connection. Nothing is to be reported of it from now on.
+    HangUp,
+    /// Show this to the user.
+    Show(Shown),
+}
+
+/// What became of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkEnd {
+    /// It did not come about; the words say why and what to do.
+    Unreachable(String),
+    /// The other side closed it.
+    Closed,
+    /// It broke; the words are the system's.
+    Broken(String),
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    pub code: Code,
+    /// What there is to say about it that has not been said.
+    pub words: Option<Clean>,
+}
+
+impl End {
+    /// An end and why.
+    pub fn because(code: Code, words: &str) -> Self {
+        let words = Some(Clean::of(words));
+        End { code, words }
+    }
+}
+
+/// The exit code; from 64 on these are those of sysexits.h.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// The user left, and everything was said.
+    Left = 0,
+    /// The link, or the output, was lost; or something may not have been said.
+    Lost = 1,
+    /// The command line cannot be obeyed.
+    Usage = 2,
+    /// No link came about.
+    CannotConnect = 69,
+    /// Whatever answers there does not speak the JSON language.
+    NotChat = 76,
+    /// The server refused this client, or a line of a pipe.
+    Refused = 77,
+}
+
+/// Where a session is.
+#[derive(Debug)]
+pub enum Phase {
+    /// There is nothing to connect for.
+    Idle,
+    /// A connection is being made.
+    Connecting,
+    /// It is made, and we are not yet where we want to be.
+    Greeting { since: Instant },
+    /// The user is asked for a name. Without a link: servers do not wait so long for one.
+    Naming,
+    /// We may speak.
+    Talking { since: Instant },
+    /// Waiting to try again.
+    Away { until: Instant },
+    /// We have said that we leave.
+    Leaving { until: Instant },
+    /// Over.
+    Ended(End),
+}
+
+/// How a session stands, for its user to see.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'a> {
+    /// The room it is in, or comes back to.
+    pub room: Option<&'a str>,
+    pub phase: &'a Phase,
+    /// Whether a link has been lost since one was up.
+    pub is_lost: bool,
+    /// How long the last answer took; before there is one, how long the greeting took.
+    pub round_trip: Option<Duration>,
+}

@@ -1,0 +1,121 @@
+//! What answers may cost: who asks for much is answered with a budget of its own, and a turn serves
+//! everybody else before it goes on with large answers. Part of the hub.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::bucket::{Bucket, Rate};
+use crate::chat::{Command, Request};
+use crate::config::Limits;
+use crate::session::SessionId;
+use crate::time::Time;
+
+use super::Hub;
+use super::input::Later;
+
+/// The budgets of those who were answered lately, and who waits for an answer.
+#[derive(Debug)]
+pub(super) struct Answers {
+    rate: Option<Rate>,
+    /// A session that is not here has all of its budget.
+    budgets: HashMap<SessionId, Bucket>,
+    turn_bytes_max: u64,
+    /// Bytes of answers in this turn.
+    turn_bytes: u64,
+    /// Sessions that were put off since the turn had answered enough.
+    waiting: VecDeque<SessionId>,
+}
+
+impl Answers {
+    pub(super) fn new(limits: &Limits) -> Answers {
+        let count = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+        Answers {
+            rate: Rate::new(
+                count(limits.answer_bytes_per_second),
+                count(limits.answer_burst_bytes_max),
+            ),
+            budgets: HashMap::new(),
+            turn_bytes_max: limits.answers_per_turn_bytes_max as u64,
+            turn_bytes: 0,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn start_turn(&mut self) {
+        self.turn_bytes = 0;
+    }
+
+    /// A session waits for a turn that has answered less.
+    pub(super) fn wait(&mut self, id: SessionId) {
+        self.waiting.push_back(id);
+    }
+
+    /// Whether somebody waits for the next turn.
+    pub(super) fn is_waited_for(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// A session was answered with so many bytes.
+    pub(super) fn charge(&mut self, id: SessionId, now: Time, bytes: u64) {
+        self.turn_bytes += bytes;
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        if bytes >= LARGE_BYTES_MIN {
+            let budget = self.budgets.entry(id).or_default();
+            budget.take(now, self.rate, bytes);
+        }
+    }
+
+    /// The connection is gone.
+    pub(super) fn forget(&mut self, id: SessionId) {
+        self.budgets.remove(&id);
+    }
+
+    /// Whether a session may have a large answer now; else what it waits for.
+    fn check(&mut self, id: SessionId, now: Time) -> Result<(), Later> {
+        if let Some(budget) = self.budgets.get(&id) {
+            budget.check(now, self.rate).map_err(Later::Answers)?;
+            if budget.is_full(now) {
+                self.budgets.remove(&id);
+            }
+        }
+        if self.turn_bytes >= self.turn_bytes_max {
+            return Err(Later::AnswersOfTurn);
+        }
+        Ok(())
+    }
+}
+
+/// An answer below this is none that a budget is kept for: it costs about as much as its question.
+const LARGE_BYTES_MIN: u32 = 1024;
+
+impl Hub {
+    /// Whether a request may be answered now, if its answer may be large; else when it may be.
+    pub(super) fn check_answer(
+        &mut self,
+        id: SessionId,
+        request: &Request<'_>,
+    ) -> Result<(), Later> {
+        match request.command {
+            Command::Enter(_)
+            | Command::Join { .. }
+            | Command::Move
+            | Command::History(_)
+            | Command::Who
+            | Command::Rooms
+            | Command::Help => self.answers.check(id, self.now()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Answers those who were put off, now that everybody else was served, until the turn has
+    /// answered enough.
+    pub fn answer_postponed(&mut self) {
+        for _ in 0..self.answers.waiting.len() {
+            if self.answers.turn_bytes >= self.answers.turn_bytes_max {
+                break;
+            }
+            if let Some(id) = self.answers.waiting.pop_front() {
+                self.resume(id);
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Pacing: talkers are held while a reader of their room that makes progress is far behind, so that
+//! a burst cuts nobody who reads. Who makes no progress holds nobody and is cut in time. Part of
+//! the hub.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use crate::chat::{Command, Request, RoomId};
+use crate::session::SessionId;
+use crate::time::Time;
+
+use super::Hub;
+use super::input::Later;
+
+/// Who is behind, which rooms go slower for that, and who waits.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    /// Readers with more than half an outbox queued.
+    readers: HashMap<SessionId, Reader>,
+    /// Rooms with such a reader that makes progress, and how full the fullest outbox is: from 0 at
+    /// one half to 1.
+    rooms: HashMap<RoomId, f64>,
+    /// Talkers that are held for the sake of such a reader.
+    held: HashSet<SessionId>,
+    check_at: Time,
+}
+
+/// How a reader that is behind gets on.
+#[derive(Debug)]
+struct Reader {
+    /// When it was looked at, and how much it had taken in all by then; the newest last, one for
+    /// about each tenth of the last second.
+    taken: Vec<(Time, u64)>,
+}
+
+/// How often is looked at how the readers get on.
+const CHECK_INTERVAL: Duration = Duration::from_millis(10);
+/// What is counted as its pace.
+const PACE_SPAN: Duration = Duration::from_secs(1);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
+/// So long a reader that has only now fallen behind is taken to make progress.
+const GRACE: Duration = Duration::from_millis(300);
+/// What may have been said lately by somebody who is not held in a room that goes slower, as the
+/// time in which its bucket of bytes would be full again: less, the fuller the reader.
+const QUIET_DEBT_MAX: Duration = Duration::from_millis(500);
+
+impl Reader {
+    /// Notes how much was taken; whether at this pace an outbox would be empty in time.
+    fn makes_progress(
+        &mut self,
+        now: Time,
+        taken: u64,
+        outbox_bytes: usize,
+        timeout: Duration,
+    ) -> bool {
+        let is_old = |&(at, _): &(Time, u64)| at + PACE_SPAN < now;
+        // The one at the edge of the span stays.
+        let old = self.taken.iter().filter(|sample| is_old(sample)).count();
+        self.taken.drain(..old.saturating_sub(1));
+        if self
+            .taken
+            .last()
+            .is_none_or(|&(at, _)| at + SAMPLE_INTERVAL <= now)
+        {
+            self.taken.push((now, taken));
+        }
+        let &(since, before) = self.taken.first().unwrap_or(&(now, taken));
+        let span = now.since(since);
+        if span < GRACE {
+            return true;
+        }
+        let needed = outbox_bytes as f64 / timeout.as_secs_f64();
+        (taken - before) as f64 / span.as_secs_f64() >= needed
+    }
+}
+
+impl Pace {
+    /// When the readers are to be looked at again.
+    pub(super) fn next_timeout(&self) -> Option<Time> {
+        (!self.readers.is_empty() || !self.held.is_empty()).then_some(self.check_at)
+    }
+
+    pub(super) fn hold(&mut self, id: SessionId) {
+        self.held.insert(id);
+    }
+}
+
+impl Hub {
+    /// Looks at the readers that are behind, and lets those talk on who need not wait any more.
+    pub(super) fn update_pace(&mut self, now: Time) {
+        let fallen_behind = std::mem::take(&mut self.listeners.delivery.queues.lagging);
+        let is_new = !fallen_behind.is_empty();
+        for id in fallen_behind {
+            let taken = Vec::new();
+            self.pace.readers.entry(id).or_insert(Reader { taken });
+        }
+        if self.pace.next_timeout().is_none() || (now < self.pace.check_at && !is_new) {
+            return;
+        }
+        self.pace.check_at = now + CHECK_INTERVAL;
+        self.pace.rooms.clear();
+        let outbox_bytes_max = self.limits.outbox_bytes_max;
+        let timeout = self.limits.stall_timeout;
+        let Hub {
+            pace, listeners, ..
+        } = self;
+        pace.readers.retain(|&id, reader| {
+            let Some(session) = listeners.delivery.session_mut(id) else {
+                return false;
+            };
+            let bytes = session.outbox.bytes();
+            if bytes <= outbox_bytes_max / 2 || !session.is_live() {
+                session.lagging = false;
+                return false;
+            }
+            let taken = session.outbox.bytes_taken();
+            if reader.makes_progress(now, taken, outbox_bytes_max, timeout) {
+                let fullness = (2.0 * bytes as f64 / outbox_bytes_max as f64 - 1.0).min(1.0);
+                for hearing in &session.rooms {
+                    let room = pace.rooms.entry(hearing.room).or_default();
+                    *room = room.max(fullness);
+                }
+            }
+            true
+        });
+        let mut held: Vec<SessionId> = std::mem::take(&mut self.pace.held).into_iter().collect();
+        // Who said least lately goes first.
+        held.sort_unstable_by_key(|&id| (self.debt(id), id));
+        for id in held {
+            self.resume(id);
+        }
+    }
+
+    /// Whether what is to be said must wait for readers of its room.
+    pub(super) fn check_pace(&self, id: SessionId, request: &Request<'_>) -> Result<(), Later> {
+        if self.pace.rooms.is_empty() || !matches!(request.command, Command::Say { .. }) {
+            return Ok(());
+        }
+        let room = self
+            .member_of(id)
+            .and_then(|member| self.directory.room_of(member, request.room).ok());
+        let Some(fullness) = room.and_then(|room| self.pace.rooms.get(&room)) else {
+            return Ok(());
+        };
+        if self.debt(id) > QUIET_DEBT_MAX.mul_f64(1.0 - fullness) {
+            return Err(Later::Pace);
+        }
+        Ok(())
+    }
+
+    /// How much a session has said lately, as the time in which that is forgotten.
+    fn debt(&self, id: SessionId) -> Duration {
+        let session = self.session(id);
+        session.map_or(Duration::ZERO, |session| session.throttle.debt(self.now()))
+    }
+}

@@ -1,0 +1,93 @@
+//! The token space of the one poll: what each token stands for. Everybody who registers something
+//! takes its token from here. Only numbers; nobody owns anything.
+
+use mio::Token;
+
+use crate::session::SessionId;
+
+use super::listener::LISTENERS_MAX;
+
+/// What a token stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A connection: its slot, and which of those that had the slot.
+    Conn(SessionId, Generation),
+    /// A listener, by its place in the list.
+    Listener(usize),
+    Signals,
+    /// Standard input of the operator.
+    Console,
+}
+
+/// Tells a connection from those that had its slot before, in late events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Generation(u32);
+
+const GENERATION_BITS: u32 = 31;
+/// Connections lie below, everything else above.
+const FIRST_OTHER: usize = 1 << (GENERATION_BITS + u32::BITS);
+const SIGNALS: usize = FIRST_OTHER;
+const CONSOLE: usize = FIRST_OTHER + 1;
+const FIRST_LISTENER: usize = FIRST_OTHER + 2;
+const _: () = assert!(
+    usize::MAX - FIRST_LISTENER > LISTENERS_MAX,
+    "there is a token for every listener"
+);
+
+impl Generation {
+    /// The one after this; they come again after two billion.
+    pub(super) fn next(self) -> Generation {
+        Generation(self.0.wrapping_add(1) & ((1 << GENERATION_BITS) - 1))
+    }
+}
+
+impl Source {
+    pub(super) fn token(self) -> Token {
+        Token(match self {
+            Source::Conn(id, Generation(generation)) => {
+                (generation as usize) << u32::BITS | id.slot()
+            }
+            Source::Signals => SIGNALS,
+            Source::Console => CONSOLE,
+            Source::Listener(index) => FIRST_LISTENER + index,
+        })
+    }
+
+    pub(super) fn of(token: Token) -> Source {
+        match token.0 {
+            SIGNALS => Source::Signals,
+            CONSOLE => Source::Console,
+            other if other >= FIRST_LISTENER => Source::Listener(other - FIRST_LISTENER),
+            other => {
+                let generation = Generation((other >> u32::BITS) as u32);
+                Source::Conn(SessionId(other as u32), generation)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_token_stands_for_one_thing() {
+        let last = Generation(u32::MAX >> 1);
+        assert_eq!(last.next(), Generation(0));
+        let sources = [
+            Source::Conn(SessionId(0), Generation(0)),
+            Source::Conn(SessionId(u32::MAX), Generation(0)),
+            Source::Conn(SessionId(0), Generation(1)),
+            Source::Conn(SessionId(u32::MAX), last),
+            Source::Listener(0),
+            Source::Listener(LISTENERS_MAX - 1),
+            Source::Signals,
+            Source::Console,
+        ];
+        for (index, source) in sources.iter().enumerate() {
+            assert_eq!(Source::of(source.token()), *source);
+            let same = |other: &&Source| other.token() == source.token();
+            assert_eq!(sources.iter().filter(same).count(), 1, "{index}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Why connections end, and what there is to say about one that is gone. How a session ends is the
+//! hub's doing.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::chat::Cause;
+use crate::dialect::Refusal;
+
+/// Why a connection ended. Every connection has exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseReason {
+    /// It said `/quit`.
+    Quit,
+    /// It closed its side.
+    HungUp,
+    /// The connection broke.
+    ConnectionLost,
+    /// It read too slowly.
+    TooSlow,
+    /// It gave no name.
+    NameTimeout,
+    /// The operator threw it out.
+    Kicked,
+    /// The same member came back on another connection.
+    Replaced,
+    /// It spoke another protocol.
+    WrongProtocol,
+    /// There was no place.
+    ServerFull,
+    /// There was no place for one more from its address.
+    TooManyFromAddress,
+    /// The server stopped.
+    ShuttingDown,
+}
+
+impl CloseReason {
+    /// Why its member left, as the others are told.
+    pub fn cause(self) -> Cause {
+        match self {
+            CloseReason::ConnectionLost => Cause::Lost,
+            CloseReason::TooSlow => Cause::TooSlow,
+            CloseReason::Kicked => Cause::Kicked,
+            CloseReason::ShuttingDown => Cause::Stopped,
+            CloseReason::Quit
+            | CloseReason::HungUp
+            | CloseReason::Replaced
+            | CloseReason::NameTimeout
+            | CloseReason::WrongProtocol
+            | CloseReason::ServerFull
+            | CloseReason::TooManyFromAddress => Cause::Quit,
+        }
+    }
+
+    /// The last word for the connection itself, when it was the server that ended it.
+    pub fn refusal(self) -> Option<Refusal<'static>> {
+        match self {
+            CloseReason::Quit | CloseReason::HungUp | CloseReason::ConnectionLost => None,
+            CloseReason::TooSlow => Some(Refusal::TooSlow),
+            CloseReason::NameTimeout => Some(Refusal::NameTimeout),
+            CloseReason::Kicked => Some(Refusal::Kicked(None)),
+            CloseReason::Replaced => Some(Refusal::Replaced),
+            CloseReason::WrongProtocol => Some(Refusal::WrongProtocol),
+            CloseReason::ServerFull => Some(Refusal::ServerFull),
+            CloseReason::TooManyFromAddress => Some(Refusal::TooManyFromAddress),
+            CloseReason::ShuttingDown => Some(Refusal::ShuttingDown),
+        }
+    }
+
+    /// Whether its last word is said even to a connection that never spoke. To others nothing is
+    /// written before they have: it could be a browser's, which would take it for an answer.
+    pub fn is_told_unasked(self) -> bool {
+        matches!(
+            self,
+            CloseReason::ServerFull | CloseReason::TooManyFromAddress
+        )
+    }
+}
+
+/// As the log has it.
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CloseReason::Quit => "quit",
+            CloseReason::HungUp => "hung up",
+            CloseReason::ConnectionLost => "connection lost",
+            CloseReason::TooSlow => "too slow",
+            CloseReason::NameTimeout => "no name in time",
+            CloseReason::Kicked => "kicked",
+            CloseReason::Replaced => "replaced by another connection",
+            CloseReason::WrongProtocol => "another protocol",
+            CloseReason::ServerFull => "server full",
+            CloseReason::TooManyFromAddress => "too many from its address",
+            CloseReason::ShuttingDown => "shutting down",
+        })
+    }
+}
+
+/// What there is to say about a connection that is gone.
+#[derive(Debug)]
+pub struct ConnectionSummary {
+    /// What it was called, if it ever had a name.
+    pub name: Option<Box<str>>,
+    /// Why it ended.
+    pub reason: CloseReason,
+    /// Lines that came from it.
+    pub lines_in: u64,
+    /// Bytes that came from it.
+    pub bytes_in: u64,
+    /// Lines it took.
+    pub lines_out: u64,
+    /// Bytes it took.
+    pub bytes_out: u64,
+    /// How long it was there.
+    pub duration: Duration,
+}

@@ -1,0 +1,137 @@
+//! What a client has sent, as lines that are not handled yet. Owned by a peer of the shadow.
+
+use std::collections::VecDeque;
+
+use super::sniff::{self, First, Language};
+
+/// Something a client has sent that costs it its rate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Item {
+    Line(Vec<u8>),
+    TooLong,
+    /// What stood before the end of the stream, without an ending of its own.
+    LastLine(Vec<u8>),
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Input {
+    pub(crate) language: Option<Language>,
+    /// Bytes that do not say yet which language they are, or an unfinished line.
+    partial: Vec<u8>,
+    skipping: bool,
+    pub(crate) pending: VecDeque<Item>,
+    pub(crate) ended: bool,
+    line_bytes_max: usize,
+}
+
+impl Input {
+    /// `line_bytes_max` is that of a line of text.
+    pub(crate) fn new(line_bytes_max: usize) -> Input {
+        Input {
+            line_bytes_max,
+            ..Input::default()
+        }
+    }
+
+    /// More bytes have come. What to say to somebody who speaks another protocol.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Option<&'static [&'static str]> {
+        if self.language.is_some() {
+            self.split(bytes);
+            return None;
+        }
+        self.partial.extend_from_slice(bytes);
+        match sniff::first(&self.partial, self.ended)? {
+            First::Foreign(head) => Some(head),
+            First::Speaks(language) => {
+                self.language = Some(language);
+                let bytes = std::mem::take(&mut self.partial);
+                self.split(&bytes);
+                None
+            }
+        }
+    }
+
+    /// It has closed its side.
+    pub(crate) fn end(&mut self) -> Option<&'static [&'static str]> {
+        self.ended = true;
+        let foreign = self.feed(&[]);
+        let line = std::mem::take(&mut self.partial);
+        if !line.is_empty() && foreign.is_none() {
+            let line = without_return(&line).to_vec();
+            self.pending.push_back(Item::LastLine(line));
+        }
+        foreign
+    }
+
+    /// Whether a whole line waits.
+    pub(crate) fn has_line(&self) -> bool {
+        matches!(self.pending.front(), Some(Item::Line(_) | Item::TooLong))
+    }
+
+    /// Whether a line waits whose end has come.
+    pub(crate) fn has_whole_line(&self) -> bool {
+        let lines = self
+            .pending
+            .iter()
+            .filter(|item| !matches!(item, Item::LastLine(_)));
+        lines.count() > usize::from(self.skipping)
+    }
+
+    /// How much of what it has sent may be kept.
+    pub(crate) fn bytes_max(&self) -> usize {
+        let is_long = |item: &&Item| **item == Item::TooLong;
+        let long = self.pending.iter().filter(is_long).count();
+        // The longest that is sent, and an unfinished one.
+        self.unhandled().len() + self.pending.len() + (long + 1) * (10 * self.line_bytes_max + 200)
+    }
+
+    /// All that is not handled yet, as it came, but for the ends of its lines.
+    pub(crate) fn unhandled(&self) -> Vec<u8> {
+        let lines = self.pending.iter().filter_map(|item| match item {
+            Item::Line(line) | Item::LastLine(line) => Some(&line[..]),
+            Item::TooLong => None,
+        });
+        lines
+            .chain([&self.partial[..]])
+            .collect::<Vec<_>>()
+            .join(&b'\n')
+    }
+
+    pub(crate) fn forget(&mut self) {
+        self.pending.clear();
+        self.partial.clear();
+    }
+
+    fn split(&mut self, bytes: &[u8]) {
+        let bytes_max = match self.language {
+            Some(Language::Json) => 8 * self.line_bytes_max,
+            _ => self.line_bytes_max,
+        };
+        let mut rest = bytes;
+        while let Some(at) = rest.iter().position(|&byte| byte == b'\n') {
+            self.partial.extend_from_slice(&rest[..at]);
+            rest = &rest[at + 1..];
+            let line = std::mem::take(&mut self.partial);
+            if !std::mem::take(&mut self.skipping) {
+                let line = without_return(&line);
+                self.pending.push_back(if line.len() > bytes_max {
+                    Item::TooLong
+                } else {
+                    Item::Line(line.to_vec())
+                });
+            }
+        }
+        self.partial.extend_from_slice(rest);
+        if !self.skipping && without_return(&self.partial).len() > bytes_max {
+            self.skipping = true;
+            self.pending.push_back(Item::TooLong);
+        }
+        if self.skipping {
+            self.partial.clear();
+        }
+    }
+}
+
+fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
