@@ -280,6 +280,6 @@ impl Log {
 
 fn find(lines: &[Lines], from: usize, language: Encoding, line: &str) -> Option<usize> {
     let mut rest = (from..).zip(lines.get(from..)?);
-    rest.find(|(_, lines)| lines.of_language(language)[0] == line)
+    rest.find(|(_, lines)| lines.of_language(language) == [line])
         .map(|(index, _)| index)
 }

@@ -288,8 +288,7 @@ impl Machine {
             if let (Some(id), Recorded::Ended) = (record.session, record.what)
                 && let Some(socket) = &mut self.sockets.slots[id.slot()]
             {
-                assert!(!socket.has_ended, "each connection ends once");
-                socket.has_ended = true;
+                socket.note_end();
             }
         }
     }

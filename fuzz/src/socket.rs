@@ -55,6 +55,8 @@ pub struct Socket {
     pub had_spoken: bool,
     /// The lines in them, a last one without its ending included.
     pub lines_in: u64,
+    /// Whole lines that had come when its session ended, if that was all it had sent.
+    pub lines_by_end: Option<u64>,
     /// The last of these bytes ended a line, or there was none.
     at_line_start: bool,
     /// Bytes that the turn got rid of.
@@ -85,12 +87,21 @@ impl Socket {
             bytes_in: 0,
             had_spoken: false,
             lines_in: 0,
+            lines_by_end: None,
             at_line_start: true,
             bytes_out: 0,
             connected_at: Time::START,
             stuck_since: None,
             was_behind: false,
         }
+    }
+
+    /// Its session is over, in this turn.
+    pub fn note_end(&mut self) {
+        assert!(!self.has_ended, "each connection ends once");
+        self.has_ended = true;
+        let unfinished = u64::from(!self.at_line_start);
+        self.lines_by_end = (self.inbox.is_empty()).then_some(self.lines_in - unfinished);
     }
 
     /// The peer sends. Whether the poll would tell.

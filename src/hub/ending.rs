@@ -158,7 +158,8 @@ impl Hub {
         self.end(id, CloseReason::WrongProtocol, None);
     }
 
-    /// A session that is drained shuts its side and lingers, unless the other side is shut already.
+    /// A session that is drained shuts its side and lingers, unless the other side is shut already,
+    /// or gone.
     /// Whether the turn is to shut it.
     pub(super) fn start_lingering(&mut self, id: SessionId) -> bool {
         let until = self.now() + self.limits.linger_timeout;
@@ -168,7 +169,7 @@ impl Hub {
         if !session.advance(Step::Linger(until)) {
             return false;
         }
-        if session.input == Input::Ended {
+        if session.input != Input::Open {
             self.doom(id);
         } else {
             self.arm(id);

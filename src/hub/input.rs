@@ -62,8 +62,8 @@ impl Hub {
         let Some(session) = self.session_mut(id) else {
             return;
         };
+        session.bytes_in += bytes.len() as u64;
         if session.is_live() && session.dialect != Dialect::Undecided {
-            session.bytes_in += bytes.len() as u64;
             session.lines.keep(bytes);
             self.memory.kept_bytes += bytes.len();
         }

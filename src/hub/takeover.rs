@@ -131,10 +131,11 @@ impl Hub {
     /// Bytes that were sent before somebody came to take the place of this connection. They are
     /// handled now whatever its rate: what it costs is its successor's to wait for.
     pub fn receive_last(&mut self, id: SessionId, bytes: &[u8]) {
-        if let Some(session) = self.session_mut(id)
-            && session.is_live()
-        {
-            session.bytes_in += bytes.len() as u64;
+        let Some(session) = self.session_mut(id) else {
+            return;
+        };
+        session.bytes_in += bytes.len() as u64;
+        if session.is_live() {
             self.handle_lines(id, bytes, Holds::Waived);
         }
     }

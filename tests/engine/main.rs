@@ -16,3 +16,4 @@ mod load_checks;
 mod names;
 mod reserved_names;
 mod simulation;
+mod turn_by_hand;

@@ -146,7 +146,9 @@ impl Simulation {
         for socket in self.network.sockets.iter().flatten() {
             queued += socket.owed_bytes();
             for line in &socket.owed {
-                self.pinned.entry(line.turn).or_default().1 += 1;
+                for turn in [Some(line.turn), line.copied_in].into_iter().flatten() {
+                    self.pinned.entry(turn).or_default().1 += 1;
+                }
             }
             let is_old = socket.owed.front().is_some_and(|line| line.turn < turn);
             owe_old |= socket.ended_in != Some(turn) && is_old;

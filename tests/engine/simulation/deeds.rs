@@ -69,8 +69,9 @@ impl World {
             };
             match next.asked {
                 Asked::Quit(_) => foreseen.quits = true,
-                Asked::Enter(entry) if self.may_take_over(&entry).is_some() => {
+                Asked::Enter(entry) if self.takes_over_now(&entry) => {
                     foreseen.comes_back = true;
+                    break;
                 }
                 asked => {
                     let is_deed = matches!(self.judge(asker, &asked), Verdict::Deed);
@@ -104,6 +105,22 @@ impl World {
         }
     }
 
+    /// The next line of a connection was handled, nobody saw when, and no fact tells of it: if it
+    /// would do something now, it was refused then.
+    pub(crate) fn run_unseen_line(&mut self, slot: usize) -> Outcome {
+        let Some(next) = self.next_line(slot) else {
+            return Ok(());
+        };
+        let asker = Asker {
+            slot,
+            reference: None,
+        };
+        match (self.judge(asker, &next.asked), &next.asked) {
+            (Verdict::Answer(_), _) | (_, Asked::Quit(_)) => self.run_line(slot, false),
+            (Verdict::Deed, _) => self.take_line(slot, &next, false),
+        }
+    }
+
     /// Handles the next line of a connection if it may be handled here: it changes nothing for
     /// anybody, and its answer stands here.
     pub(crate) fn try_line(&mut self, slot: usize, unheld: bool) -> Result<bool, String> {
@@ -120,8 +137,8 @@ impl World {
             (Verdict::Answer(words), _) => {
                 self.greet(slot).is_ok() && self.tell(slot, &words).is_ok()
             }
-            // No fact tells of that.
-            (Verdict::Deed, Asked::Enter(entry)) if self.may_take_over(entry).is_some() => {
+            // No fact tells of that, but the old connection is read to its end then.
+            (Verdict::Deed, Asked::Enter(entry)) if self.takes_over_now(entry) => {
                 return self.run_line(slot, unheld).map(|()| true);
             }
             (Verdict::Deed, _) => false,

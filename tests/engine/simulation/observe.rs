@@ -68,7 +68,9 @@ impl Simulation {
         peer.owed_bytes = socket.owed_bytes();
         // Of somebody who was lost nobody knows what it was told; what was written to it is right
         // as far as it was owed before.
-        let is_lost = socket.lost || peer.gone.is_some() || (socket.failed && socket.filled);
+        let owes_nothing = self.turn.hub().queued_bytes(SessionId(slot as u32)) == 0;
+        let is_broken = socket.failed && socket.filled && owes_nothing;
+        let is_lost = socket.lost || is_broken || peer.gone.is_some();
         let is_blind = is_lost || (is_gone && !socket.shut);
         if is_blind {
             peer.stream.start(Vec::new(), true);
@@ -91,6 +93,7 @@ impl Simulation {
             socket.owed.push_back(Owed {
                 bytes: format!("{line}\n").into_bytes(),
                 turn,
+                copied_in: None,
                 since: self.engine_now,
             });
         }
@@ -134,6 +137,10 @@ impl Simulation {
         let rest = socket.rest_of_line().to_vec();
         if let Some(new) = all.strip_prefix(&*socket.owed_contents()) {
             let lines = whole_lines(new)?;
+            if has_ended && lines.is_empty() && !rest.is_empty() {
+                // It may have been cut, without a word since it never spoke.
+                socket.owed[0].copied_in = Some(self.report.turns);
+            }
             return match lines.iter().any(|line| is_cut(line)) {
                 false => Ok((lines, None)),
                 true if lines.len() == 1 => Ok((lines, Some(rest.len()))),

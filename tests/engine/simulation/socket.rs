@@ -14,6 +14,8 @@ use super::sniff::Language;
 pub(crate) struct Owed {
     pub(crate) bytes: Vec<u8>,
     pub(crate) turn: u64,
+    /// The turn in which its rest may have been copied, since nothing else was owed any more.
+    pub(crate) copied_in: Option<u64>,
     /// When it was said.
     pub(crate) since: Time,
 }

@@ -27,6 +27,18 @@ pub(crate) struct Takeover {
 /// byte.
 const LAST_READS_MAX: usize = 256;
 
+/// What became of the last of those reads in which a connection is read to its end.
+fn ends_read(old: usize, reads: &mut impl Iterator<Item = (usize, Fill)>) -> Option<Fill> {
+    for _ in 0..LAST_READS_MAX {
+        match reads.next() {
+            Some((slot, Fill::Full)) if slot == old => {}
+            Some((slot, fill)) if slot == old => return Some(fill),
+            _ => return None,
+        }
+    }
+    Some(Fill::Full)
+}
+
 impl World {
     /// Whether all that is still read in this turn is read for the sake of those who wait: from
     /// each old connection, in turn, until nothing is left.
@@ -36,26 +48,34 @@ impl World {
             _ => None,
         });
         let mut reads = reads.peekable();
-        let mut reads_to_end = |old: usize| {
-            for _ in 0..LAST_READS_MAX {
-                match reads.next() {
-                    Some((slot, Fill::Full)) if slot == old => {}
-                    Some((slot, fill)) if slot == old => return Some(fill),
-                    _ => return None,
-                }
+        let mut olds: Vec<usize> = self.takeovers.iter().map(|takeover| takeover.old).collect();
+        let has_any = !olds.is_empty();
+        while let Some(&(old, _)) = reads.peek() {
+            let Some(found) = olds.iter().position(|&other| other == old) else {
+                return false;
+            };
+            olds.remove(found);
+            match ends_read(old, &mut reads) {
+                Some(Fill::Lost) if ends_read(old, &mut reads).is_none() => return false,
+                Some(_) => {}
+                None => return false,
             }
-            Some(Fill::Full)
+        }
+        has_any && olds.is_empty()
+    }
+
+    /// Whether somebody takes the place that it asks for in this turn, or tries to.
+    pub(crate) fn takes_over_now(&self, entry: &Entry) -> bool {
+        let is_read = |old| {
+            let mut events = self.log.iter();
+            events.any(|event| matches!(event, Event::Fill(slot, ..) if *slot == old))
         };
-        let all_are_read = self.takeovers.iter().all(|takeover| {
-            let last = reads_to_end(takeover.old);
-            last.is_some_and(|last| last != Fill::Lost || reads_to_end(takeover.old).is_some())
-        });
-        !self.takeovers.is_empty() && all_are_read && reads.next().is_none()
+        self.may_take_over(entry).is_some_and(is_read)
     }
 
     /// All takeovers of this turn, each behind what its old connection had sent.
     pub(crate) fn play_takeovers(&mut self) -> Outcome {
-        while let Some(takeover) = self.takeovers.pop_front() {
+        while let Some(takeover) = self.next_takeover() {
             let old = takeover.old;
             // It may have been held back before, and told so.
             let _ = self.warn(old);
@@ -64,6 +84,27 @@ impl World {
             self.after_last_fill(old, last)?;
         }
         Ok(())
+    }
+
+    /// Who comes next. Of several who ask for one place, the first has it; which that was may be
+    /// seen by what they were told alone.
+    fn next_takeover(&mut self) -> Option<Takeover> {
+        let read = match self.log.front() {
+            Some(Event::Fill(slot, ..)) => Some(*slot),
+            _ => None,
+        };
+        let is_meant = |takeover: &Takeover| read.is_none_or(|old| takeover.old == old);
+        let is_welcome = |takeover: &Takeover| {
+            let told = &self.peer_ref(takeover.new).stream.observed;
+            told.iter()
+                .any(|line| line.starts_with(r#"{"is":"welcome","#))
+        };
+        let mut takeovers = self.takeovers.iter();
+        let first = takeovers
+            .position(|takeover| is_meant(takeover) && is_welcome(takeover))
+            .or_else(|| self.takeovers.iter().position(is_meant))
+            .or((!self.takeovers.is_empty()).then_some(0));
+        self.takeovers.remove(first?)
     }
 
     /// Everything that is read from a connection before its end, in whatever way it is handled.
@@ -109,8 +150,8 @@ impl World {
     /// not hold what comes of it.
     fn run_last(&mut self, old: usize, bytes: &[u8], fill: Fill) -> Outcome {
         let peer = self.peer(old);
+        peer.bytes_in += bytes.len() as u64;
         if peer.is_live() {
-            peer.bytes_in += bytes.len() as u64;
             peer.input.feed(bytes);
         }
         // The first of several reads may have been its own, in which its rate held it back.

@@ -287,11 +287,8 @@ impl World {
     /// What was handled of those who are blind, and caused nothing.
     fn run_unseen(&mut self) -> Outcome {
         for slot in 0..self.peers.len() {
-            let is_blind = self.peers[slot]
-                .as_ref()
-                .is_some_and(|peer| peer.stream.blind);
-            if is_blind && !self.foresee(slot).has_facts {
-                self.run_while(slot, |_| true)?;
+            while self.can_run(slot) && self.peer(slot).stream.blind {
+                self.run_unseen_line(slot)?;
             }
         }
         Ok(())
@@ -407,8 +404,8 @@ impl World {
     /// Bytes that came before the connection broke: they are kept.
     fn keep_last(&mut self, slot: usize, bytes: &[u8], _: Fill) -> Outcome {
         let peer = self.peer(slot);
+        peer.bytes_in += bytes.len() as u64;
         if peer.is_live() && peer.input.language.is_some() {
-            peer.bytes_in += bytes.len() as u64;
             peer.input.feed(bytes);
         }
         Ok(())
@@ -595,6 +592,8 @@ impl World {
 
     /// Everybody is told; nobody is told of the others' leaves.
     fn shut_down(&mut self) -> Outcome {
+        // The last word is written in both languages, whoever hears it.
+        self.said_bytes += 2 * 300;
         for slot in 0..self.peers.len() {
             let Some(peer) = self.peers[slot].as_mut().filter(|peer| peer.is_live()) else {
                 continue;
@@ -634,10 +633,12 @@ impl World {
         Ok(())
     }
 
-    /// Whether somebody will be found lost when it is written to.
+    /// Whether somebody will be found lost when it is written to, and has not ended before that.
     fn is_lost_now(&self, slot: usize) -> bool {
         let mut events = self.log.iter();
-        events.any(|event| matches!(event, Event::Flush(other, Flush::Lost) if *other == slot))
+        let is_lost =
+            events.any(|event| matches!(event, Event::Flush(other, Flush::Lost) if *other == slot));
+        is_lost && self.peer_ref(slot).fate != Some(CloseReason::TooSlow)
     }
 
     /// What is heard while everybody is written to: who is lost, who is done.
