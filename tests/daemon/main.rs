@@ -29,6 +29,7 @@ mod json_history;
 mod json_resume;
 mod json_rooms;
 mod json_talking;
+mod last_word;
 mod life;
 mod limits_reached;
 mod log;
