@@ -12,6 +12,8 @@ use super::kernel_queue::{acknowledging, unacknowledged_bytes};
 /// Connections that were written to and have not acknowledged all of it.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
+    /// Those written to since the last look: nearly all have acknowledged it by the next.
+    fresh: Vec<SessionId>,
     watched: Vec<Watched>,
     next_at: Option<Instant>,
 }
@@ -44,11 +46,7 @@ const VANISHED_AFTER: Duration = Duration::from_secs(14);
 impl Watch {
     /// A connection was written to that is not watched yet.
     pub(super) fn add(&mut self, id: SessionId, now: Instant) {
-        self.watched.push(Watched {
-            id,
-            since: now,
-            written: 0,
-        });
+        self.fresh.push(id);
         self.next_at.get_or_insert(now + INTERVAL);
     }
 
@@ -74,6 +72,19 @@ impl Watch {
         for watched in &mut self.watched {
             watched.since += stopped;
         }
+        let fresh = self.fresh.drain(..).map(|id| Watched {
+            id,
+            since: now,
+            written: 0,
+        });
+        self.watched.extend(fresh.filter(|watched| {
+            let unacknowledged = find(watched.id)
+                .is_some_and(|(socket, _)| unacknowledged_bytes(socket).unwrap_or(0) > 0);
+            if !unacknowledged {
+                done.push(watched.id);
+            }
+            unacknowledged
+        }));
         self.watched.retain_mut(|watched| {
             let Some((socket, written)) = find(watched.id) else {
                 return false;
@@ -93,6 +104,7 @@ impl Watch {
         if self.watched.len() < self.watched.capacity() / 4 {
             self.watched.shrink_to(WATCHED_KEPT);
         }
+        self.fresh.shrink_to(WATCHED_KEPT);
         self.next_at = (!self.watched.is_empty()).then_some(now + INTERVAL);
         (troubled, done)
     }
