@@ -535,3 +535,58 @@ fn a_loop_that_stood_still_cuts_nobody() {
     assert_eq!(stage.turn.hub().live(), 1);
     stage.ends_with(0, "* ben left (1 here): too slow\n");
 }
+
+/// Somebody talks faster than a reader takes it: the talker is held, not the reader cut, as long as
+/// the reader gets on; and what a quiet member says is not held.
+#[test]
+fn a_talker_waits_for_a_reader_that_gets_on() {
+    let limits = Limits {
+        line_bytes_max: 128,
+        outbox_bytes_max: 16 << 10,
+        stall_timeout: Duration::from_secs(1),
+        rate_lines_per_second: 0,
+        ..Limits::default()
+    };
+    let mut stage = Stage::new(limits.with_derived());
+    stage.connect(0, "loud\n");
+    stage.connect(1, "slow\n");
+    stage.connect(2, "quiet\n");
+    stage.turn();
+    stage.turn();
+    let mut said = 0;
+    for tick in 0..300 {
+        // 100 kB a second are said, 40 kB are taken; 16 would be fast enough.
+        let lines = (0..10).map(|_| {
+            said += 1;
+            format!("{said:0>99}\n")
+        });
+        let lines: String = lines.collect();
+        stage.say(0, &lines);
+        if tick % 50 == 49 {
+            stage.say(2, "a word\n");
+        }
+        stage.take(1, 400);
+        stage.turn_after(10);
+        let heard = stage.heard_by(0).matches("<quiet> a word").count();
+        assert_eq!(heard, (tick + 1) / 50, "a quiet one is not held");
+    }
+    assert_eq!(stage.turn.hub().live(), 3, "nobody is cut");
+    assert!(
+        stage.connection(0).to_read.len() > 100_000,
+        "it was held back"
+    );
+    let (whole, _) = stage.heard_by(1).rsplit_once('\n').unwrap();
+    let lines = whole.lines();
+    let numbers = lines.filter_map(|line| line.strip_prefix("<loud> ")?.parse::<usize>().ok());
+    let numbers: Vec<usize> = numbers.collect();
+    assert!(numbers.len() > 900, "{} were heard", numbers.len());
+    assert!(
+        numbers.iter().copied().eq(1..=numbers.len()),
+        "each once, in order"
+    );
+    // Now it takes nothing any more.
+    for _ in 0..300 {
+        stage.turn_after(10);
+    }
+    assert_eq!(stage.connection(1).closed, Some(CloseReason::TooSlow));
+}

@@ -7,6 +7,7 @@ use chatd::hub::Recorded;
 use serde_json::json;
 
 use super::asked::Entry;
+use super::facts::{For, Id};
 use super::heard::{Event, Happened};
 use super::judge::Asker;
 use super::past::{Missed, Past, Said};
@@ -15,7 +16,7 @@ use super::room::{Room, Seat, total_is_narrow};
 use super::sniff::Language;
 use super::takeover::Takeover;
 use super::words::Words;
-use super::world::{For, Id, LOBBY, Outcome, World};
+use super::world::{LOBBY, Outcome, World};
 
 /// What somebody who enters a room is told of what was said there.
 #[derive(Debug, Clone, Copy)]

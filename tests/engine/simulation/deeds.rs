@@ -9,13 +9,14 @@ use chatd::session::CloseReason;
 use serde_json::json;
 
 use super::asked::{self, Asked};
+use super::facts::{For, Id};
 use super::heard::Happened;
 use super::input::Item;
 use super::judge::{Asker, Verdict};
 use super::past::Said;
 use super::sniff::Language;
 use super::words::Words;
-use super::world::{For, Id, Outcome, World};
+use super::world::{Outcome, World};
 
 /// A line that comes next, as it is understood.
 pub(crate) struct Next {

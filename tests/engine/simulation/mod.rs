@@ -2,9 +2,9 @@
 //! turn, driven as the server drives it, and what was heard of it: `driver`, `heard`, `observe`. The
 //! shadow, written from the protocol alone: what a client sends (`input`, `sniff`, `asked`), who is
 //! where (`peer`, `room`, `world`), what comes of a line (`judge`, `deeds`, `coming`, `takeover`),
-//! how it looks (`words`, `past`), whether everybody was told it (`stream`), and the walk through a
-//! turn in the order of its facts (`walk`). Then `checks`, the story (`trace`), and the test that
-//! runs many of them (`seeds`).
+//! how it looks (`words`, `past`), whether the facts are those (`facts`) and everybody was told them
+//! (`stream`), and the walk through a turn in the order of its facts (`walk`, `reads`, `ends`). Then
+//! `checks`, the story (`trace`), and the test that runs many of them (`seeds`).
 
 mod asked;
 mod checks;
@@ -12,6 +12,8 @@ mod coming;
 mod crowd;
 mod deeds;
 mod driver;
+mod ends;
+mod facts;
 mod heard;
 mod input;
 mod judge;
@@ -20,6 +22,7 @@ mod observe;
 mod past;
 mod peer;
 mod plan;
+mod reads;
 mod room;
 mod seeds;
 mod sniff;

@@ -7,10 +7,11 @@ use chatd::hub::Recorded;
 use chatd::session::SessionId;
 
 use super::driver::Simulation;
+use super::ends::{check_line, is_cut};
 use super::heard::Event;
 use super::socket::{Owed, Socket, show};
 use super::trace::story;
-use super::walk::{Seen, Segment, check_line, is_cut};
+use super::walk::{Seen, Segment};
 
 impl Simulation {
     /// Tells the shadow what each connection was told in this turn. Bytes that lie with what was

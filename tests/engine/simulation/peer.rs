@@ -8,10 +8,10 @@ use chatd::config::Limits;
 use chatd::session::CloseReason;
 use chatd::time::Time;
 
+use super::ends::is_last_json;
 use super::input::Input;
 use super::sniff::Language;
 use super::stream::Stream;
-use super::walk::is_last_json;
 
 /// How far a connection has come.
 #[derive(Debug)]

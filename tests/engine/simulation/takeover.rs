@@ -8,11 +8,12 @@ use chatd::turn::Fill;
 
 use super::asked::Entry;
 use super::coming::Wish;
+use super::facts::Id;
 use super::heard::Event;
 use super::judge::Asker;
 use super::peer::{State, Warned};
 use super::sniff::key;
-use super::world::{Id, Outcome, World};
+use super::world::{Outcome, World};
 
 /// Somebody who waits to take a connection's place.
 #[derive(Debug)]
@@ -64,13 +65,22 @@ impl World {
         has_any && olds.is_empty()
     }
 
-    /// Whether somebody takes the place that it asks for in this turn, or tries to.
+    /// Whether somebody takes the place that it asks for in this turn, or tries to: then that is
+    /// among the last that are read from.
     pub(crate) fn takes_over_now(&self, entry: &Entry) -> bool {
-        let is_read = |old| {
-            let mut events = self.log.iter();
-            events.any(|event| matches!(event, Event::Fill(slot, ..) if *slot == old))
+        let Some(old) = self.may_take_over(entry) else {
+            return false;
         };
-        self.may_take_over(entry).is_some_and(is_read)
+        let is_old = |slot: usize| {
+            let mut takeovers = self.takeovers.iter();
+            slot == old || takeovers.any(|takeover| takeover.old == slot)
+        };
+        let reads = self.log.iter().rev().filter_map(|event| match event {
+            Event::Fill(slot, ..) => Some(*slot),
+            _ => None,
+        });
+        let mut last = reads.take_while(|&slot| is_old(slot));
+        last.any(|slot| slot == old)
     }
 
     /// All takeovers of this turn, each behind what its old connection had sent.

@@ -4,19 +4,16 @@
 //! the world.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::rc::Rc;
-use std::time::Duration;
 
-use chatd::hub::Record;
-use chatd::session::{CloseReason, ConnectionSummary};
-use chatd::time::Time;
-use chatd::turn::{Fill, Flush};
+use chatd::hub::{Record, Recorded};
+use chatd::session::CloseReason;
+use chatd::turn::Flush;
 
+use super::ends::{is_late, stalled};
 use super::heard::{Audience, Event, Happened};
-use super::judge::{Asker, prompt};
-use super::peer::{Peer, State, Warned};
-use super::words::Words;
-use super::world::{LOBBY, Outcome, World};
+use super::judge::prompt;
+use super::peer::State;
+use super::world::{Outcome, World};
 
 /// What was heard in a part of a turn.
 #[derive(Debug, Default)]
@@ -218,7 +215,7 @@ impl World {
     }
 
     /// Handles every line that changes nothing for others, if its answer stands here.
-    fn settle(&mut self) -> Outcome {
+    pub(crate) fn settle(&mut self) -> Outcome {
         for slot in 0..self.peers.len() {
             let Some(peer) = &self.peers[slot] else {
                 continue;
@@ -239,7 +236,7 @@ impl World {
         Ok(())
     }
 
-    fn can_run(&self, slot: usize) -> bool {
+    pub(crate) fn can_run(&self, slot: usize) -> bool {
         let Some(peer) = &self.peers[slot] else {
             return false;
         };
@@ -255,7 +252,7 @@ impl World {
     }
 
     /// The next thing that was heard is nobody's whose bytes were just read.
-    fn play_unasked(&mut self) -> Outcome {
+    pub(crate) fn play_unasked(&mut self) -> Outcome {
         if let Some(Event::Fact(heard)) = self.log.front()
             && let Happened::Churn { .. } = heard.what
             && let Some((_, name)) = &heard.room
@@ -317,481 +314,13 @@ impl World {
 
     fn arriving(&self) -> Option<usize> {
         let mut records = self.records.iter();
-        let joined =
-            records.find(|record| matches!(record.what, chatd::hub::Recorded::Joined(_)))?;
+        let joined = records.find(|record| matches!(record.what, Recorded::Joined(_)))?;
         joined.session.map(|session| session.slot())
     }
 
     fn posting(&self) -> Option<usize> {
         let mut records = self.records.iter();
-        let posted =
-            records.find(|record| matches!(record.what, chatd::hub::Recorded::Posted { .. }))?;
+        let posted = records.find(|record| matches!(record.what, Recorded::Posted { .. }))?;
         posted.session.map(|session| session.slot())
     }
-
-    /// Everything that is read, and what comes of it.
-    fn play_reads(&mut self) -> Outcome {
-        while let Some(event) = self.log.front() {
-            if !matches!(event, Event::Fill(..)) {
-                self.play_unasked()?;
-                continue;
-            }
-            self.settle()?;
-            if self.is_takeover_next() {
-                break;
-            }
-            let Some(Event::Fill(slot, bytes, fill)) = self.log.pop_front() else {
-                break;
-            };
-            self.play_fill(slot, &bytes, fill)?;
-        }
-        Ok(())
-    }
-
-    fn play_fill(&mut self, slot: usize, bytes: &[u8], fill: Fill) -> Outcome {
-        if self.peer(slot).stream.blind {
-            // What was handled before was not seen.
-            self.run_what_fits(slot)?;
-        }
-        let is_read_on = matches!(self.log.front(), Some(Event::Fill(next, ..)) if *next == slot);
-        let peer = self.peer(slot);
-        let is_held = peer.input.has_line()
-            || peer.input.ended
-            || peer.waits
-            || (peer.survived && fill == Fill::Lost && !is_read_on);
-        if peer.is_live() && is_held {
-            if !peer.failed {
-                return Err(format!("slot {slot} was read from although it has lines"));
-            }
-            // It is broken: this is the first of what is read then.
-            self.log.push_front(Event::Fill(slot, bytes.to_vec(), fill));
-            return self.after_fill(slot, Fill::Lost);
-        }
-        peer.bytes_in += bytes.len() as u64;
-        if peer.is_live() {
-            if let Some(head) = peer.input.feed(bytes) {
-                self.end_foreign(slot, head)?;
-            } else {
-                self.run_what_fits(slot)?;
-            }
-        }
-        self.after_fill(slot, fill)
-    }
-
-    /// What became of a socket, after what was read from it was handled.
-    pub(crate) fn after_fill(&mut self, slot: usize, fill: Fill) -> Outcome {
-        match fill {
-            Fill::Full | Fill::Exhausted => {}
-            Fill::Lost => {
-                self.read_to_end(slot, World::keep_last)?;
-                return self.hang_up(slot);
-            }
-            Fill::Ended if self.peer(slot).is_live() => {
-                let is_held = self.peer(slot).input.has_line() || self.peer(slot).waits;
-                if let Some(head) = self.peer(slot).input.end() {
-                    return self.end_foreign(slot, head);
-                }
-                if is_held {
-                    return Ok(());
-                }
-                self.run_what_fits(slot)?;
-            }
-            Fill::Ended => {}
-        }
-        self.after_run(slot)
-    }
-
-    /// Bytes that came before the connection broke: they are kept.
-    fn keep_last(&mut self, slot: usize, bytes: &[u8], _: Fill) -> Outcome {
-        let peer = self.peer(slot);
-        peer.bytes_in += bytes.len() as u64;
-        if peer.is_live() && peer.input.language.is_some() {
-            peer.input.feed(bytes);
-        }
-        Ok(())
-    }
-
-    /// A connection is gone. What its member had sent before is still said in its time.
-    fn hang_up(&mut self, slot: usize) -> Outcome {
-        let until = self.now + self.limits.drain_timeout;
-        let peer = self.peer(slot);
-        if !peer.is_live() || peer.gone.is_some() {
-            return Ok(());
-        }
-        if peer.member().is_none() || !peer.input.has_whole_line() {
-            return self.end(slot, CloseReason::ConnectionLost, None);
-        }
-        let reason = match peer.input.ended {
-            true => CloseReason::HungUp,
-            false => CloseReason::ConnectionLost,
-        };
-        peer.gone = Some((reason, until));
-        peer.stream.blind = true;
-        Ok(())
-    }
-
-    /// Handles the next lines of a connection, up to where it was held back, which nobody can see:
-    /// as long as what was heard next comes of them.
-    pub(crate) fn run_what_fits(&mut self, slot: usize) -> Outcome {
-        let now = self.now;
-        while self.can_run(slot) {
-            let is_last = !self.peer(slot).input.has_line();
-            if !is_last && !self.peer(slot).throttle.allows(now) {
-                break;
-            }
-            if self.try_line(slot, false)? {
-                continue;
-            }
-            if self.actor() != Some(slot) && self.ended_silently() != Some(slot) {
-                break;
-            }
-            self.run_line(slot, false)?;
-        }
-        let _ = self.greet(slot);
-        let _ = self.warn_perhaps(slot);
-        Ok(())
-    }
-
-    /// Those who were put off are answered, now that everybody else was served.
-    fn play_postponed(&mut self) -> Outcome {
-        self.settle()?;
-        while matches!(self.log.front(), Some(Event::Fact(_) | Event::Token(_)))
-            && self.takeovers.is_empty()
-        {
-            self.play_unasked()?;
-            self.settle()?;
-        }
-        Ok(())
-    }
-
-    /// All that was handled of a connection is explained: it is told that it is held back, if it
-    /// is; and if it has ended its side, it leaves.
-    pub(crate) fn after_run(&mut self, slot: usize) -> Outcome {
-        let peer = self.peer(slot);
-        if peer.is_live() && peer.input.ended && peer.input.pending.is_empty() && !peer.waits {
-            self.end(slot, CloseReason::HungUp, None)?;
-        }
-        Ok(())
-    }
-
-    /// If it is held back, it may be told so here.
-    fn warn_perhaps(&mut self, slot: usize) -> Outcome {
-        match &self.peers[slot] {
-            // A last line that was put off is a line as any other.
-            Some(peer) if !peer.input.pending.is_empty() => self.say_slow_down(slot),
-            _ => Ok(()),
-        }
-    }
-
-    /// If it is held back, it must have been told so by now.
-    pub(crate) fn warn(&mut self, slot: usize) -> Outcome {
-        match &self.peers[slot] {
-            Some(peer) if peer.input.has_line() => self.say_slow_down(slot),
-            _ => Ok(()),
-        }
-    }
-
-    fn say_slow_down(&mut self, slot: usize) -> Outcome {
-        let now = self.now;
-        let peer = self.peer(slot);
-        let is_held = peer.is_live() && !peer.waits && !peer.throttle.allows(now);
-        let warned = peer.throttle.warned;
-        if !is_held || warned == Warned::Yes {
-            return Ok(());
-        }
-        let asker = Asker {
-            slot,
-            reference: None,
-        };
-        let words = self.refused(asker, vec!["slow-down"]);
-        match (self.tell(slot, &[words]), warned) {
-            (Ok(()), _) => self.peer(slot).throttle.warned = Warned::Yes,
-            (Err(_), Warned::Unknown) => {}
-            (Err(fault), _) => return Err(fault),
-        }
-        Ok(())
-    }
-
-    /// It speaks another protocol, and is told so for its own eyes.
-    fn end_foreign(&mut self, slot: usize, head: &[&str]) -> Outcome {
-        let head: Vec<Words> = head.iter().map(|&line| Words::Text(line.into())).collect();
-        self.tell(slot, &head)?;
-        self.end(slot, CloseReason::WrongProtocol, None)
-    }
-
-    /// It has ended, by no line of its own: why?
-    pub(crate) fn end_with_cause(&mut self, slot: usize) -> Outcome {
-        let (now, limits) = (self.now, self.limits.clone());
-        let sealing = self.sealing;
-        let peer = self.peer(slot);
-        let is_over = |peer: &Peer| {
-            peer.input.ended && peer.input.pending.is_empty() && peer.budget == 0 && !peer.waits
-        };
-        let is_late = |peer: &Peer| is_late(peer, now, limits.name_timeout);
-        let is_over_at_last = |peer: &Peer| {
-            let has_lines = peer.input.has_whole_line() || peer.budget > 0;
-            peer.gone
-                .is_some_and(|(_, until)| !has_lines || until <= now)
-        };
-        let is_stalled = |peer: &Peer| stalled(peer, now, limits.stall_timeout);
-        let cut = peer.was_cut.then_some(CloseReason::TooSlow);
-        let reason = peer.fate.or(cut).unwrap_or_else(|| {
-            if let Some((reason, _)) = peer.gone {
-                reason
-            } else if is_over(peer) {
-                CloseReason::HungUp
-            } else if is_late(peer) {
-                CloseReason::NameTimeout
-            } else if sealing || is_stalled(peer) {
-                CloseReason::TooSlow
-            } else {
-                CloseReason::ConnectionLost
-            }
-        });
-        let has_cause = match reason {
-            CloseReason::TooSlow => sealing || is_stalled(peer),
-            CloseReason::HungUp | CloseReason::ConnectionLost if peer.gone.is_some() => {
-                is_over_at_last(peer)
-            }
-            CloseReason::HungUp => is_over(peer),
-            CloseReason::NameTimeout => is_late(peer),
-            CloseReason::ConnectionLost => peer.failed,
-            _ => false,
-        };
-        if !has_cause {
-            return Err(format!("slot {slot} has ended ({reason}) without a cause"));
-        }
-        if sealing {
-            self.cuts.push(slot);
-        }
-        self.end(slot, reason, None)
-    }
-
-    fn play_order(&mut self, order: Order) -> Outcome {
-        match order {
-            Order::Admit => Ok(()),
-            Order::Refuse(slot, reason) => self.end(slot, reason, None),
-            Order::Kick { name, why, kicked } => {
-                let found = self.find(&name);
-                if kicked != found.map(|slot| self.name(slot)) {
-                    return Err(format!("kicking {name}: {kicked:?}, but it is {found:?}"));
-                }
-                match found {
-                    Some(slot) => self.end(slot, CloseReason::Kicked, why.as_deref()),
-                    None => Ok(()),
-                }
-            }
-            Order::Announce(text) => {
-                let what = Happened::Announcement { text };
-                self.fact(&super::world::For::All, None, what, super::world::Id::New)?;
-                Ok(())
-            }
-            Order::ShutDown => self.shut_down(),
-        }
-    }
-
-    /// Everybody is told; nobody is told of the others' leaves.
-    fn shut_down(&mut self) -> Outcome {
-        // The last word is written in both languages, whoever hears it.
-        self.said_bytes += 2 * 300;
-        for slot in 0..self.peers.len() {
-            let Some(peer) = self.peers[slot].as_mut().filter(|peer| peer.is_live()) else {
-                continue;
-            };
-            peer.left_as = peer.member().map(|member| Rc::clone(&member.name));
-            peer.state = State::Naming { prompted: true };
-            self.last_word(slot, CloseReason::ShuttingDown)?;
-        }
-        self.rooms.clear();
-        self.make_room(LOBBY);
-        Ok(())
-    }
-
-    /// What was said is laid out: who is too slow is cut, and everybody has been told everything.
-    fn play_seal(&mut self) -> Outcome {
-        self.sealing = true;
-        let is_plain = !matches!(self.log.front(), Some(Event::Fact(_)));
-        while let Some(Event::Fact(_)) = self.log.front() {
-            self.play_unasked()?;
-        }
-        while let Some(slot) = self
-            .ended_silently()
-            .filter(|&slot| !self.is_lost_now(slot))
-        {
-            self.end_silently(slot)?;
-        }
-        self.sealing = false;
-        let spoke = std::mem::take(&mut self.spoke);
-        let order = is_plain.then_some(&spoke[..]);
-        for slot in 0..self.peers.len() {
-            if let Some(peer) = &mut self.peers[slot] {
-                peer.stream
-                    .finish(order)
-                    .map_err(|fault| format!("slot {slot} {fault}"))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether somebody will be found lost when it is written to, and has not ended before that.
-    fn is_lost_now(&self, slot: usize) -> bool {
-        let mut events = self.log.iter();
-        let is_lost =
-            events.any(|event| matches!(event, Event::Flush(other, Flush::Lost) if *other == slot));
-        is_lost && self.peer_ref(slot).fate != Some(CloseReason::TooSlow)
-    }
-
-    /// What is heard while everybody is written to: who is lost, who is done.
-    fn play_flush(&mut self, closed: &BTreeMap<usize, Closed>, is_pressed: bool) -> Outcome {
-        while let Some(event) = self.log.pop_front() {
-            match event {
-                Event::Flush(slot, Flush::Lost) => self.after_fill(slot, Fill::Lost)?,
-                Event::Flush(..) => {}
-                Event::Shut(slot) if !self.peer(slot).is_live() => {}
-                Event::Close(slot, summary) => {
-                    self.remove(slot, &summary, &closed[&slot], is_pressed)?
-                }
-                event => return Err(format!("{event:?} was heard, out of nowhere")),
-            }
-        }
-        Ok(())
-    }
-
-    /// The end of a connection: once, with one reason, and with nothing owed unless it did not take
-    /// it.
-    fn remove(
-        &mut self,
-        slot: usize,
-        summary: &ConnectionSummary,
-        closed: &Closed,
-        is_pressed: bool,
-    ) -> Outcome {
-        let (now, limits) = (self.now, &self.limits);
-        let peer = self.peers[slot].take().ok_or("a slot was removed twice")?;
-        let State::Ended { reason, at, turn } = peer.state else {
-            return Err(format!(
-                "slot {slot}: closed, {summary:?}, but it is {:?}",
-                peer.state
-            ));
-        };
-        let said = (
-            summary.reason,
-            summary.name.as_deref(),
-            summary.lines_in,
-            summary.bytes_in,
-            summary.bytes_out,
-        );
-        let known = (
-            reason,
-            peer.left_as.as_deref(),
-            peer.lines_in,
-            peer.bytes_in,
-            closed.bytes_out,
-        );
-        if said != known || summary.duration != now.since(peer.connected_at) {
-            return Err(format!(
-                "slot {slot}: the summary says {summary:?}, it was {known:?}"
-            ));
-        }
-        let patience = match reason {
-            CloseReason::ShuttingDown => limits.drain_timeout,
-            _ => limits.flush_timeout,
-        };
-        // Where memory is short, one that drains goes too, but not in the turn in which it ended.
-        let may_go = closed.lost || (is_pressed && turn < self.turn) || now >= at + patience;
-        if closed.owed_bytes > 0 && !may_go {
-            return Err(format!(
-                "slot {slot}: closed ({reason}) with {} bytes owed",
-                closed.owed_bytes
-            ));
-        }
-        Ok(())
-    }
-
-    /// Nobody is cut who took its bytes in time and stayed under the limits.
-    fn check_cuts(&mut self, memory_bytes_max: usize) -> Outcome {
-        let limits = &self.limits;
-        let cuts = std::mem::take(&mut self.cuts);
-        // The others who were cut may have left after somebody was over its bound, or before.
-        let leaves = cuts.len() * 160 * limits.rooms_per_member_max.min(8);
-        for slot in cuts {
-            let Some(peer) = &self.peers[slot] else {
-                continue;
-            };
-            let owed = peer.owed_bytes + peer.stream.told_bytes + leaves;
-            let is_pressed = memory_bytes_max > limits.outbox_total_bytes_max;
-            if owed <= limits.outbox_bytes_max && !(is_pressed && peer.oldest.is_some()) {
-                return Err(format!(
-                    "slot {slot} was cut as too slow: it was owed {owed} of {} bytes, all together {memory_bytes_max} of {}",
-                    limits.outbox_bytes_max, limits.outbox_total_bytes_max
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// What must have happened by now.
-    fn obligations(&self) -> Outcome {
-        let (now, limits) = (self.now, &self.limits);
-        for (slot, peer) in self.peers.iter().enumerate() {
-            let Some(peer) = peer.as_ref().filter(|peer| peer.is_live()) else {
-                continue;
-            };
-            if stalled(peer, now, limits.stall_timeout) {
-                return Err(format!(
-                    "slot {slot} has stalled since {:?} and was not cut",
-                    peer.oldest
-                ));
-            }
-            if let Some((_, until)) = peer.gone
-                && (until < now || (peer.input.pending.is_empty() && !peer.survived))
-            {
-                return Err(format!("slot {slot} is gone and haunts its name"));
-            }
-            let is_naming = matches!(peer.state, State::Naming { .. });
-            if is_naming && peer.connected_at + limits.name_timeout <= now {
-                return Err(format!("slot {slot}: its time for a name is over"));
-            }
-        }
-        for (name, room) in &self.rooms {
-            if room
-                .churn
-                .is_some_and(|churn| churn.since + limits.churn_interval <= now)
-            {
-                return Err(format!("room {name} was not told who came and went"));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// It has no name in time.
-fn is_late(peer: &Peer, now: Time, timeout: Duration) -> bool {
-    matches!(peer.state, State::Naming { .. }) && peer.connected_at + timeout <= now
-}
-
-/// What it is owed has lain too long.
-fn stalled(peer: &Peer, now: Time, timeout: Duration) -> bool {
-    peer.oldest.is_some_and(|oldest| oldest + timeout <= now)
-}
-
-/// Whether this is the last line of somebody who was cut as too slow.
-pub(crate) fn is_cut(line: &str) -> bool {
-    line.starts_with("! too-slow ") || is_last_json(line, "too-slow")
-}
-
-/// Whether this is the last line that a program is told, with this code.
-pub(crate) fn is_last_json(line: &str, code: &str) -> bool {
-    let start = format!(r#"{{"is":"refused","code":"{code}","#);
-    line.starts_with(&start) && line.contains(r#","ends":true"#)
-}
-
-/// Every line to a client: whole, clean, and its first byte says what it is.
-pub(crate) fn check_line(line: &str) -> Outcome {
-    let is_marked = line.starts_with(['<', '*', '-', '=', '!', '{']);
-    let is_foreign = line.ends_with('\r') || line.starts_with("HTTP/") || line.contains(": ");
-    if line.contains(|c| super::sniff::is_control(c) && c != '\r') || !(is_marked || is_foreign) {
-        return Err(format!("no line of the protocol: {line:?}"));
-    }
-    Ok(())
 }
