@@ -5,7 +5,7 @@
 use crate::dialect::Dialect;
 use crate::dialect::line::LineBuffer;
 use crate::dialect::sniff::{self, SNIFF_BYTES_MAX, Verdict};
-use crate::session::{CloseReason, Hold, Input, Session, SessionId};
+use crate::session::{CloseReason, Hold, Input, Session, SessionId, Transport};
 use crate::time::Time;
 
 use super::Hub;
@@ -22,6 +22,8 @@ pub(super) struct Memory {
     spare_bytes: usize,
     /// What all sessions have said that is not handled yet.
     pub(super) kept_bytes: usize,
+    /// What carries the connections holds.
+    pub(super) transport_bytes: usize,
 }
 
 impl Memory {
@@ -83,6 +85,30 @@ impl Hub {
         }
     }
 
+    /// The connection is gone, and has not said that this is its end: as [`Hub::half_close`], but an
+    /// unfinished line at the end is none. Somebody between the two may have cut it short.
+    pub fn truncate(&mut self, id: SessionId) {
+        if let Some(session) = self.listeners.delivery.session_mut(id) {
+            self.memory.kept_bytes -= session.lines.kept_bytes();
+            session.lines.drop_unfinished();
+            self.memory.kept_bytes += session.lines.kept_bytes();
+        }
+        self.half_close(id);
+    }
+
+    /// Whether nothing has come from this connection yet.
+    pub fn is_silent(&self, id: SessionId) -> bool {
+        self.session(id)
+            .is_some_and(|session| !session.has_spoken())
+    }
+
+    /// What the connection is carried by, as its first bytes have shown.
+    pub fn set_transport(&mut self, id: SessionId, transport: Transport) {
+        if let Some(session) = self.session_mut(id) {
+            session.transport = transport;
+        }
+    }
+
     /// Whether reading from this connection is better left for the next turn: its rooms have said
     /// enough in this one, so that what is read would only have to be kept.
     pub fn wants_input_later(&self, id: SessionId) -> bool {
@@ -127,8 +153,15 @@ impl Hub {
             Verdict::Json => session.dialect = Dialect::JsonUngreeted,
             Verdict::Foreign(protocol) => self.end_foreign(id, protocol),
         }
-        self.session(id)
-            .is_some_and(|session| session.dialect != Dialect::Undecided)
+        let Some(session) = self.session(id) else {
+            return false;
+        };
+        let is_decided = session.dialect != Dialect::Undecided;
+        if is_decided && session.transport == Transport::PlainUnwanted {
+            self.end(id, CloseReason::TlsRequired, None);
+            return false;
+        }
+        is_decided
     }
 
     /// Handles whole lines of what is kept and of `bytes`, until the session is held back.

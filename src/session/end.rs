@@ -26,6 +26,10 @@ pub enum CloseReason {
     Replaced,
     /// It spoke another protocol.
     WrongProtocol,
+    /// What it sent as TLS is none, or a part of it did not come in time.
+    TlsFault,
+    /// It came without TLS, which is required here.
+    TlsRequired,
     /// There was no place.
     ServerFull,
     /// There was no place for one more from its address.
@@ -38,7 +42,7 @@ impl CloseReason {
     /// Why its member left, as the others are told.
     pub fn cause(self) -> Cause {
         match self {
-            CloseReason::ConnectionLost => Cause::Lost,
+            CloseReason::ConnectionLost | CloseReason::TlsFault => Cause::Lost,
             CloseReason::TooSlow => Cause::TooSlow,
             CloseReason::Kicked => Cause::Kicked,
             CloseReason::ShuttingDown => Cause::Stopped,
@@ -47,6 +51,7 @@ impl CloseReason {
             | CloseReason::Replaced
             | CloseReason::NameTimeout
             | CloseReason::WrongProtocol
+            | CloseReason::TlsRequired
             | CloseReason::ServerFull
             | CloseReason::TooManyFromAddress => Cause::Quit,
         }
@@ -55,12 +60,16 @@ impl CloseReason {
     /// The last word for the connection itself, when it was the server that ended it.
     pub fn refusal(self) -> Option<Refusal<'static>> {
         match self {
-            CloseReason::Quit | CloseReason::HungUp | CloseReason::ConnectionLost => None,
+            CloseReason::Quit
+            | CloseReason::HungUp
+            | CloseReason::ConnectionLost
+            | CloseReason::TlsFault => None,
             CloseReason::TooSlow => Some(Refusal::TooSlow),
             CloseReason::NameTimeout => Some(Refusal::NameTimeout),
             CloseReason::Kicked => Some(Refusal::Kicked(None)),
             CloseReason::Replaced => Some(Refusal::Replaced),
             CloseReason::WrongProtocol => Some(Refusal::WrongProtocol),
+            CloseReason::TlsRequired => Some(Refusal::TlsRequired),
             CloseReason::ServerFull => Some(Refusal::ServerFull),
             CloseReason::TooManyFromAddress => Some(Refusal::TooManyFromAddress),
             CloseReason::ShuttingDown => Some(Refusal::ShuttingDown),
@@ -89,6 +98,8 @@ impl fmt::Display for CloseReason {
             CloseReason::Kicked => "kicked",
             CloseReason::Replaced => "replaced by another connection",
             CloseReason::WrongProtocol => "another protocol",
+            CloseReason::TlsFault => "TLS fault",
+            CloseReason::TlsRequired => "TLS is required",
             CloseReason::ServerFull => "server full",
             CloseReason::TooManyFromAddress => "too many from its address",
             CloseReason::ShuttingDown => "shutting down",
