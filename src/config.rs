@@ -4,6 +4,7 @@
 //! Nothing here does anything with them. Owned by `main`, which reads them once.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, CommandFactory, Parser};
@@ -17,7 +18,7 @@ mod value;
 use address::ListenAddress;
 pub use command_line::NoConfig;
 pub use limits::{Contradiction, Limits};
-use value::{Setting, log_level, settings};
+use value::{Setting, log_level, settings, tls_mode};
 
 const AFTER_HELP: &str = "\
 BYTES may end in K, M or G (256K, 1M). S is in seconds and may have a fraction (0.5).
@@ -52,6 +53,24 @@ settings! {
         /// Every bound of the server.
         #[command(flatten)]
         pub limits: Limits,
+
+        /// Where what outlives the process is kept: the server's own certificate; under systemd it
+        /// is $STATE_DIRECTORY unless this says otherwise
+        #[arg(long, value_name = "DIR")]
+        pub data: Option<PathBuf>,
+
+        /// TLS on the same port; `only` turns plain connections away, loopback excepted
+        #[arg(long, value_name = "MODE", default_value = "on", value_parser = tls_mode())]
+        pub tls: TlsMode,
+
+        /// The certificate and those that it hangs on, in PEM; without it a certificate of one's own
+        /// is made and kept in --data. Read again on SIGHUP
+        #[arg(long, value_name = "FILE", requires = "tls_key")]
+        pub tls_cert: Option<PathBuf>,
+
+        /// The certificate's private key, in PEM; may be the same file
+        #[arg(long, value_name = "FILE", requires = "tls_cert")]
+        pub tls_key: Option<PathBuf>,
 
         /// Print every message on standard output: the bulletin board
         #[arg(long, action = ArgAction::Set, num_args = 0..=1, require_equals = true, value_name = "BOOL",
@@ -89,6 +108,29 @@ impl Config {
             limits: self.limits.with_derived(),
             board: self.board || self.console,
             ..self
+        }
+    }
+}
+
+/// Whether TLS is spoken on the port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Beside plain connections.
+    On,
+    /// It is not.
+    Off,
+    /// And nothing else, but from this machine itself.
+    Only,
+}
+
+impl TlsMode {
+    const ALL: [TlsMode; 3] = [TlsMode::On, TlsMode::Off, TlsMode::Only];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            TlsMode::On => "on",
+            TlsMode::Off => "off",
+            TlsMode::Only => "only",
         }
     }
 }
@@ -147,7 +189,11 @@ mod tests {
     fn what_is_printed_gives_the_same_settings_again() {
         for seed in 0..2000 {
             let mut rng = fastrand::Rng::with_seed(seed);
-            let flags = random_flags(&mut rng);
+            let mut flags = random_flags(&mut rng);
+            if rng.bool() {
+                let paths = ["--data=/a b", "--tls-cert=c.pem", "--tls-key=ä/k.pem"];
+                flags.extend(paths.map(str::to_owned));
+            }
             let config = parse(&flags);
             let printed = config.to_string();
             let again: Vec<String> = printed
@@ -177,6 +223,9 @@ mod tests {
                 "BYTES" => among(&["128", "4096", "64k", "3K", "65535"]),
                 "BOOL" => among(&["true", "no", "on", "0"]),
                 "L" => among(&["off", "info", "trace"]),
+                "MODE" => among(&["on", "off", "only"]),
+                // A certificate and its key come together or not at all.
+                "DIR" | "FILE" => continue,
                 "ADDR:PORT" => among(&["[::1]:1", "a:2,127.0.0.1:3 , b:4", "[fe80::1%eth0]:5"]),
                 "CHECK" => continue,
                 other => panic!("no values of the kind {other}"),
@@ -191,7 +240,7 @@ mod tests {
 
     #[test]
     fn every_flag_with_a_value_is_printed() {
-        let printed = parse::<&str>(&[]).to_string();
+        let printed = parse(&["--data=d", "--tls-cert=c", "--tls-key=k"]).to_string();
         for flag in Config::command().get_arguments() {
             let long = flag.get_long().expect("a flag has a name");
             let is_printed = printed

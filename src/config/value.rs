@@ -3,12 +3,14 @@
 
 use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use log::LevelFilter;
 
+use super::TlsMode;
 use super::address::ListenAddress;
 
 /// A value that cannot be taken: what to give instead.
@@ -71,6 +73,15 @@ pub(super) fn seconds(bounds: RangeInclusive<Duration>) -> impl TypedValueParser
     }
 }
 
+/// Whether a door is open.
+pub(super) fn tls_mode() -> impl TypedValueParser<Value = TlsMode> {
+    let modes = TlsMode::ALL.map(TlsMode::as_str);
+    PossibleValuesParser::new(modes).map(|given| {
+        let mode = TlsMode::ALL.into_iter().find(|mode| mode.as_str() == given);
+        mode.expect("one of the possible values")
+    })
+}
+
 /// A level of the log.
 pub(super) fn log_level() -> impl TypedValueParser<Value = LevelFilter> {
     PossibleValuesParser::new(["off", "error", "warn", "info", "debug", "trace"])
@@ -118,6 +129,8 @@ macro_rules! shown_as {
 shown_as! {
     usize: |number| vec![number.to_string()];
     u32: |number| vec![number.to_string()];
+    TlsMode: |mode| vec![mode.as_str().to_owned()];
+    Option<PathBuf>: |path| path.iter().map(|path| path.display().to_string()).collect();
     bool: |switch| vec![switch.to_string()];
     Duration: |time| vec![in_seconds(time)];
     LevelFilter: |level| vec![level.as_str().to_ascii_lowercase()];

@@ -10,7 +10,7 @@ use mio::net::TcpListener;
 use mio::{Events, Poll};
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use crate::config::Config;
+use crate::config::{Config, TlsMode};
 use crate::hub::Random;
 use crate::time::{Time, WallTime};
 use crate::turn::{Event, Turn};
@@ -23,6 +23,7 @@ use super::printer::Printer;
 use super::report::Reporter;
 use super::signals::{Request, Signals};
 use super::systemd::Notify;
+use super::tls::{Expired, TlsSetup, TlsStreams};
 use super::tokens::Source;
 use super::watch::Trouble;
 
@@ -42,6 +43,7 @@ pub struct Server {
     supervisor: Supervisor,
     clock: Clock,
     life: Life,
+    tls: Option<TlsSetup>,
     drain_timeout: Duration,
     stall_timeout: Duration,
 }
@@ -91,7 +93,12 @@ impl Server {
     ///
     /// # Errors
     /// Those of poll and of taking over the signals.
-    pub fn new(config: &Config, listeners: Vec<TcpListener>, notify: Notify) -> io::Result<Server> {
+    pub fn new(
+        config: &Config,
+        listeners: Vec<TcpListener>,
+        tls: Option<TlsSetup>,
+        notify: Notify,
+    ) -> io::Result<Server> {
         let poll = Poll::new()?;
         let registry = poll.registry();
         let signals = Signals::register(registry, Source::Signals.token())?;
@@ -103,6 +110,9 @@ impl Server {
             .then(|| Console::register(registry, line_bytes_max, now))
             .transpose()?;
         let mut turn = Turn::new(config.limits.clone(), Random::new(random_bytes));
+        let streams = tls
+            .as_ref()
+            .map(|tls| TlsStreams::new(tls.config(), &config.limits));
         let has_board = config.board || config.console;
         if has_board {
             turn.hub_mut().turn_board_on();
@@ -110,7 +120,7 @@ impl Server {
         Ok(Server {
             events: Events::with_capacity(EVENTS_MAX),
             turn,
-            conns: Conns::default(),
+            conns: Conns::new(streams, config.tls == TlsMode::Only, now),
             acceptor,
             signals,
             console,
@@ -126,10 +136,16 @@ impl Server {
                 now,
             },
             life: Life::Running,
+            tls,
             drain_timeout: config.limits.drain_timeout,
             stall_timeout: config.limits.stall_timeout,
             poll,
         })
+    }
+
+    /// Says in the log by which certificate it is known.
+    pub fn announce(&self) {
+        self.tls.iter().for_each(TlsSetup::announce);
     }
 
     /// Serves until a signal asks it to stop and everybody is gone, or the time to drain is over.
@@ -167,6 +183,8 @@ impl Server {
         self.look_after_peers();
         self.serve_console();
         self.start_draining();
+        let held = self.conns.held_bytes();
+        self.turn.hub_mut().set_transport_bytes(held);
         self.turn.finish(&mut self.conns);
         self.report();
         self.housekeeping();
@@ -187,7 +205,7 @@ impl Server {
 
     /// How long to wait at most for something to happen.
     fn timeout(&self) -> Option<Duration> {
-        if self.acceptor.has_more() || self.life == Life::Closed {
+        if self.acceptor.has_more() || self.conns.is_ready() || self.life == Life::Closed {
             return Some(Duration::ZERO);
         }
         let turn = self.turn.next_timeout();
@@ -204,6 +222,7 @@ impl Server {
             self.acceptor.retry_at(),
             self.reporter.log.deadline(),
             self.conns.watch_deadline(),
+            self.conns.tls_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -216,6 +235,9 @@ impl Server {
     /// signals.
     fn note_events(&mut self) -> bool {
         let mut is_signalled = false;
+        for (id, event) in self.conns.start_turn() {
+            self.turn.note(id, event);
+        }
         for event in &self.events {
             match Source::of(event.token()) {
                 Source::Signals => is_signalled = true,
@@ -227,6 +249,9 @@ impl Server {
                         writable: event.is_writable(),
                         failed: event.is_error(),
                     };
+                    if event.writable {
+                        self.conns.note_writable(id);
+                    }
                     self.turn.note(id, event);
                 }
                 Source::Conn(..) => {}
@@ -247,6 +272,12 @@ impl Server {
                 Trouble::Stalled => self.turn.hub_mut().cut_stalled(id),
             }
         }
+        for (id, what) in self.conns.look_for_expired(self.clock.now) {
+            match what {
+                Expired::Handshake => self.turn.hub_mut().expire_handshake(id),
+                Expired::Record => self.turn.hub_mut().break_off(id),
+            }
+        }
     }
 
     fn handle_signals(&mut self) {
@@ -254,7 +285,7 @@ impl Server {
         for request in requests {
             match (request, self.life) {
                 (Request::Statistics, _) => info!("{}", self.statistics_line()),
-                (Request::Reload, _) => info!("asked to reload: there is nothing to read again"),
+                (Request::Reload, _) => self.reload(),
                 (Request::Stop, Life::Running) => self.stop(),
                 (Request::Stop, Life::Draining { since, .. })
                     if self.clock.now >= since + STOP_AGAIN_MIN =>
@@ -264,6 +295,15 @@ impl Server {
                 }
                 (Request::Stop, _) => {}
             }
+        }
+    }
+
+    /// Reads again what can be read again.
+    fn reload(&mut self) {
+        info!("asked to reload");
+        if let (Some(setup), Some(streams)) = (&mut self.tls, self.conns.tls_mut()) {
+            setup.reload();
+            streams.set_config(setup.config());
         }
     }
 

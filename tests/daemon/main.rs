@@ -46,3 +46,6 @@ mod protocol_limits;
 mod protocol_talking;
 mod protocol_transcript;
 mod startup;
+mod tls_certificates;
+mod tls_faults;
+mod tls_talking;
