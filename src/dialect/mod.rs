@@ -10,6 +10,7 @@ pub mod refusal;
 pub mod sniff;
 pub mod stamp;
 pub mod text;
+pub mod websocket;
 
 use crate::chat::{Answer, Fact, Messages};
 
