@@ -3,6 +3,7 @@
 //! owns one [`Dialect`], everything else here is functions.
 
 pub mod cleaning;
+pub mod http;
 pub mod json;
 pub mod line;
 pub mod operator;
