@@ -3,6 +3,7 @@
 //! No socket, no clock, and no directory: who its member is it knows by number alone. Owned by the
 //! hub's delivery, in the slot of its connection.
 
+mod door;
 mod due;
 mod end;
 mod phase;
@@ -17,6 +18,7 @@ use crate::fanout::block::Mark;
 use crate::fanout::outbox::Outbox;
 use crate::time::Time;
 
+pub use door::{AddressGroup, Door, Frames, FramesEnding, Posting, Reading};
 pub use due::{Deadlines, Due};
 pub use end::{CloseReason, ConnectionSummary};
 pub use phase::{Phase, Step};
@@ -81,6 +83,8 @@ pub struct Session {
     pub input: Input,
     /// Whether its lines are handled.
     pub hold: Hold,
+    /// What stands between its bytes and lines, if anything does.
+    pub door: Option<Box<Door>>,
     /// What it has not finished saying.
     pub lines: LineBuffer,
     /// What it is owed.
@@ -127,6 +131,7 @@ impl Session {
             rooms: SmallVec::new(),
             input: Input::Open,
             hold: Hold::No,
+            door: None,
             lines: LineBuffer::default(),
             outbox: Outbox::default(),
             dirty: false,
@@ -166,6 +171,27 @@ impl Session {
         self.bytes_in > 0
     }
 
+    /// Its frames, if it is a WebSocket.
+    pub fn frames(&self) -> Option<&Frames> {
+        match self.door.as_deref() {
+            Some(Door::Frames(frames)) => Some(frames),
+            _ => None,
+        }
+    }
+
+    /// Its frames, if it is a WebSocket.
+    pub fn frames_mut(&mut self) -> Option<&mut Frames> {
+        match self.door.as_deref_mut() {
+            Some(Door::Frames(frames)) => Some(frames),
+            _ => None,
+        }
+    }
+
+    /// What it has sent that is not handled.
+    pub fn kept_bytes(&self) -> usize {
+        self.lines.kept_bytes() + self.door.as_ref().map_or(0, |door| door.kept_bytes())
+    }
+
     /// How what it is told is written.
     pub fn encoding(&self) -> Encoding {
         self.dialect.encoding()
@@ -185,6 +211,6 @@ mod tests {
     #[test]
     fn a_session_is_small() {
         let bytes = size_of::<Session>();
-        assert!(bytes <= 272, "{bytes} bytes");
+        assert!(bytes <= 280, "{bytes} bytes");
     }
 }
