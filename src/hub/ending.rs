@@ -98,12 +98,13 @@ impl Hub {
     pub fn remove(&mut self, id: SessionId) -> Option<ConnectionSummary> {
         self.answers.forget(id);
         self.gone.remove(&id);
+        let name = self.left_names.remove(&id);
         let delivery = &mut self.listeners.delivery;
         let mut session = delivery.sessions.get_mut(id.slot())?.take()?;
         session.outbox.clear(&mut delivery.store);
         Some(ConnectionSummary {
             reason: session.phase().reason()?,
-            name: session.left_as,
+            name,
             lines_in: session.lines_in,
             bytes_in: session.bytes_in,
             lines_out: session.outbox.lines_taken(),
@@ -260,9 +261,9 @@ impl Hub {
     fn forget_member(&mut self, id: SessionId) -> Option<MemberId> {
         let member = self.member_of(id)?;
         let name = self.directory.name_of(member).into();
+        self.left_names.insert(id, name);
         self.arrivals.forget(member);
         if let Some(session) = self.session_mut(id) {
-            session.left_as = Some(name);
             session.member = None;
         }
         Some(member)

@@ -64,6 +64,8 @@ pub struct Hub {
     just_ended: Vec<SessionId>,
     /// Until when what was sent by those whose connection is gone may still be said.
     gone: HashMap<SessionId, Time>,
+    /// What sessions were called that have left and are still there.
+    left_names: HashMap<SessionId, Box<str>>,
     doomed: Vec<SessionId>,
     live: usize,
 }
@@ -85,6 +87,7 @@ impl Hub {
             released: Vec::new(),
             just_ended: Vec::new(),
             gone: HashMap::new(),
+            left_names: HashMap::new(),
             doomed: Vec::new(),
             live: 0,
             limits,

@@ -209,12 +209,12 @@ impl Hub {
 
     /// The old connection of a member that goes on elsewhere: nobody is told of a leave.
     fn end_replaced(&mut self, id: SessionId) {
-        let name = self
-            .member_of(id)
-            .map(|member| self.directory.name_of(member).into());
+        if let Some(member) = self.member_of(id) {
+            let name = self.directory.name_of(member).into();
+            self.left_names.insert(id, name);
+        }
         if let Some(session) = self.session_mut(id) {
             session.member = None;
-            session.left_as = name;
         }
         self.start_ending(id, CloseReason::Replaced, None);
     }

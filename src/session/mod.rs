@@ -107,8 +107,6 @@ pub struct Session {
     pub lines_in: u64,
     /// Bytes that came from it.
     pub bytes_in: u64,
-    /// What it was called, once it has left.
-    pub left_as: Option<Box<str>>,
 }
 
 /// That a session hears a room, and how far into the room's open block of its encoding it has been
@@ -143,7 +141,6 @@ impl Session {
             armed: Time::NEVER,
             lines_in: 0,
             bytes_in: 0,
-            left_as: None,
         }
     }
 
@@ -211,6 +208,6 @@ mod tests {
     #[test]
     fn a_session_is_small() {
         let bytes = size_of::<Session>();
-        assert!(bytes <= 280, "{bytes} bytes");
+        assert!(bytes <= 264, "{bytes} bytes");
     }
 }
