@@ -339,8 +339,8 @@ fn who_is_cut_in_the_middle_of_a_line_reads_it_to_its_end() {
     stage.connect(0, "ann\n");
     stage.connect(1, "ben\n");
     stage.connect(2, "{\"do\":\"enter\",\"name\":\"bot\"}\n");
-    stage.turn();
-    stage.turn();
+    stage.turn_after(1);
+    stage.turn_after(1);
     stage.take(1, 5);
     stage.take(2, 20);
     stage.said(0, "hello there\n");
