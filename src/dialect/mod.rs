@@ -8,6 +8,7 @@ pub mod http;
 pub mod json;
 pub mod line;
 pub mod operator;
+pub mod proxy;
 pub mod refusal;
 pub mod sniff;
 pub mod stamp;
