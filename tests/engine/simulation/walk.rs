@@ -312,7 +312,7 @@ impl World {
         }
     }
 
-    fn arriving(&self) -> Option<usize> {
+    pub(crate) fn arriving(&self) -> Option<usize> {
         let mut records = self.records.iter();
         let joined = records.find(|record| matches!(record.what, Recorded::Joined(_)))?;
         joined.session.map(|session| session.slot())
