@@ -542,8 +542,8 @@ fn a_loop_that_stood_still_cuts_nobody() {
 fn a_talker_waits_for_a_reader_that_gets_on() {
     let limits = Limits {
         line_bytes_max: 128,
-        outbox_bytes_max: 16 << 10,
-        stall_timeout: Duration::from_secs(1),
+        outbox_bytes_max: 64 << 10,
+        stall_timeout: Duration::from_secs(4),
         rate_lines_per_second: 0,
         ..Limits::default()
     };
@@ -554,8 +554,8 @@ fn a_talker_waits_for_a_reader_that_gets_on() {
     stage.turn();
     stage.turn();
     let mut said = 0;
-    for tick in 0..300 {
-        // 100 kB a second are said, 40 kB are taken; 16 would be fast enough.
+    for tick in 0..600 {
+        // 100 kB a second are said, 20 kB are taken; 16 would be fast enough.
         let lines = (0..10).map(|_| {
             said += 1;
             format!("{said:0>99}\n")
@@ -565,7 +565,7 @@ fn a_talker_waits_for_a_reader_that_gets_on() {
         if tick % 50 == 49 {
             stage.say(2, "a word\n");
         }
-        stage.take(1, 400);
+        stage.take(1, 200);
         stage.turn_after(10);
         let heard = stage.heard_by(0).matches("<quiet> a word").count();
         assert_eq!(heard, (tick + 1) / 50, "a quiet one is not held");
@@ -585,7 +585,7 @@ fn a_talker_waits_for_a_reader_that_gets_on() {
         "each once, in order"
     );
     // Now it takes nothing any more.
-    for _ in 0..300 {
+    for _ in 0..600 {
         stage.turn_after(10);
     }
     assert_eq!(stage.connection(1).closed, Some(CloseReason::TooSlow));
