@@ -225,8 +225,9 @@ impl World {
         // The others who were cut may have left after somebody was over its bound, or before.
         let leaves = cuts.len() * 160 * limits.rooms_per_member_max.min(8);
         let is_pressed = memory_bytes_max > limits.outbox_total_bytes_max;
-        let furthest = self.peers.iter().flatten().filter(|peer| peer.is_live());
-        let furthest = furthest.filter_map(|peer| peer.oldest).min();
+        let others = self.peers.iter().flatten();
+        let others = others.filter(|peer| peer.is_live() && peer.gone.is_none());
+        let furthest = others.filter_map(|peer| peer.oldest).min();
         for peer in cuts.iter().filter_map(|&slot| self.peers[slot].as_ref()) {
             let owed = peer.owed_bytes + peer.stream.told_bytes + leaves;
             if owed > limits.outbox_bytes_max {

@@ -38,6 +38,7 @@ impl World {
         let may_be_held = peer.input.has_line() || peer.input.ended || peer.waits || peer.survived;
         let is_held = peer.failed && may_be_held && (fill == Fill::Lost) != is_read_on;
         if peer.is_live() && is_held {
+            self.run_unseen_answers(slot)?;
             // This is the first of what is read then.
             self.log.push_front(Event::Fill(slot, bytes.to_vec(), fill));
             return self.after_fill(slot, Fill::Lost);
@@ -85,6 +86,18 @@ impl World {
         self.after_run(slot)
     }
 
+    /// What was handled of somebody who is blind before it was read from, as far as it was answered
+    /// alone: of the rest facts tell.
+    fn run_unseen_answers(&mut self, slot: usize) -> Outcome {
+        let now = self.now;
+        while self.can_run(slot)
+            && self.peer(slot).stream.blind
+            && self.peer(slot).throttle.allows(now)
+            && self.try_line(slot, false)?
+        {}
+        Ok(())
+    }
+
     /// Bytes that came before the connection broke: they are kept.
     fn keep_last(&mut self, slot: usize, bytes: &[u8], _: Fill) -> Outcome {
         let peer = self.peer(slot);
@@ -103,6 +116,9 @@ impl World {
             return Ok(());
         }
         if peer.member().is_none() || !peer.input.has_whole_line() {
+            while self.can_run(slot) && self.peer(slot).stream.blind {
+                self.run_unseen_line(slot)?;
+            }
             return self.end(slot, CloseReason::ConnectionLost, None);
         }
         let reason = match peer.input.ended {
