@@ -83,6 +83,12 @@ impl Pace {
     pub(super) fn hold(&mut self, id: SessionId) {
         self.held.insert(id);
     }
+
+    /// The connection is gone; its slot may be another's at once.
+    pub(super) fn forget(&mut self, id: SessionId) {
+        self.readers.remove(&id);
+        self.held.remove(&id);
+    }
 }
 
 impl Hub {

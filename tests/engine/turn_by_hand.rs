@@ -590,3 +590,41 @@ fn a_talker_waits_for_a_reader_that_gets_on() {
     }
     assert_eq!(stage.connection(1).closed, Some(CloseReason::TooSlow));
 }
+
+/// Who comes into the slot of a reader that was behind is a reader of its own.
+#[test]
+fn the_pace_of_a_reader_is_not_that_of_who_was_in_its_slot() {
+    let limits = Limits {
+        line_bytes_max: 128,
+        outbox_bytes_max: 16 << 10,
+        rate_lines_per_second: 0,
+        ..Limits::default()
+    };
+    let mut stage = Stage::new(limits.with_derived());
+    stage.connect(0, "loud\n");
+    stage.connect(1, "slow\n");
+    stage.turn();
+    stage.turn();
+    let much = format!("{:0>99}\n", 7).repeat(100);
+    stage.connection(1).takes = Some(0);
+    stage.said(0, &much);
+    for _ in 0..40 {
+        stage.turn_after(10);
+    }
+    // Between two looks at it, it takes everything and goes, and another comes.
+    stage.connection(1).takes = None;
+    stage.note(1, false, true);
+    stage.end(1);
+    stage.turn_after(0);
+    assert_eq!(stage.connection(1).closed, Some(CloseReason::HungUp));
+    stage.connect(1, "next\n");
+    stage.connection(1).takes = Some(0);
+    stage.turn_after(0);
+    stage.say(0, &much);
+    // A room says only so much in a turn.
+    for _ in 0..10 {
+        stage.turn_after(0);
+    }
+    assert_eq!(stage.connection(1).closed, None, "it has only come");
+    assert_eq!(stage.turn.hub().live(), 2);
+}
