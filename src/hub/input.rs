@@ -20,7 +20,7 @@ pub(super) struct Memory {
     pub(super) scratch: String,
     spare_lines: Vec<Vec<u8>>,
     spare_bytes: usize,
-    /// What all sessions have said that is not handled yet.
+    /// Memory of what all sessions have said that is not handled yet.
     pub(super) kept_bytes: usize,
 }
 
@@ -64,8 +64,7 @@ impl Hub {
         };
         session.bytes_in += bytes.len() as u64;
         if session.is_live() && session.dialect != Dialect::Undecided {
-            session.lines.keep(bytes);
-            self.memory.kept_bytes += bytes.len();
+            self.keep(id, bytes);
         }
     }
 
@@ -119,10 +118,7 @@ impl Hub {
             .map(|(place, &byte)| *place = byte)
             .count();
         match sniff::verdict(&head[..length], input == Input::Ended) {
-            Verdict::More => {
-                session.lines.keep(bytes);
-                self.memory.kept_bytes += bytes.len();
-            }
+            Verdict::More => self.keep(id, bytes),
             Verdict::Text => session.dialect = Dialect::Text,
             Verdict::Json => session.dialect = Dialect::JsonUngreeted,
             Verdict::Foreign(protocol) => self.end_foreign(id, protocol),
@@ -138,7 +134,7 @@ impl Hub {
         };
         let line_bytes_max = session.dialect.line_bytes_max(self.limits.line_bytes_max);
         let mut lines = std::mem::take(&mut session.lines);
-        self.memory.kept_bytes -= lines.kept_bytes();
+        self.memory.kept_bytes -= lines.memory_bytes();
         if lines.wants_spare() && !bytes.ends_with(b"\n") {
             lines.give_spare(self.memory.take_spare());
         }
@@ -182,9 +178,19 @@ impl Hub {
         self.give_lines(id, lines);
     }
 
-    fn give_lines(&mut self, id: SessionId, lines: LineBuffer) {
+    /// Keeps bytes to be handled later.
+    fn keep(&mut self, id: SessionId, bytes: &[u8]) {
         if let Some(session) = self.listeners.delivery.session_mut(id) {
-            self.memory.kept_bytes += lines.kept_bytes();
+            self.memory.kept_bytes -= session.lines.memory_bytes();
+            session.lines.keep(bytes);
+            self.memory.kept_bytes += session.lines.memory_bytes();
+        }
+    }
+
+    fn give_lines(&mut self, id: SessionId, mut lines: LineBuffer) {
+        if let Some(session) = self.listeners.delivery.session_mut(id) {
+            lines.give_back();
+            self.memory.kept_bytes += lines.memory_bytes();
             session.lines = lines;
         }
     }
@@ -192,7 +198,7 @@ impl Hub {
     /// What a session has said that is not handled yet is forgotten.
     pub(super) fn forget_lines(&mut self, id: SessionId) {
         if let Some(session) = self.listeners.delivery.session_mut(id) {
-            self.memory.kept_bytes -= session.lines.kept_bytes();
+            self.memory.kept_bytes -= session.lines.memory_bytes();
             session.lines = LineBuffer::default();
         }
     }
@@ -280,7 +286,7 @@ impl Hub {
         };
         let line_bytes_max = session.dialect.line_bytes_max(self.limits.line_bytes_max);
         let mut lines = std::mem::take(&mut session.lines);
-        self.memory.kept_bytes -= lines.kept_bytes();
+        self.memory.kept_bytes -= lines.memory_bytes();
         if session.is_live()
             && let Some(piece) = lines.finish(line_bytes_max)
             && let Err(Postponed { line, later }) = self.handle(id, &piece, Holds::Apply)

@@ -154,6 +154,15 @@ impl Hub {
         Ok(())
     }
 
+    /// Whether one of its rooms goes slower, so that what is read from it may have to be kept.
+    pub fn is_paced(&self, id: SessionId) -> bool {
+        !self.pace.rooms.is_empty()
+            && self.session(id).is_some_and(|session| {
+                let mut rooms = session.rooms.iter();
+                rooms.any(|hearing| self.pace.rooms.contains_key(&hearing.room))
+            })
+    }
+
     /// How much a session has said lately, as the time in which that is forgotten.
     fn debt(&self, id: SessionId) -> Duration {
         let session = self.session(id);
