@@ -57,7 +57,9 @@ fn may_become_another(bytes: &[u8]) -> bool {
         .iter()
         .copied()
         .chain([&b"SSH-1."[..], b"SSH-2.", &[22, 3]]);
-    let whole = endings.filter(|ending| ending.starts_with(bytes)).map(|e| [e, b" "].concat());
+    let whole = endings
+        .filter(|ending| ending.starts_with(bytes))
+        .map(|e| [e, b" "].concat());
     let longer = continued.iter().map(|more| [bytes, more].concat());
     let models: Vec<Verdict> = whole.chain(longer).map(|bytes| model(&bytes)).collect();
     models.iter().any(|&other| other != models[0])

@@ -55,8 +55,8 @@ pub struct Socket {
     pub had_spoken: bool,
     /// The lines in them, a last one without its ending included.
     pub lines_in: u64,
-    /// Whole lines that had come when its session ended, if that was all it had sent.
-    pub lines_by_end: Option<u64>,
+    /// When its session ended: whole lines that had come, and bytes that had not.
+    pub come_by_end: Option<(u64, usize)>,
     /// The last of these bytes ended a line, or there was none.
     at_line_start: bool,
     /// Bytes that the turn got rid of.
@@ -87,7 +87,7 @@ impl Socket {
             bytes_in: 0,
             had_spoken: false,
             lines_in: 0,
-            lines_by_end: None,
+            come_by_end: None,
             at_line_start: true,
             bytes_out: 0,
             connected_at: Time::START,
@@ -100,8 +100,13 @@ impl Socket {
     pub fn note_end(&mut self) {
         assert!(!self.has_ended, "each connection ends once");
         self.has_ended = true;
+        self.come_by_end = Some(self.come_by_now());
+    }
+
+    /// Whole lines that have come, and bytes that have not.
+    pub fn come_by_now(&self) -> (u64, usize) {
         let unfinished = u64::from(!self.at_line_start);
-        self.lines_by_end = (self.inbox.is_empty()).then_some(self.lines_in - unfinished);
+        (self.lines_in - unfinished, self.inbox.len())
     }
 
     /// The peer sends. Whether the poll would tell.

@@ -97,6 +97,7 @@ impl Hub {
     /// The connection is closed and its slot is free.
     pub fn remove(&mut self, id: SessionId) -> Option<ConnectionSummary> {
         self.answers.forget(id);
+        self.pace.forget(id);
         self.gone.remove(&id);
         let name = self.left_names.remove(&id);
         let delivery = &mut self.listeners.delivery;

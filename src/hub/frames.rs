@@ -50,8 +50,7 @@ impl Hub {
             session.throttle.take_line(now, &rates);
         }
         if session.hold != Hold::No && holds == Holds::Apply {
-            session.lines.keep(&lines);
-            self.memory.kept_bytes += lines.len();
+            self.keep(id, &lines);
         } else {
             self.handle_lines(id, &lines, holds);
         }
@@ -66,7 +65,7 @@ impl Hub {
             return;
         };
         let mut lines = std::mem::take(&mut session.lines);
-        self.memory.kept_bytes -= lines.kept_bytes();
+        self.memory.kept_bytes -= lines.memory_bytes();
         if let Some(frames) = session.frames_mut() {
             while let Some(input) = frames.reader.next(&mut bytes) {
                 match input {

@@ -23,7 +23,7 @@ pub(super) struct Memory {
     pub(super) unframed: Vec<u8>,
     spare_lines: Vec<Vec<u8>>,
     spare_bytes: usize,
-    /// What all sessions have said that is not handled yet.
+    /// Memory of what all sessions have said that is not handled yet.
     pub(super) kept_bytes: usize,
 }
 
@@ -83,8 +83,7 @@ impl Hub {
         } else if session.is_live()
             && !matches!(session.dialect, Dialect::Undecided | Dialect::Http)
         {
-            session.lines.keep(bytes);
-            self.memory.kept_bytes += bytes.len();
+            self.keep(id, bytes);
         }
     }
 
@@ -138,10 +137,7 @@ impl Hub {
             .map(|(place, &byte)| *place = byte)
             .count();
         match sniff::verdict(&head[..length], input == Input::Ended) {
-            Verdict::More => {
-                session.lines.keep(bytes);
-                self.memory.kept_bytes += bytes.len();
-            }
+            Verdict::More => self.keep(id, bytes),
             Verdict::Text => session.dialect = Dialect::Text,
             Verdict::Json => session.dialect = Dialect::JsonUngreeted(Framing::Lines),
             Verdict::Http if self.web.is_some() => self.begin_request(id),
@@ -160,7 +156,7 @@ impl Hub {
         };
         let line_bytes_max = session.dialect.line_bytes_max(self.limits.line_bytes_max);
         let mut lines = std::mem::take(&mut session.lines);
-        self.memory.kept_bytes -= lines.kept_bytes();
+        self.memory.kept_bytes -= lines.memory_bytes();
         if lines.wants_spare() && !bytes.ends_with(b"\n") {
             lines.give_spare(self.memory.take_spare());
         }
@@ -204,9 +200,19 @@ impl Hub {
         self.give_lines(id, lines);
     }
 
-    pub(super) fn give_lines(&mut self, id: SessionId, lines: LineBuffer) {
+    /// Keeps bytes to be handled later.
+    pub(super) fn keep(&mut self, id: SessionId, bytes: &[u8]) {
         if let Some(session) = self.listeners.delivery.session_mut(id) {
-            self.memory.kept_bytes += lines.kept_bytes();
+            self.memory.kept_bytes -= session.lines.memory_bytes();
+            session.lines.keep(bytes);
+            self.memory.kept_bytes += session.lines.memory_bytes();
+        }
+    }
+
+    pub(super) fn give_lines(&mut self, id: SessionId, mut lines: LineBuffer) {
+        if let Some(session) = self.listeners.delivery.session_mut(id) {
+            lines.give_back();
+            self.memory.kept_bytes += lines.memory_bytes();
             session.lines = lines;
         }
     }
@@ -214,7 +220,7 @@ impl Hub {
     /// What a session has said that is not handled yet is forgotten.
     pub(super) fn forget_lines(&mut self, id: SessionId) {
         if let Some(session) = self.listeners.delivery.session_mut(id) {
-            self.memory.kept_bytes -= session.lines.kept_bytes();
+            self.memory.kept_bytes -= session.lines.memory_bytes();
             session.lines = LineBuffer::default();
         }
     }
@@ -312,7 +318,7 @@ impl Hub {
         }
         let line_bytes_max = session.dialect.line_bytes_max(self.limits.line_bytes_max);
         let mut lines = std::mem::take(&mut session.lines);
-        self.memory.kept_bytes -= lines.kept_bytes();
+        self.memory.kept_bytes -= lines.memory_bytes();
         if session.is_live()
             && let Some(piece) = lines.finish(line_bytes_max)
             && let Err(Postponed { line, later }) = self.handle(id, &piece, Holds::Apply)

@@ -89,6 +89,12 @@ impl Pace {
         let fullness = self.rooms.get(&room);
         fullness.is_some_and(|fullness| debt > QUIET_DEBT_MAX.mul_f64(1.0 - fullness))
     }
+
+    /// The connection is gone; its slot may be another's at once.
+    pub(super) fn forget(&mut self, id: SessionId) {
+        self.readers.remove(&id);
+        self.held.remove(&id);
+    }
 }
 
 impl Hub {
@@ -149,6 +155,15 @@ impl Hub {
             return Err(Later::Pace);
         }
         Ok(())
+    }
+
+    /// Whether one of its rooms goes slower, so that what is read from it may have to be kept.
+    pub fn is_paced(&self, id: SessionId) -> bool {
+        !self.pace.rooms.is_empty()
+            && self.session(id).is_some_and(|session| {
+                let mut rooms = session.rooms.iter();
+                rooms.any(|hearing| self.pace.rooms.contains_key(&hearing.room))
+            })
     }
 
     /// How much a session has said lately, as the time in which that is forgotten.

@@ -37,7 +37,7 @@ impl Hub {
         if kept != self.memory.kept_bytes {
             let counted = self.memory.kept_bytes;
             return Some(format!(
-                "{kept} bytes are kept of lines, {counted} are counted"
+                "lines take {kept} bytes of memory, {counted} are counted"
             ));
         }
         let histories = &self.listeners.histories;

@@ -184,9 +184,9 @@ impl Session {
         }
     }
 
-    /// What it has sent that is not handled.
+    /// Memory of what it has sent that is not handled.
     pub fn kept_bytes(&self) -> usize {
-        self.lines.kept_bytes() + self.door.as_ref().map_or(0, |door| door.kept_bytes())
+        self.lines.memory_bytes() + self.door.as_ref().map_or(0, |door| door.kept_bytes())
     }
 
     /// How what it is told is written.

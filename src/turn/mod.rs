@@ -34,6 +34,8 @@ pub struct Turn {
 
 /// Chunks of one gather-write.
 const CHUNKS_MAX: usize = 64;
+/// What is read at once from a member of a room that goes slower, since it may have to wait.
+const PACED_READ_BYTES_MAX: usize = 4 << 10;
 /// How often is read from a connection that is broken, or whose place is taken, at most.
 const LAST_READS_MAX: usize = 256;
 
@@ -186,7 +188,13 @@ impl Turn {
         io: &mut impl Io,
         receive: fn(&mut Hub, SessionId, &mut [u8]),
     ) -> Fill {
-        let (length, fill) = io.fill(id, &mut self.scratch);
+        let most = if self.hub.is_paced(id) {
+            PACED_READ_BYTES_MAX
+        } else {
+            usize::MAX
+        };
+        let length_max = self.scratch.len().min(most);
+        let (length, fill) = io.fill(id, &mut self.scratch[..length_max]);
         if let Some(socket) = self.sockets.get_mut(id) {
             socket.readable = fill == Fill::Full;
         }

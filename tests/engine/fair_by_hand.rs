@@ -345,6 +345,29 @@ fn who_does_not_read_holds_nobody_and_is_cut_in_time() {
     assert_eq!(stage.peers.0[stopped].lines("! too-slow"), 1);
 }
 
+/// What is queued is shared by all who stopped; what talkers send meanwhile stays in the kernel.
+#[test]
+fn readers_that_stop_cost_what_one_of_them_is_owed_and_little_more() {
+    let limits = unbounded_rate();
+    let bound = limits.outbox_bytes_max + limits.history_bytes_max + (128 << 10);
+    let mut stage = Stage::new(limits);
+    let readers: Vec<usize> = (0..20).map(|n| stage.enter(&format!("r{n}"))).collect();
+    let talkers: Vec<usize> = (0..10).map(|n| stage.enter(&format!("t{n}"))).collect();
+    for &slot in &readers {
+        stage.peers.0[slot].takes_bytes = 0;
+    }
+    for &slot in &talkers {
+        stage.send(slot, &format!("{}\n", "z".repeat(1024)).repeat(256));
+    }
+    let mut most = 0;
+    for _ in 0..1000 {
+        stage.pass();
+        most = most.max(stage.turn.hub().memory_bytes());
+    }
+    assert!(most <= bound, "{most} bytes");
+    assert_eq!(stage.turn.hub().live(), talkers.len(), "the others are cut");
+}
+
 #[test]
 fn a_quiet_line_passes_a_room_that_is_held() {
     let mut stage = Stage::new(unbounded_rate());
