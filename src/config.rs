@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, CommandFactory, Parser};
@@ -18,7 +19,8 @@ mod value;
 use address::ListenAddress;
 pub use command_line::NoConfig;
 pub use limits::{Contradiction, Limits};
-use value::{Setting, log_level, settings, tls_mode};
+use value::{Setting, log_level, settings};
+pub use value::{Switch, TlsMode};
 
 const AFTER_HELP: &str = "\
 BYTES may end in K, M or G (256K, 1M). S is in seconds and may have a fraction (0.5).
@@ -32,6 +34,9 @@ Signals: SIGTERM and SIGINT drain and stop, a second one stops at once; SIGHUP r
 be re-read; SIGUSR1 logs one line of statistics.
 
 Try it: start chatd, then `nc 127.0.0.1 5001` in two other terminals.";
+
+/// Who says nothing for so long is told what to do, where only people connect.
+const PROMPT_TIMEOUT: Duration = Duration::from_millis(300);
 
 settings! {
     /// What one server is told before it starts. A plain value: [`Config::read`] makes it.
@@ -60,7 +65,7 @@ settings! {
         pub data: Option<PathBuf>,
 
         /// TLS on the same port; `only` turns plain connections away, loopback excepted
-        #[arg(long, value_name = "MODE", default_value = "on", value_parser = tls_mode())]
+        #[arg(long, value_name = "MODE", default_value = "on")]
         pub tls: TlsMode,
 
         /// The certificate and those that it hangs on, in PEM; without it a certificate of one's own
@@ -71,6 +76,14 @@ settings! {
         /// The certificate's private key, in PEM; may be the same file
         #[arg(long, value_name = "FILE", requires = "tls_cert")]
         pub tls_key: Option<PathBuf>,
+        /// The page, the WebSocket and posts over HTTP, on the same port
+        #[arg(long, value_name = "SWITCH", default_value = "on")]
+        pub web: Switch,
+
+        /// A name by which browsers may reach the page, beside addresses, localhost and the
+        /// machine's name; may be repeated
+        #[arg(long = "web-name", value_name = "NAME", value_delimiter = ',')]
+        pub web_names: Vec<String>,
 
         /// Print every message on standard output: the bulletin board
         #[arg(long, action = ArgAction::Set, num_args = 0..=1, require_equals = true, value_name = "BOOL",
@@ -104,33 +117,16 @@ impl Config {
 
     /// With what follows from one setting for another.
     fn effective(self) -> Config {
+        let has_people_alone = self.web == Switch::Off && self.tls == TlsMode::Off;
+        let prompt_timeout = has_people_alone.then_some(PROMPT_TIMEOUT);
+        let limits = Limits {
+            prompt_timeout,
+            ..self.limits
+        };
         Config {
-            limits: self.limits.with_derived(),
+            limits: limits.with_derived(),
             board: self.board || self.console,
             ..self
-        }
-    }
-}
-
-/// Whether TLS is spoken on the port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TlsMode {
-    /// Beside plain connections.
-    On,
-    /// It is not.
-    Off,
-    /// And nothing else, but from this machine itself.
-    Only,
-}
-
-impl TlsMode {
-    const ALL: [TlsMode; 3] = [TlsMode::On, TlsMode::Off, TlsMode::Only];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            TlsMode::On => "on",
-            TlsMode::Off => "off",
-            TlsMode::Only => "only",
         }
     }
 }
@@ -222,6 +218,8 @@ mod tests {
                 "S" => (rng.f64() + 0.001).to_string(),
                 "BYTES" => among(&["128", "4096", "64k", "3K", "65535"]),
                 "BOOL" => among(&["true", "no", "on", "0"]),
+                "SWITCH" => among(&["on", "off"]),
+                "NAME" => among(&["chat.example", "a.example,b.example"]),
                 "L" => among(&["off", "info", "trace"]),
                 "MODE" => among(&["on", "off", "only"]),
                 // A certificate and its key come together or not at all.
@@ -246,7 +244,9 @@ mod tests {
             let is_printed = printed
                 .lines()
                 .any(|line| line.starts_with(&format!("{long} = ")));
-            assert_eq!(is_printed, long != "check", "--{long}");
+            // What is a list may be empty.
+            let is_setting = !["check", "web-name"].contains(&long);
+            assert_eq!(is_printed, is_setting, "--{long}");
         }
     }
 }

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use log::LevelFilter;
 
-use super::TlsMode;
 use super::address::ListenAddress;
 
 /// A value that cannot be taken: what to give instead.
@@ -73,13 +73,43 @@ pub(super) fn seconds(bounds: RangeInclusive<Duration>) -> impl TypedValueParser
     }
 }
 
-/// Whether a door is open.
-pub(super) fn tls_mode() -> impl TypedValueParser<Value = TlsMode> {
-    let modes = TlsMode::ALL.map(TlsMode::as_str);
-    PossibleValuesParser::new(modes).map(|given| {
-        let mode = TlsMode::ALL.into_iter().find(|mode| mode.as_str() == given);
-        mode.expect("one of the possible values")
-    })
+/// Whether something is done: `on` or `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is.
+    On,
+    /// It is not.
+    Off,
+}
+
+impl Display for Switch {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Switch::On => "on",
+            Switch::Off => "off",
+        })
+    }
+}
+
+/// Whether TLS is spoken on the port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TlsMode {
+    /// Beside plain connections.
+    On,
+    /// It is not.
+    Off,
+    /// And nothing else, but from this machine itself.
+    Only,
+}
+
+impl Display for TlsMode {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            TlsMode::On => "on",
+            TlsMode::Off => "off",
+            TlsMode::Only => "only",
+        })
+    }
 }
 
 /// A level of the log.
@@ -129,10 +159,13 @@ macro_rules! shown_as {
 shown_as! {
     usize: |number| vec![number.to_string()];
     u32: |number| vec![number.to_string()];
-    TlsMode: |mode| vec![mode.as_str().to_owned()];
     Option<PathBuf>: |path| path.iter().map(|path| path.display().to_string()).collect();
     bool: |switch| vec![switch.to_string()];
     Duration: |time| vec![in_seconds(time)];
+    Option<Duration>: |time| time.iter().map(in_seconds).collect();
+    Vec<String>: Clone::clone;
+    Switch: |switch| vec![switch.to_string()];
+    TlsMode: |mode| vec![mode.to_string()];
     LevelFilter: |level| vec![level.as_str().to_ascii_lowercase()];
     Vec<ListenAddress>: |list| list.iter().map(ListenAddress::to_string).collect();
 }

@@ -4,9 +4,8 @@
 
 use std::collections::VecDeque;
 
-use memchr::memchr;
-
 use super::block::{BlockStore, Slice};
+use crate::dialect::Encoding;
 use crate::time::Time;
 
 /// The queue of one connection (operators may read *sendq*).
@@ -147,15 +146,14 @@ impl Outbox {
     /// which a part was taken or is promised, so that what comes next can start a line of its own.
     /// It is copied: a slice of it would keep its whole block in memory. What was promised still is:
     /// `rest` must be pushed before anything else.
-    pub fn cut_to_line(&mut self, store: &mut BlockStore, rest: &mut Vec<u8>) {
+    pub fn cut_to_line(&mut self, store: &mut BlockStore, encoding: Encoding, rest: &mut Vec<u8>) {
         let promised = self.promised;
         let mut start = self.head_offset as usize;
         let mut end = start + promised as usize;
         for slice in self.slices() {
             let bytes = store.bytes(slice);
             if end < bytes.len() {
-                rest.extend_from_slice(&bytes[start..end]);
-                rest.extend_from_slice(rest_of_line(bytes, end));
+                rest.extend_from_slice(&bytes[start..encoding.end_of_line(bytes, end)]);
                 break;
             }
             rest.extend_from_slice(&bytes[start..]);
@@ -178,15 +176,6 @@ impl Outbox {
         let first = (!self.is_empty()).then_some(&self.first);
         first.into_iter().chain(&self.rest)
     }
-}
-
-/// From `offset` to the end of the line that was begun before it.
-fn rest_of_line(bytes: &[u8], offset: usize) -> &[u8] {
-    if offset == 0 || bytes[offset - 1] == b'\n' {
-        return &[];
-    }
-    let rest = &bytes[offset..];
-    memchr(b'\n', rest).map_or(rest, |end| &rest[..=end])
 }
 
 #[cfg(test)]
@@ -264,7 +253,7 @@ mod tests {
             add(&mut outbox, &mut store, slices[2]);
             outbox.consume(&mut store, taken);
             let mut rest = Vec::new();
-            outbox.cut_to_line(&mut store, &mut rest);
+            outbox.cut_to_line(&mut store, Encoding::Text, &mut rest);
             assert!(outbox.is_sound() && outbox.is_empty());
             let sent = &b"abc\ndefgh\n"[..taken];
             let seen = [sent, &rest].concat();
@@ -290,7 +279,7 @@ mod tests {
                 outbox.consume(&mut store, taken);
                 outbox.promise(promised);
                 let mut rest = Vec::new();
-                outbox.cut_to_line(&mut store, &mut rest);
+                outbox.cut_to_line(&mut store, Encoding::Text, &mut rest);
                 let must = taken + promised;
                 let line_end = (must..=all.len()).find(|&end| end == 0 || all[end - 1] == b'\n');
                 let end = line_end.expect("the last line has an end");

@@ -23,6 +23,7 @@ pub mod server;
 pub mod signals;
 mod standard_stream;
 mod stream;
+mod supervisor;
 pub mod systemd;
 pub mod tls;
 mod tokens;

@@ -9,8 +9,10 @@ use log::{info, warn};
 use mio::net::TcpListener;
 use mio::{Events, Poll};
 use rustix::rand::{GetRandomFlags, getrandom};
+use rustix::system::uname;
 
-use crate::config::{Config, TlsMode};
+use crate::config::{Config, Switch, TlsMode};
+use crate::dialect::http::Site;
 use crate::hub::Random;
 use crate::time::{Time, WallTime};
 use crate::turn::{Event, Turn};
@@ -22,6 +24,7 @@ use super::heap::Heap;
 use super::printer::Printer;
 use super::report::Reporter;
 use super::signals::{Request, Signals};
+use super::supervisor::Supervisor;
 use super::systemd::Notify;
 use super::tls::{Expired, TlsSetup, TlsStreams};
 use super::tokens::Source;
@@ -73,21 +76,11 @@ struct Clock {
     now: Instant,
 }
 
-/// The service manager, and when it is told next that the loop turns.
-#[derive(Debug)]
-struct Supervisor {
-    notify: Notify,
-    next_at: Instant,
-}
-
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
 /// A second wish to stop that comes sooner is part of the first: service managers, terminals and
 /// impatient scripts send several signals in one instant.
 const STOP_AGAIN_MIN: Duration = Duration::from_millis(100);
-/// How often the service manager hears of the numbers when no watchdog asks for more.
-const STATUS_INTERVAL: Duration = Duration::from_secs(10);
-
 impl Server {
     /// A server on these sockets. It accepts nobody before [`Server::run`].
     ///
@@ -117,6 +110,11 @@ impl Server {
         if has_board {
             turn.hub_mut().turn_board_on();
         }
+        if config.web == Switch::On {
+            let mut names = site_names(config);
+            names.extend(tls.iter().flat_map(TlsSetup::names).cloned());
+            turn.hub_mut().open_web(Site::new(names));
+        }
         Ok(Server {
             events: Events::with_capacity(EVENTS_MAX),
             turn,
@@ -127,10 +125,7 @@ impl Server {
             printer: has_board.then(Printer::new),
             reporter: Reporter::new(now),
             heap: Heap::new(now),
-            supervisor: Supervisor {
-                notify,
-                next_at: now,
-            },
+            supervisor: Supervisor::new(notify, now),
             clock: Clock {
                 started_at: now,
                 now,
@@ -397,20 +392,12 @@ impl Server {
     }
 }
 
-impl Supervisor {
-    fn deadline(&self) -> Option<Instant> {
-        self.notify.is_active().then_some(self.next_at)
-    }
-
-    fn is_due(&self, now: Instant) -> bool {
-        self.deadline().is_some_and(|at| at <= now)
-    }
-
-    fn tell(&mut self, status: &str, now: Instant) {
-        self.next_at = now + self.notify.watchdog_interval().unwrap_or(STATUS_INTERVAL);
-        self.notify.watchdog();
-        self.notify.status(status);
-    }
+/// The names by which browsers may reach the page.
+fn site_names(config: &Config) -> Vec<String> {
+    let machine = uname().nodename().to_string_lossy().into_owned();
+    let mut names = Site::machine_names(&machine);
+    names.extend(config.web_names.iter().cloned());
+    names
 }
 
 fn wall_time() -> WallTime {

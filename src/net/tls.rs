@@ -8,6 +8,9 @@ mod identity;
 mod records;
 mod setup;
 mod share;
+mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -22,10 +25,11 @@ use crate::config::Limits;
 use crate::session::SessionId;
 use crate::turn::{Event, Fill, Flush};
 
-use connection::{Effects, TlsConnection};
+use connection::TlsConnection;
 pub use identity::BadIdentity;
 pub use setup::TlsSetup;
 use share::Share;
+use state::Effects;
 
 /// Which TLS connection: its place in the table. Used again once it is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

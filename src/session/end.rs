@@ -34,8 +34,12 @@ pub enum CloseReason {
     ServerFull,
     /// There was no place for one more from its address.
     TooManyFromAddress,
+    /// It said nothing, and its place was needed.
+    MadeRoom,
     /// The server stopped.
     ShuttingDown,
+    /// Its request over HTTP was answered.
+    Answered,
 }
 
 impl CloseReason {
@@ -53,7 +57,9 @@ impl CloseReason {
             | CloseReason::WrongProtocol
             | CloseReason::TlsRequired
             | CloseReason::ServerFull
-            | CloseReason::TooManyFromAddress => Cause::Quit,
+            | CloseReason::TooManyFromAddress
+            | CloseReason::MadeRoom
+            | CloseReason::Answered => Cause::Quit,
         }
     }
 
@@ -63,6 +69,8 @@ impl CloseReason {
             CloseReason::Quit
             | CloseReason::HungUp
             | CloseReason::ConnectionLost
+            | CloseReason::MadeRoom
+            | CloseReason::Answered
             | CloseReason::TlsFault => None,
             CloseReason::TooSlow => Some(Refusal::TooSlow),
             CloseReason::NameTimeout => Some(Refusal::NameTimeout),
@@ -102,7 +110,9 @@ impl fmt::Display for CloseReason {
             CloseReason::TlsRequired => "TLS is required",
             CloseReason::ServerFull => "server full",
             CloseReason::TooManyFromAddress => "too many from its address",
+            CloseReason::MadeRoom => "silent, and its place was needed",
             CloseReason::ShuttingDown => "shutting down",
+            CloseReason::Answered => "answered",
         })
     }
 }

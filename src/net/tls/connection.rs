@@ -11,10 +11,11 @@ use mio::net::TcpStream;
 use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
 
 use crate::config::Limits;
-use crate::turn::{Event, Fill, Flush};
+use crate::turn::{Fill, Flush};
 
 use super::records::{RECORD_BYTES_MAX, Records};
 use super::share::Share;
+use super::state::{Effects, Held, Input, Output, Pushed, Sealing};
 
 /// One connection over TLS.
 #[derive(Debug)]
@@ -33,70 +34,6 @@ pub(super) struct TlsConnection {
     /// What a step has brought about beside what it returns.
     effects: Effects,
     fault: Option<Box<str>>,
-}
-
-/// What rustls holds of a connection, as far as it can be known.
-#[derive(Debug, Default)]
-struct Held {
-    /// What is decrypted and not handed out.
-    unread_bytes: usize,
-    /// What has come since the last that was handed out, or since the beginning of the handshake:
-    /// never less than what is held of that, be it parts of a message over many records.
-    fruitless_bytes: usize,
-    /// Handshakes, alerts and what is sealed, not written.
-    unwritten_bytes: usize,
-}
-
-/// What has become of the way in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Input {
-    /// More may come.
-    Open,
-    /// It has ended so, which is said once everything before it is handed out.
-    Ending(Fill),
-    /// What still comes is dropped.
-    Deaf,
-    /// So has the socket.
-    Over(Fill),
-}
-
-/// What has become of the way out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Output {
-    Open,
-    /// Once everything is written, the socket's side is shut.
-    Closing,
-    Shut,
-}
-
-/// What was sealed last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sealing {
-    /// It is wholly in the kernel.
-    Done,
-    /// It is, but the socket did not take it at once.
-    DoneLate,
-    /// So many bytes of what was given are sealed, and not wholly in the kernel.
-    Pending(usize),
-}
-
-/// What a step has brought about that the table is to see to.
-#[derive(Debug, Default)]
-pub(super) struct Effects {
-    /// Bytes went to the kernel.
-    pub(super) has_written: bool,
-    /// What the turn must be told, since no event of the kernel will say so.
-    pub(super) ready: Event,
-    /// It waits for its share of the time for handshakes.
-    pub(super) waits: bool,
-}
-
-/// What became of an attempt to write what rustls has to say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pushed {
-    All,
-    Blocked,
-    Lost,
 }
 
 impl TlsConnection {
@@ -256,6 +193,12 @@ impl TlsConnection {
     /// or more than what ended may come.
     pub(super) fn must_linger(&self) -> bool {
         self.output == Output::Closing || !matches!(self.input, Input::Over(_))
+    }
+
+    /// Whether there is something that it had no time for.
+    #[cfg(test)]
+    pub(super) fn is_waiting(&self) -> bool {
+        self.is_unprocessed
     }
 
     pub(super) fn is_handshaking(&self) -> bool {

@@ -171,7 +171,7 @@ impl TlsSetup {
 
 /// TLS 1.2 and 1.3, the suites of rustls (all of them AEAD, with forward secrecy), no certificates
 /// of clients.
-fn server_config(identity: &Identity) -> Result<ServerConfig, BadIdentity> {
+pub(super) fn server_config(identity: &Identity) -> Result<ServerConfig, BadIdentity> {
     let unusable = |error: rustls::Error| BadIdentity(format!("TLS cannot be spoken: {error}"));
     let builder = ServerConfig::builder_with_provider(identity::provider());
     let builder = builder.with_safe_default_protocol_versions();

@@ -103,6 +103,12 @@ impl World {
         self.peers.get(slot)?.as_ref()?.member()
     }
 
+    /// Whether somebody was told something in this turn.
+    pub(crate) fn was_told_anything(&self) -> bool {
+        let mut peers = self.peers.iter().flatten();
+        peers.any(|peer| !peer.stream.observed.is_empty())
+    }
+
     pub(crate) fn connect(&mut self, slot: usize) -> Outcome {
         if self.peers.len() <= slot {
             self.peers.resize_with(slot + 1, || None);
@@ -255,6 +261,8 @@ fn code(reason: CloseReason) -> Option<&'static str> {
         CloseReason::Quit
         | CloseReason::HungUp
         | CloseReason::ConnectionLost
+        | CloseReason::MadeRoom
+        | CloseReason::Answered
         | CloseReason::TlsFault => None,
         CloseReason::TlsRequired => Some("tls-required"),
         CloseReason::TooSlow => Some("too-slow"),
