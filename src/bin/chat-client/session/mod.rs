@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::ledger::{Ledger, Order};
 use crate::lines::{Kind, Shown};
-use crate::typed::{self, COMMANDS, Typed};
+use crate::typed::{self, Typed};
 use crate::wire::{self, LineBuffer};
 use life::Away;
 pub use room::Room;
@@ -142,8 +142,8 @@ impl Session {
         match typed::read(line, self.target()) {
             Ok(Typed::Ask(request)) => self.ask(line, request, now),
             Ok(Typed::Quit(farewell)) => self.leave_when_answered(farewell, now),
-            Ok(Typed::Help) => COMMANDS.iter().for_each(|(usage, meaning)| {
-                self.show(Kind::Answer, &format!("{usage}  {meaning}"));
+            Ok(Typed::Help) => typed::commands().for_each(|(usage, does)| {
+                self.show(Kind::Answer, &format!("{usage}  {does}"));
             }),
             Ok(Typed::Topic) => {
                 let topic = self.room.as_ref().and_then(|room| room.topic.as_ref());
