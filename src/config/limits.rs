@@ -113,9 +113,10 @@ settings! {
         #[arg(long, value_name = "S", default_value = "5", value_parser = seconds(TIMEOUT))]
         pub drain_timeout: Duration,
 
-        /// Silence after which a connection without a name is told what to do.
-        #[arg(skip = Duration::from_millis(300))]
-        pub prompt_timeout: Duration,
+        /// Silence after which a connection without a name is told what to do. `None` while a door
+        /// is open that this would break: whoever connects may be a browser that says nothing yet.
+        #[arg(skip = None)]
+        pub prompt_timeout: Option<Duration>,
 
         /// How long one ended connection may take to read what it is still owed.
         #[arg(skip = Duration::from_secs(5))]

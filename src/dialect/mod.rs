@@ -3,6 +3,7 @@
 //! owns one [`Dialect`], everything else here is functions.
 
 pub mod cleaning;
+pub mod http;
 pub mod json;
 pub mod line;
 pub mod operator;
@@ -10,6 +11,7 @@ pub mod refusal;
 pub mod sniff;
 pub mod stamp;
 pub mod text;
+pub mod websocket;
 
 use crate::chat::{Answer, Fact, Messages};
 

@@ -4,7 +4,7 @@
 
 use crate::dialect::Dialect;
 use crate::dialect::line::LineBuffer;
-use crate::dialect::sniff::{self, SNIFF_BYTES_MAX, Verdict};
+use crate::dialect::sniff::{self, ForeignProtocol, SNIFF_BYTES_MAX, Verdict};
 use crate::session::{CloseReason, Hold, Input, Session, SessionId};
 use crate::time::Time;
 
@@ -125,6 +125,8 @@ impl Hub {
             }
             Verdict::Text => session.dialect = Dialect::Text,
             Verdict::Json => session.dialect = Dialect::JsonUngreeted,
+            Verdict::Tls => self.end_foreign(id, ForeignProtocol::Tls),
+            Verdict::Http => self.end_foreign(id, ForeignProtocol::Http),
             Verdict::Foreign(protocol) => self.end_foreign(id, protocol),
         }
         self.session(id)

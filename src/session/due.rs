@@ -45,7 +45,8 @@ impl Session {
         let is_naming = matches!(self.phase(), Phase::Naming { .. });
         let name = is_naming.then(|| self.connected_at + limits.name_timeout);
         let is_silent = self.phase() == Phase::Naming { prompted: false } && !self.has_spoken();
-        let prompt = is_silent.then(|| self.connected_at + limits.prompt_timeout);
+        let prompt_timeout = limits.prompt_timeout.filter(|_| is_silent);
+        let prompt = prompt_timeout.map(|timeout| self.connected_at + timeout);
         let oldest = self.outbox.oldest(store).filter(|_| self.is_live());
         let stall = oldest.map(|oldest| oldest + limits.stall_timeout);
         let resume = match self.hold {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-use super::{LONG_PATIENCE, PATIENCE, PROMPT, hide_stamp};
+use super::{LONG_PATIENCE, PATIENCE, hide_stamp};
 
 /// One connection to the server.
 pub struct Client {
@@ -210,13 +210,10 @@ impl Client {
         line
     }
 
-    /// The welcome to the lobby, perhaps after the prompt: a busy machine may let 300 ms pass.
+    /// The welcome to the lobby.
     #[track_caller]
     pub fn expect_welcome(&mut self) -> String {
-        let mut line = self.next_line();
-        if line == PROMPT {
-            line = self.next_line();
-        }
+        let line = self.next_line();
         assert!(line.starts_with("* welcome to lobby, "), "{line}");
         line
     }

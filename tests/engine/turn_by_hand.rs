@@ -255,7 +255,7 @@ fn who_ends_while_memory_is_short_is_still_told_why() {
     let mut stage = Stage::new(Limits {
         outbox_total_bytes_max: 10,
         stall_timeout: Duration::from_secs(60),
-        prompt_timeout: Duration::from_secs(60),
+        prompt_timeout: None,
         ..Limits::default()
     });
     stage.connect(0, "\n");

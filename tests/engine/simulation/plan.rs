@@ -59,7 +59,7 @@ pub(crate) fn limits(rng: &mut Rng) -> Limits {
     Limits {
         clients_max: pick(rng, &[2, 5, 30, 100]),
         name_timeout: milliseconds(rng, 20, 2000),
-        prompt_timeout: milliseconds(rng, 1, 300),
+        prompt_timeout: rng.bool().then(|| milliseconds(rng, 1, 300)),
         stall_timeout: milliseconds(rng, 5, 500),
         drain_timeout: milliseconds(rng, 0, 200),
         flush_timeout: milliseconds(rng, 1, 200),

@@ -198,7 +198,9 @@ impl World {
     }
 
     fn play_prompts(&mut self) -> Outcome {
-        let (now, timeout) = (self.now, self.limits.prompt_timeout);
+        let (now, Some(timeout)) = (self.now, self.limits.prompt_timeout) else {
+            return Ok(());
+        };
         for slot in 0..self.peers.len() {
             let name_timeout = self.limits.name_timeout;
             let Some(peer) = self.peers[slot].as_mut() else {
