@@ -13,6 +13,7 @@ pub fn prompt(standing: &Standing<'_>, now: Instant, columns: usize) -> Row {
     // From the longest to the shortest.
     let (style, states) = match standing.phase {
         Phase::Naming => return Row::of(Style::PLAIN, "your name> "),
+        Phase::Trusting { .. } => return Row::of(Style::PLAIN, "yes or no> "),
         Phase::Talking { .. } => {
             let figure = standing.round_trip.map(|time| format!(" {}", figure(time)));
             (Style::QUIET, vec![figure.unwrap_or_default()])
