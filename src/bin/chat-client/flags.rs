@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Parser, ValueEnum};
+use clap::{ColorChoice, Parser};
 
 use crate::tls::parse_key;
 
@@ -76,18 +76,7 @@ pub struct Flags {
 
     /// When to use colours; auto is off for pipes, dumb terminals and where NO_COLOR is set
     #[arg(long, value_name = "WHEN", default_value = "auto")]
-    pub color: ColorWhen,
-}
-
-/// When to use colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ColorWhen {
-    /// On a terminal that can, unless `NO_COLOR` is set.
-    Auto,
-    /// In any case.
-    Always,
-    /// Never.
-    Never,
+    pub color: ColorChoice,
 }
 
 /// A server: a host name or address, and a port.

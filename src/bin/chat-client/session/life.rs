@@ -88,38 +88,28 @@ impl Session {
 
     /// The connection did not come about or is gone.
     pub fn link_down(&mut self, how: LinkEnd, now: Instant) {
+        match self.phase {
+            Phase::Connecting | Phase::Greeting { .. } | Phase::Talking { .. } => {}
+            Phase::Leaving { .. } => return self.finish_as_left(),
+            _ => return,
+        }
         let is_unreachable = matches!(how, LinkEnd::Unreachable(_));
-        let is_open = !matches!(self.phase, Phase::Leaving { .. } | Phase::Ended(_));
         let server = &self.settings.server;
         let why = match how {
-            LinkEnd::Unreachable(why) => why,
             LinkEnd::Closed => format!("{server} closed the connection"),
             LinkEnd::Broken(why) => format!("the connection to {server} is lost ({why})"),
-            LinkEnd::Foreign(why) if is_open && self.identity.is_none() => {
+            LinkEnd::Refused(why) => return self.finish(Code::Refused, &why),
+            LinkEnd::Stranger { key, why } => return self.ask_for_trust(key, &why),
+            LinkEnd::Foreign(why) if self.identity.is_none() => {
                 return self.finish(Code::NotChat, &why);
             }
-            LinkEnd::Foreign(why) => why,
-            LinkEnd::Refused(why) if is_open => return self.finish(Code::Refused, &why),
-            LinkEnd::Refused(why) => why,
-            LinkEnd::Stranger { key, why } if is_open => return self.ask_for_trust(key, &why),
-            LinkEnd::Stranger { why, .. } => why,
+            LinkEnd::Foreign(why) | LinkEnd::Unreachable(why) => why,
         };
-        match self.phase {
-            Phase::Connecting | Phase::Greeting { .. } if self.identity.is_none() => {
-                if !self.hear_unfinished_line() {
-                    self.never_up(&why, is_unreachable);
-                }
-            }
-            Phase::Connecting | Phase::Greeting { .. } | Phase::Talking { .. } => {
-                let why = self.link.cut.take().unwrap_or(why);
-                self.lose(why, now);
-            }
-            Phase::Leaving { .. } => self.finish_as_left(),
-            Phase::Idle
-            | Phase::Naming
-            | Phase::Trusting { .. }
-            | Phase::Away { .. }
-            | Phase::Ended(_) => {}
+        if self.identity.is_some() {
+            let why = self.link.cut.take().unwrap_or(why);
+            self.lose(why, now);
+        } else if !self.hear_unfinished_line() {
+            self.never_up(&why, is_unreachable);
         }
     }
 
