@@ -244,6 +244,8 @@ fn a_key_that_is_given_decides_alone() {
     place.knows(&other);
     place.lets_in(&["--tls", "--tls-pin", &identity.key]);
     place.lets_in(&["--tls-pin", &identity.key["SHA256:".len()..]]);
+    place.front.shows(&identity.clone().of_tls_1_2());
+    place.lets_in(&["--tls-pin", &identity.key]);
     let ended = place.run(&["--tls-pin", &other.key]);
     ended.assert_one_line(77, &identity.key);
     ended.assert_one_line(77, &other.key);

@@ -14,7 +14,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection};
+use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
 
 /// An authority, which signs certificates.
 pub struct Authority {
@@ -67,6 +67,7 @@ pub struct Identity {
     /// Its certificate in PEM.
     pub pem: String,
     protocols: Vec<Vec<u8>>,
+    versions: &'static [&'static SupportedProtocolVersion],
 }
 
 impl Identity {
@@ -87,6 +88,7 @@ impl Identity {
             private_key: key.serialize_der(),
             key: fingerprint(&key.subject_public_key_info()),
             protocols: Vec::new(),
+            versions: rustls::ALL_VERSIONS,
         }
     }
 
@@ -102,11 +104,18 @@ impl Identity {
         self
     }
 
+    /// The same, of a server that knows nothing newer than TLS 1.2.
+    pub fn of_tls_1_2(mut self) -> Self {
+        static ONLY: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS12];
+        self.versions = &ONLY;
+        self
+    }
+
     fn config(&self) -> Arc<ServerConfig> {
         let key = PrivateKeyDer::try_from(self.private_key.clone()).unwrap();
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(provider);
-        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        let builder = builder.with_protocol_versions(self.versions).unwrap();
         let builder = builder.with_no_client_auth();
         let mut config = builder
             .with_single_cert(vec![self.certificate.clone()], key)
