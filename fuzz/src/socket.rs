@@ -5,7 +5,7 @@
 use std::io::IoSlice;
 
 use chatd::config::Limits;
-use chatd::session::{ConnectionSummary, SessionId};
+use chatd::session::{AddressGroup, ConnectionSummary, SessionId};
 use chatd::time::Time;
 use chatd::turn::{Fill, Flush, Io};
 
@@ -226,6 +226,10 @@ impl Io for Sockets {
         let socket = self.slots[id.slot()].as_mut();
         let socket = socket.expect("a turn only knows sockets that are there");
         socket.flush(chunks, self.write_bytes_max, &self.log)
+    }
+
+    fn address_group(&mut self, id: SessionId) -> AddressGroup {
+        AddressGroup(u128::from(id.0))
     }
 
     fn shut(&mut self, id: SessionId) {

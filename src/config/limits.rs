@@ -118,6 +118,26 @@ settings! {
         #[arg(skip = None)]
         pub prompt_timeout: Option<Duration>,
 
+        /// Time for the head of an HTTP request and its body, from when it was accepted.
+        #[arg(skip = Duration::from_secs(10))]
+        pub http_head_timeout: Duration,
+
+        /// Time to take the answer to an HTTP request.
+        #[arg(skip = Duration::from_secs(10))]
+        pub http_answer_timeout: Duration,
+
+        /// Silence after which a WebSocket is asked whether it is still there.
+        #[arg(skip = Duration::from_secs(30))]
+        pub websocket_ping_interval: Duration,
+
+        /// How often it is asked before its connection counts as lost.
+        #[arg(skip = 2_u32)]
+        pub websocket_pings_unanswered_max: u32,
+
+        /// Addresses whose posts over HTTP are remembered for the sake of their rate.
+        #[arg(skip = 4096_usize)]
+        pub post_address_groups_max: usize,
+
         /// How long one ended connection may take to read what it is still owed.
         #[arg(skip = Duration::from_secs(5))]
         pub flush_timeout: Duration,

@@ -116,10 +116,6 @@ impl BlockStore {
         let before = block.bytes.len();
         block.lines += write(&mut block.bytes);
         self.written_bytes += block.bytes.len() - before;
-        debug_assert!(
-            block.bytes.ends_with(b"\n") || block.bytes.is_empty(),
-            "blocks hold whole lines"
-        );
     }
 
     /// How much is in a block.

@@ -10,6 +10,7 @@ mod audience;
 mod board;
 mod delivery;
 mod ending;
+mod frames;
 mod input;
 mod listeners;
 mod operator;
@@ -21,6 +22,7 @@ mod requests;
 mod soundness;
 mod statistics;
 mod takeover;
+mod web;
 
 use std::collections::HashMap;
 
@@ -54,12 +56,16 @@ pub struct Hub {
     held: Vec<SessionId>,
     answers: answers::Answers,
     pace: pace::Pace,
+    /// `None` while that door is closed.
+    web: Option<web::Web>,
     /// Sessions that are read from again.
     released: Vec<SessionId>,
     /// Sessions that have ended and were not yet looked at by a flush.
     just_ended: Vec<SessionId>,
     /// Until when what was sent by those whose connection is gone may still be said.
     gone: HashMap<SessionId, Time>,
+    /// What sessions were called that have left and are still there.
+    left_names: HashMap<SessionId, Box<str>>,
     doomed: Vec<SessionId>,
     live: usize,
 }
@@ -77,9 +83,11 @@ impl Hub {
             held: Vec::new(),
             answers: answers::Answers::new(&limits),
             pace: pace::Pace::default(),
+            web: None,
             released: Vec::new(),
             just_ended: Vec::new(),
             gone: HashMap::new(),
+            left_names: HashMap::new(),
             doomed: Vec::new(),
             live: 0,
             limits,
@@ -203,6 +211,7 @@ impl Hub {
                 Due::Stall => self.end(id, CloseReason::TooSlow, None),
                 Due::Resume => self.resume(id),
                 Due::Forget => self.end_gone(id),
+                Due::Ping => self.ping(id),
                 Due::Prompt => {
                     if let Some(session) = self.session_mut(id) {
                         session.advance(Step::Prompt);

@@ -83,6 +83,12 @@ impl Pace {
     pub(super) fn hold(&mut self, id: SessionId) {
         self.held.insert(id);
     }
+
+    /// Whether somebody who has said so much lately must wait for readers of this room.
+    pub(super) fn holds(&self, room: RoomId, debt: Duration) -> bool {
+        let fullness = self.rooms.get(&room);
+        fullness.is_some_and(|fullness| debt > QUIET_DEBT_MAX.mul_f64(1.0 - fullness))
+    }
 }
 
 impl Hub {
@@ -139,10 +145,7 @@ impl Hub {
         let room = self
             .member_of(id)
             .and_then(|member| self.directory.room_of(member, request.room).ok());
-        let Some(fullness) = room.and_then(|room| self.pace.rooms.get(&room)) else {
-            return Ok(());
-        };
-        if self.debt(id) > QUIET_DEBT_MAX.mul_f64(1.0 - fullness) {
+        if room.is_some_and(|room| self.pace.holds(room, self.debt(id))) {
             return Err(Later::Pace);
         }
         Ok(())

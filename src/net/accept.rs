@@ -292,6 +292,14 @@ impl Census {
     }
 }
 
+/// The same as a number.
+pub(super) fn number_of(address: IpAddr) -> u128 {
+    match counted_as(address) {
+        IpAddr::V4(address) => u128::from(u32::from(address)),
+        IpAddr::V6(address) => u128::from(address),
+    }
+}
+
 /// An IPv4 address is counted by itself, also when it comes through a dual-stack socket; of an
 /// IPv6 address the first 64 bits, since one subscriber has all the rest.
 fn counted_as(address: IpAddr) -> IpAddr {

@@ -32,6 +32,8 @@ pub enum CloseReason {
     TooManyFromAddress,
     /// The server stopped.
     ShuttingDown,
+    /// Its request over HTTP was answered.
+    Answered,
 }
 
 impl CloseReason {
@@ -48,14 +50,18 @@ impl CloseReason {
             | CloseReason::NameTimeout
             | CloseReason::WrongProtocol
             | CloseReason::ServerFull
-            | CloseReason::TooManyFromAddress => Cause::Quit,
+            | CloseReason::TooManyFromAddress
+            | CloseReason::Answered => Cause::Quit,
         }
     }
 
     /// The last word for the connection itself, when it was the server that ended it.
     pub fn refusal(self) -> Option<Refusal<'static>> {
         match self {
-            CloseReason::Quit | CloseReason::HungUp | CloseReason::ConnectionLost => None,
+            CloseReason::Quit
+            | CloseReason::HungUp
+            | CloseReason::ConnectionLost
+            | CloseReason::Answered => None,
             CloseReason::TooSlow => Some(Refusal::TooSlow),
             CloseReason::NameTimeout => Some(Refusal::NameTimeout),
             CloseReason::Kicked => Some(Refusal::Kicked(None)),
@@ -92,6 +98,7 @@ impl fmt::Display for CloseReason {
             CloseReason::ServerFull => "server full",
             CloseReason::TooManyFromAddress => "too many from its address",
             CloseReason::ShuttingDown => "shutting down",
+            CloseReason::Answered => "answered",
         })
     }
 }

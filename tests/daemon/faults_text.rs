@@ -120,7 +120,7 @@ fn f56_a_storm_in_the_log_is_twenty_lines_a_second_and_a_count() {
 
 #[test]
 fn f57_another_protocol_is_never_taken_for_chat() {
-    let chatd = Daemon::start_for_talk(&[]);
+    let chatd = Daemon::start_for_talk(crate::common::ONLY_PEOPLE);
     let pair = Pair::start(&chatd);
     pair.fault_begins();
     let greetings: [&[u8]; 4] = [

@@ -334,7 +334,7 @@ fn of_many_who_ask_for_one_name_exactly_one_gets_it() {
 
 #[test]
 fn who_speaks_another_protocol_is_told_plainly() {
-    let chatd = Daemon::start(&[]);
+    let chatd = Daemon::start(ONLY_PEOPLE);
     let mut ann = chatd.join("ann");
     let greetings: [&[u8]; 2] = [b"SSH-2.0-OpenSSH_9.9\r\n", b"\x16\x03\x01\x02\x00\x01\0\n"];
     for greeting in greetings {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chatd::config::Limits;
 use chatd::hub::Random;
-use chatd::session::{CloseReason, ConnectionSummary, SessionId};
+use chatd::session::{AddressGroup, CloseReason, ConnectionSummary, SessionId};
 use chatd::time::{Time, WallTime};
 use chatd::turn::{Event, Fill, Flush, Io, Turn};
 
@@ -75,6 +75,10 @@ impl Io for Peers {
             return Flush::Blocked;
         }
         Flush::Took(before - peer.left_bytes)
+    }
+
+    fn address_group(&mut self, id: SessionId) -> AddressGroup {
+        AddressGroup(u128::from(id.0))
     }
 
     fn shut(&mut self, _: SessionId) {}

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chatd::config::Limits;
 use chatd::hub::{Hub, Random};
-use chatd::session::{CloseReason, ConnectionSummary, SessionId};
+use chatd::session::{AddressGroup, CloseReason, ConnectionSummary, SessionId};
 use chatd::time::{Time, WallTime};
 use chatd::turn::{Event, Fill, Flush, Io, Turn};
 
@@ -56,6 +56,10 @@ impl Io for Connections {
         let taken = std::str::from_utf8(&offered[..count]).unwrap();
         connection.heard.push_str(taken);
         Flush::Took(count)
+    }
+
+    fn address_group(&mut self, id: SessionId) -> AddressGroup {
+        AddressGroup(u128::from(id.0))
     }
 
     fn shut(&mut self, _: SessionId) {}
@@ -335,8 +339,8 @@ fn who_is_cut_in_the_middle_of_a_line_reads_it_to_its_end() {
     stage.connect(0, "ann\n");
     stage.connect(1, "ben\n");
     stage.connect(2, "{\"do\":\"enter\",\"name\":\"bot\"}\n");
-    stage.turn();
-    stage.turn();
+    stage.turn_after(1);
+    stage.turn_after(1);
     stage.take(1, 5);
     stage.take(2, 20);
     stage.said(0, "hello there\n");

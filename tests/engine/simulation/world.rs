@@ -252,7 +252,10 @@ impl World {
 /// The code of the last line of a connection that the server ended.
 fn code(reason: CloseReason) -> Option<&'static str> {
     match reason {
-        CloseReason::Quit | CloseReason::HungUp | CloseReason::ConnectionLost => None,
+        CloseReason::Quit
+        | CloseReason::HungUp
+        | CloseReason::ConnectionLost
+        | CloseReason::Answered => None,
         CloseReason::TooSlow => Some("too-slow"),
         CloseReason::NameTimeout => Some("name-timeout"),
         CloseReason::Kicked => Some("kicked"),
