@@ -115,8 +115,11 @@ impl Typing {
         let (before, behind) = self.editor.line().split_at(self.editor.cursor());
         let (before, behind) = (before.to_owned(), behind.to_owned());
         let whole = format!("{before}{text}");
-        let is_command =
-            before.starts_with('/') && matches!(Line::of(&whole), Line::Command { .. });
+        let (is_command, said) = match Line::of(&whole) {
+            Line::Command { .. } if before.starts_with('/') => (true, whole.as_str()),
+            Line::Text(said) if before.starts_with('/') => (false, said),
+            _ => (false, whole.as_str()),
+        };
         let is_one_line = !text.trim_end().contains(['\r', '\n']);
         if is_one_line || is_command || self.question.is_some() {
             // What follows a `/msg` is for one person, and never for the room: it stays one line.
@@ -125,8 +128,8 @@ impl Typing {
             let words = "there is no room for that paste in one line";
             return (!is_inserted).then(|| Task::Tell(words.to_owned()));
         }
-        let whole = whole.replace("\r\n", "\n").replace('\r', "\n");
-        let mut lines: Vec<String> = whole.split('\n').map(str::to_owned).collect();
+        let said = said.replace("\r\n", "\n").replace('\r', "\n");
+        let mut lines: Vec<String> = said.split('\n').map(str::to_owned).collect();
         let rest = lines.pop().unwrap_or_default();
         lines.retain(|line| !line.trim().is_empty());
         if lines.len() + usize::from(!rest.trim().is_empty()) > UNASKED_LINES_MAX {
@@ -235,6 +238,10 @@ mod tests {
         typing.read(b"say \x1b[200~one\r\n\r\n/two\rthree\x1b[201~", &[], now);
         assert_eq!(wishes(&mut typing, now), [text("say one"), text("/two")]);
         assert_eq!(typing.editor.line(), "three");
+        // What is typed before it, is read as such.
+        let mut typing = Typing::default();
+        typing.read(b"//one\x1b[200~\r//two\r\x1b[201~", &[], now);
+        assert_eq!(wishes(&mut typing, now), [text("/one"), text("//two")]);
     }
 
     #[test]
