@@ -1,7 +1,8 @@
-// chatd's page: several rooms over one WebSocket, in JSON lines. What people wrote becomes text nodes, never markup.
+// chatd's page: rooms over one WebSocket, in JSON lines. What people wrote becomes text nodes, never markup.
 
 const LINES_MAX = 1000; // of a room, in memory and in the document
 const PAGE_LINES = 200, ASK_FROM_LINES = 3, UNANSWERED_MAX = 8, GROUP_MS = 300e3;
+const LOST = 'No connection. What you write is kept.';
 const QUIET_MS = 25e3, ANSWER_MS = 10e3, PROBE_MS = 3e3, OFFLINE_MS = 1200;
 
 const me = { name: '' };
@@ -12,7 +13,7 @@ const asked = new Map(); // ref → what to do with the answer
 let active, elsewhere = [], paste = 0, reference = 0;
 
 const $ = (id) => document.getElementById(id);
-const [log, box, field] = [$('log'), $('lines'), $('text')], drawers = [$('rooms'), $('people')];
+const [log, box, field, ...drawers] = ['log', 'lines', 'text', 'rooms', 'people'].map($);
 const isAway = () => document.hidden || !document.hasFocus();
 const bytes = (text) => new TextEncoder().encode(text);
 
@@ -22,16 +23,8 @@ function el(tag, properties, ...children) {
 	return node;
 }
 
-function setText(node, text) {
-	if (node.textContent !== text) node.textContent = text;
-}
-
-function onSubmit(id, act) {
-	$(id).onsubmit = (event) => {
-		event.preventDefault();
-		act();
-		redraw();
-	};
+function write(id, text) {
+	if ($(id).textContent !== text) $(id).textContent = text;
 }
 
 function roomOf(name) {
@@ -65,7 +58,7 @@ function setName(name) {
 
 // The link
 
-const link = { state: 'idle', words: '', tries: 0, turn: 0, tickedAt: Date.now() };
+const link = { tries: 0, turn: 0, tickedAt: Date.now() };
 
 function connect() {
 	drop();
@@ -80,7 +73,7 @@ function drop() {
 	link.socket = null;
 }
 
-/** Asks the server; `then` gets the answer. Something must be heard in time, or the link is lost. */
+// Something must be heard in time, or the link is lost.
 function ask(request, then, within = ANSWER_MS) {
 	if (link.socket?.readyState !== WebSocket.OPEN) return false;
 	const ref = `${++reference}`;
@@ -91,7 +84,7 @@ function ask(request, then, within = ANSWER_MS) {
 }
 
 function enter() {
-	const { name, token, password } = me, since = Object.fromEntries(all().map((room) => [room.name, room.last]).filter(([, last]) => last));
+	const { name, token, password } = me, since = Object.fromEntries(all().map((room) => [room.name, room.last]));
 	ask({ do: 'enter', name, rooms: all().map((room) => room.name), since, resume: token, password }, (event) => {
 		if (event.is === 'refused') return showDoor(event);
 		setName(event.name);
@@ -106,13 +99,13 @@ function enter() {
 
 function lose() {
 	drop();
-	if (link.state === 'ended' || link.state === 'idle') return;
+	if (link.state === 'ended') return;
 	const now = Date.now();
-	if (link.state === 'up' && now - link.upAt > 5000) link.tries = 0;
+	if (now - link.upAt > 5000 && link.state === 'up') link.tries = 0;
 	link.turn++;
 	link.dueAt = 0;
 	asked.clear();
-	for (const room of rooms.values()) {
+	for (const room of all()) {
 		room.isIn = false;
 		room.unsent = room.unsent.filter((order) => order.state !== 'heard');
 		room.unsent.forEach(doubt);
@@ -125,16 +118,16 @@ function lose() {
 }
 
 function setLink(state, words = '') {
-	const told = { up: 'Connected.', waiting: 'Connection lost. What you write is kept.', ended: words }[state];
-	if (told) setText($('status'), told);
+	const told = { up: 'Connected.', waiting: LOST, ended: words }[state];
+	if (told) write('status', told);
 	Object.assign(link, { state, words });
 	redraw();
 }
 
-/** Is it still there? Asked when the tab is seen again, after sleep, when the network changes. */
+// Is it still there? Asked when the tab is seen again, after sleep, when the network changes.
 function probe(within) {
 	if (link.state === 'waiting') connect();
-	else if (link.state === 'up') ask({ do: 'ping' }, () => {}, within);
+	else if (link.state === 'up') ask({ do: 'ping' }, null, within);
 }
 
 setInterval(() => {
@@ -153,8 +146,8 @@ setInterval(() => {
 const heard = {
 	hello: (event) => Object.assign(server, event),
 	entered(event) {
-		const room = roomOf(event.room), { room: name, topic, here, names, more, last } = event;
-		Object.assign(room, { name, topic, here, names: new Set(names), isStale: more, newest: last, since: room.last });
+		const { room: name, topic, here, names, more, last } = event, room = roomOf(name);
+		Object.assign(room, { name, topic, here, names: new Set(names), isStale: more, newest: last, since: room.last, first: room.lines.length });
 	},
 	'caught-up'({ room: name, missed }) {
 		const room = roomOf(name);
@@ -174,7 +167,7 @@ const heard = {
 	private: (event) => add(active, event, true),
 	refused(event) {
 		if (!event.ends) return tell(event.text, 'fault');
-		if (!['kicked', 'banned', 'replaced'].includes(event.code)) return tell(`The server says: ${event.text}`, 'news');
+		if (!/kicked|banned|replaced/.test(event.code)) return tell(`The server says: ${event.text}`, 'news');
 		drop();
 		setLink('ended', event.code === 'replaced' ? 'You came in with this name elsewhere.' : event.text);
 	},
@@ -194,7 +187,7 @@ const heard = {
 	},
 	announcement: (event) => news(event, event.text, 'announcement'),
 	forgotten({ ids }) {
-		for (const room of rooms.values()) rebuild(room, room.lines.filter((line) => !ids.includes(line.id)));
+		for (const room of all()) rebuild(room, room.lines.filter((line) => !ids.includes(line.id)));
 	},
 };
 
@@ -207,7 +200,7 @@ function hear(event) {
 	redraw();
 }
 
-/** Puts a line under what stands in a room. `isNew`: it is unread if nobody looks. */
+// `isNew`: it is unread if nobody looks.
 function add(room, line, isNew) {
 	know(room, line, link.turn);
 	room.lines.push(line);
@@ -219,7 +212,7 @@ function add(room, line, isNew) {
 	if (line.isNamed && !line.past) notify(room, line);
 }
 
-/** What is to be known of a line; `turn` says on which link it came. */
+// `turn` says on which link it came.
 function know(room, line, turn) {
 	const isNamed = line.from && line.from !== me.name && (line.is === 'private' || me.named.test(line.text));
 	Object.assign(line, { time: Date.parse(line.at) || Date.now(), turn, isNamed });
@@ -249,8 +242,8 @@ function tell(text, is = 'answer') {
 	redraw();
 }
 
-// Coming back. What was sent and not answered is in doubt when the link is lost. What was said meanwhile settles it: what
-// stands there was said; if nothing of that time is missing, the rest is said now; else it stays, as perhaps sent.
+// Coming back: what was sent and not answered is in doubt. What stands in the room was said; if nothing of that time is
+// missing there, the rest is said now; else it stays, as perhaps sent.
 
 function doubt(order) {
 	if (order.state === 'sent') order.state = 'doubtful';
@@ -259,20 +252,18 @@ function doubt(order) {
 const isPlaced = (order, line) => line.from === order.from && line.text === order.text && !line.action === !order.action;
 
 function settle(room, isWhole) {
-	for (const line of room.lines.filter((line) => line.turn === link.turn)) {
-		const at = room.unsent.findIndex((order) => order.state === 'doubtful' && isPlaced(order, line));
-		if (at >= 0) room.unsent.splice(at, 1);
+	for (const line of room.lines) {
+		if (line.turn === link.turn) discard(room, room.unsent.find((order) => order.state === 'doubtful' && isPlaced(order, line)));
 	}
 	for (const order of room.unsent) if (order.state === 'doubtful') order.state = isWhole ? 'waiting' : 'unsure';
 	pump();
 	save();
 }
 
-/** Something is no longer in the server's memory. It may be on its disk. */
+// Something is no longer in the server's memory. It may be on its disk.
 function openGap(room, missed) {
-	const first = room.lines.findIndex((line) => line.turn === link.turn && line.id);
-	const gap = { is: 'gap', time: Date.now(), text: missed ? `${missed} lines of this time are not to be had` : 'What was said meanwhile, the server no longer knows' };
-	rebuild(room, room.lines.toSpliced(first < 0 ? room.lines.length : first, 0, gap));
+	const gap = { is: 'gap', time: Date.now(), text: missed ? `${missed} lines of this time are gone` : 'The server no longer knows what was said meanwhile' };
+	rebuild(room, room.lines.toSpliced(room.first, 0, gap));
 	const fill = (after) => askPage(room, { after }, gap, link.turn, ({ messages, more }, isKnown) => {
 		if (more && !isKnown && room.lines.length < LINES_MAX) return fill(messages.at(-1).id);
 		const isWhole = missed && (isKnown || !more);
@@ -289,7 +280,7 @@ function goBack(room) {
 	room.isLoading = askPage(room, { before }, room.lines[0], -1, ({ more }) => Object.assign(room, { isLoading: false, isWhole: !more }));
 }
 
-/** Asks for a page of the past, and puts it before this line. */
+// A page of the past goes before this line.
 function askPage(room, from, line, turn, then) {
 	return server.history && ask({ do: 'history', room: room.name, limit: PAGE_LINES, ...from }, (event) => {
 		const found = event.messages ?? [], lines = found.filter(({ id }) => !room.ids.has(id));
@@ -314,35 +305,34 @@ const COMMANDS = {
 	topic: ['[TEXT]', 'sets or clears the topic', (text) => request({ do: 'topic', room: active.name, text })],
 	who: ['', 'who is here', () => request({ do: 'who', room: active.name }, ({ here, names }) => tell(`${here} here: ${names.join(', ')}`))],
 	quit: ['[REASON]', 'leaves', (reason) => {
-		ask({ do: 'quit', reason }, () => {});
+		ask({ do: 'quit', reason });
 		me.token = undefined;
 		setLink('ended', 'You have left.');
 	}],
 };
 
 function request(what, then) {
-	const isAsked = ask(what, (event) => (event.is === 'refused' ? tell(event.text, 'fault') : then?.(event)));
-	if (!isAsked) tell('There is no connection now, so this was not done.', 'fault');
+	if (!ask(what, (event) => (event.is === 'refused' ? tell(event.text, 'fault') : then?.(event)))) tell('There is no connection now; this was not done.', 'fault');
 }
 
-/** What was typed: a command, or texts, one a line. Gives whether it is done with. */
+// A command, or texts, one a line. Gives whether it is done with.
 function submit(typed, isSure) {
 	const lines = typed.split('\n').filter((line) => line.trim());
 	const [, word, rest] = (lines.length === 1 && lines[0].match(/^\/(\p{L}+)\s*(.*)$/u)) || [];
 	const fault = (text) => tell(text, 'fault');
 	if (word) {
 		const command = COMMANDS[word.toLowerCase()];
-		if (!command) return fault(`There is no /${word}, and it was not sent. See /help; //${word} says it as a text.`);
+		if (!command) return fault(`There is no /${word}; nothing was sent. See /help. //${word} says it as a text.`);
 		return command[2](rest.trim()) !== '' || fault(`Like this: /${word} ${command[0]}`);
 	}
 	const excess = Math.max(...lines.map((line) => bytes(line).length - server.line_max));
-	if (excess > 0) return fault(`Too long by ${excess} bytes, and not sent.`);
+	if (excess > 0) return fault(`Too long by ${excess} bytes; nothing was sent.`);
 	paste = lines.length >= ASK_FROM_LINES && !isSure ? lines.length : 0;
 	if (!paste) for (const line of lines) say(line.replace(/^\/\//, '/'));
 	return !paste;
 }
 
-/** A text, as the room will give it back: by that it is known again. */
+// The text is what the room will give back: by that it is known again.
 function say(text, action) {
 	const plain = text.replace(/[\0-\x08\n-\x1f\x7f-\x9f\u2028\u2029]/g, '\ufffd');
 	active.unsent.push({ key: `${Date.now()} ${++reference}`, is: 'said', text: plain, action, from: me.name, time: Date.now(), state: 'waiting' });
@@ -352,24 +342,24 @@ function say(text, action) {
 	save();
 }
 
-/** Sends what waits: in order, and a few at a time, so that many go no faster than the server takes them. */
+// In order, and a few at a time: many go no faster than the server takes them.
 function pump() {
 	redraw();
 	let open = 0;
-	for (const room of rooms.values()) {
+	for (const room of all()) {
 		for (const order of room.isIn ? room.unsent : []) {
+			if (order.state === 'doubtful') break;
 			if (order.state === 'sent') open++;
 			if (order.state !== 'waiting') continue;
 			if (open++ >= UNANSWERED_MAX) return;
 			Object.assign(order, { state: 'sent', from: me.name });
 			const { text, action } = order;
-			const isAsked = ask({ do: 'say', room: room.name, text, action }, (event) => {
+			ask({ do: 'say', room: room.name, text, action }, (event) => {
 				if (event.is === 'refused') Object.assign(order, { state: 'refused', why: event.text });
 				else discard(room, order);
 				save();
 				pump();
 			});
-			if (!isAsked) return (order.state = 'waiting');
 		}
 	}
 }
@@ -384,12 +374,12 @@ const WORD = String.raw`[\p{L}\p{N}\p{M}_-]`;
 const LINK = String.raw`\bhttps?:\/\/[^\s<>"\x60{}|\\^\p{C}]+`;
 const UNSEEN = String.raw`(?![\t\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]`; // or turning round what stands beside
 
-/** A text as nodes: links, the own name, and signs that are not seen. */
+// A text as nodes: links, the own name, and signs that are not seen.
 function rich(text) {
 	const nodes = [];
 	let end = 0;
 	for (const { 0: shown, index, groups: { url, unseen } } of text.matchAll(me.special)) {
-		const node = url ? linked(url) : unseen ? el('i', {}, `U+${unseen.codePointAt().toString(16).toUpperCase().padStart(4, 0)}`) : el('mark', {}, shown);
+		const node = url ? linked(url) : unseen ? el('i', {}, `U+${unseen.codePointAt().toString(16).padStart(4, 0)}`) : el('mark', {}, shown);
 		nodes.push(text.slice(end, index), node);
 		end = index + (url ? node.textContent : shown).length;
 	}
@@ -413,7 +403,7 @@ function colored(node, name) {
 const clock = new Intl.DateTimeFormat([], { hour: '2-digit', minute: '2-digit' });
 const calendar = new Intl.DateTimeFormat([], { weekday: 'long', day: 'numeric', month: 'long' });
 
-// Drawing: whatever comes, the document changes once an animation frame, and less often when that takes long.
+// Drawing: once an animation frame whatever comes, and less often when it takes long
 
 const view = { isAtEnd: true, cost: 0 };
 
@@ -470,7 +460,7 @@ function shaped(line, above) {
 }
 
 function nodeOf({ is, time, from, text, isNamed, action, past, posted }) {
-	const node = el('div', { className: `line ${is} ${isNamed ? 'isNamed' : ''} ${action ? 'action' : ''} ${past ? 'past' : ''} ${posted ? 'posted' : ''}` });
+	const node = el('div', { className: ['line', is, isNamed && 'isNamed', action && 'action', past && 'past', posted && 'posted'].join(' ') });
 	if (!from) node.append(...rich(text));
 	else colored(node, from).append(el('bdi', {}, ...rich(from)), el('time', {}, clock.format(time)), el('p', { dir: 'auto' }, ...rich(text)));
 	return node;
@@ -480,16 +470,16 @@ const FATES = { waiting: 'kept until it can be sent', sent: 'sending', doubtful:
 
 function drawUnsent(room) {
 	sync($('unsent'), room.unsent.filter((order) => order.state !== 'heard').slice(0, 20), (order) => {
-		const node = nodeOf(order), remove = () => discard(room, order);
-		node.append(el('small', {}, el('span'), button('Edit', () => (remove(), prefill(order.text))), button('Discard', remove)));
+		const node = nodeOf(order);
+		node.append(el('small', {}, el('span'), button('Edit', () => prefill(order.text, discard(room, order)))));
 		return node;
 	}, (node, { state, why }) => {
 		node.dataset.state = state;
-		setText(node.lastChild.firstChild, why ? `not sent: ${why}` : FATES[state]);
+		node.lastChild.firstChild.textContent = why ? `not sent: ${why}` : FATES[state];
 	});
 }
 
-/** Makes the children of `list` those of `items`. Nodes of the same key stay, and so does the focus. */
+// Nodes of the same key stay, and so does the focus.
 function sync(list, items, make, update) {
 	const old = new Map([...list.children].map((node) => [node.key, node]));
 	const nodes = items.map((item) => {
@@ -507,25 +497,25 @@ const button = (words, act) => el('button', { type: 'button', onclick: () => (ac
 function drawHead(room) {
 	const seconds = Math.ceil((link.retryAt - Date.now()) / 1000);
 	$('link').dataset.state = link.state;
-	setText($('link'), { up: 'connected', waiting: `offline, again in ${seconds} s`, ended: 'offline' }[link.state] ?? 'connecting');
-	setText($('room'), `#${room.name}`);
-	setText($('topic'), room.topic || 'Add a topic');
-	setText($('crowd').lastChild, `${room.here || ''}`);
-	$('crowd').ariaLabel = `${room.here} people here`;
+	write('link', { up: 'connected', waiting: `offline, again in ${seconds} s`, ended: 'offline' }[link.state] ?? 'connecting');
+	write('room', `#${room.name}`);
+	write('topic', room.topic || 'Add a topic');
+	write('count', `${room.here || ''}`);
 	field.placeholder = `Message #${room.name}`;
-	setText($('top'), !room.isWhole ? '' : room.ids.size ? 'As far back as the server remembers' : 'Nothing was said here yet. Say hello.');
+	write('top', !room.isWhole ? '' : room.ids.size ? 'As far back as the server remembers' : 'Nothing was said here yet. Say hello.');
 }
 
 function drawNotice(room) {
 	const left = room.unsent.filter((order) => order.state === 'waiting');
 	const [words, ...buttons] = link.state === 'ended' ? [link.words, button('Come back', connect)]
-		: paste ? [`Send ${paste} lines, one after the other?`, button('Send them', () => enterLine(true)), button('Not yet', () => (paste = 0))]
-			: link.state === 'waiting' ? ['No connection. What you write is kept.', button('Try now', connect)]
+		: paste ? [`Send ${paste} lines, one after the other?`, button('Send them', () => enterLine(true)), button('Not yet', () => prefill(field.value, (paste = 0)))]
+			: link.state === 'waiting' ? [LOST, button('Try now', connect)]
 				: left.length >= UNANSWERED_MAX ? [`${left.length} lines to go`, button('Stop', () => left.forEach((order) => discard(room, order)))] : [''];
 	if (words === view.notice) return;
 	view.notice = words;
 	$('notice').hidden = !words;
 	$('notice').replaceChildren(words, ...buttons);
+	if (paste) buttons[0].focus();
 }
 
 function scroll(room) {
@@ -537,7 +527,7 @@ function scroll(room) {
 	} else if (view.isAtEnd) log.scrollTop = log.scrollHeight;
 	if (view.isAtEnd && !isAway()) Object.assign(room, { unread: 0, isNamed: false });
 	$('newer').hidden = view.isAtEnd;
-	setText($('newer'), room.unread ? `${room.unread} new ↓` : 'Newest ↓');
+	write('newer', room.unread ? `${room.unread} new ↓` : 'Newest ↓');
 	if (log.scrollTop < 400) goBack(room);
 }
 
@@ -554,20 +544,20 @@ function drawRooms() {
 		leave.hidden = isOther || rooms.size < 2;
 		to.ariaCurrent = name === active.name ? 'page' : null;
 		to.lastChild.className = unread ? `unread ${isNamed ? 'isNamed' : ''}` : '';
-		setText(to.lastChild, `${unread || here || ''}`);
+		to.lastChild.textContent = unread || here || '';
 		to.ariaLabel = `#${name}, ${unread ? `${unread} unread` : `${here} here`}${isNamed ? ', you were named' : ''}`;
 	});
 	$('menu').classList.toggle('dot', all().some((room) => room.unread && room !== active));
-	setText($('self'), me.name);
+	write('self', me.name);
 	colored($('self'), me.name);
-	$('bell').hidden = !(isSecureContext && window.Notification) || Notification.permission === 'denied';
-	$('bell').ariaPressed = me.bell || false;
+	$('bell').hidden = (window.Notification?.permission ?? 'denied') === 'denied';
+	$('bell').ariaPressed = Boolean(me.bell);
 }
 
 function drawPeople(room) {
 	const [title, list] = $('people').children;
 	if (!list.checkVisibility()) return;
-	setText(title, `${room.here} here`);
+	title.textContent = `${room.here} here`;
 	sync(list, [...room.names].sort((a, b) => a.localeCompare(b)), (name) => el('li', {}, colored(el('button', { className: 'to', title: `Write to ${name} alone`,
 		onclick: () => prefill(`/msg ${name} `) }, el('bdi', {}, ...rich(name))), name)));
 }
@@ -615,7 +605,7 @@ function notify(room, { from, text }) {
 	try {
 		const note = new Notification(`${from} in #${room.name}`, { body: text.slice(0, 200), tag: room.name });
 		note.onclick = () => (window.focus(), show(room.name));
-	} catch { /* Phones take them only from service workers. */ }
+	} catch { /* phones */ }
 }
 
 // The door
@@ -631,23 +621,12 @@ function showDoor(event) {
 	drop();
 	setLink('idle');
 	$('name').value = me.name;
+	write('fault', event.text);
 	open(false);
-	if (!event) return;
-	const isSecret = event.code === 'wrong-password';
-	$('fault').textContent = isSecret && !me.password ? 'This server has a password.' : event.text;
-	if (!isSecret) return;
+	if (event.code !== 'wrong-password') return;
 	$('secret').hidden = false;
 	$('password').focus();
 }
-
-onSubmit('enter', () => {
-	const name = $('name').value.trim();
-	if (name !== me.name) me.token = undefined;
-	setName(name);
-	me.password = $('password').value;
-	$('fault').textContent = '';
-	connect();
-});
 
 // The field
 
@@ -669,8 +648,6 @@ function prefill(text) {
 	field.focus();
 }
 
-onSubmit('composer', () => enterLine());
-
 field.oninput = () => {
 	completion = null;
 	paste = 0;
@@ -686,7 +663,7 @@ function recall(step) {
 	return true;
 }
 
-/** Completes the name or command before the caret; again for the next one. */
+// The name or command before the caret; again for the next one.
 function complete() {
 	const caret = field.selectionStart;
 	if (completion?.end !== caret) {
@@ -711,6 +688,28 @@ field.onkeydown = (event) => {
 
 // The rest
 
+const forms = {
+	composer: () => enterLine(),
+	join() {
+		join($('wanted').value.trim());
+		$('wanted').value = '';
+	},
+	enter() {
+		const name = $('name').value.trim();
+		if (name !== me.name) me.token = undefined;
+		setName(name);
+		me.password = $('password').value;
+		write('fault', '');
+		connect();
+	},
+};
+
+onsubmit = (event) => {
+	event.preventDefault();
+	forms[event.target.id]();
+	redraw();
+};
+
 log.onscroll = () => {
 	const wasAtEnd = view.isAtEnd;
 	view.isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
@@ -722,19 +721,13 @@ $('newer').onclick = () => show(active.name, rebuild(active));
 
 new ResizeObserver(() => view.isAtEnd && (log.scrollTop = log.scrollHeight)).observe(log);
 
-// Where the keyboard of a phone lies over the page, the page becomes smaller.
+// The page ends where a phone's keyboard begins.
 visualViewport.onresize = () => {
 	if (visualViewport.scale === 1) document.documentElement.style.setProperty('--height', `${visualViewport.height}px`);
 	scrollTo(0, 0);
 };
 
 for (const drawer of drawers) drawer.ontoggle = () => (look(), redraw());
-
-
-onSubmit('join', () => {
-	join($('wanted').value.trim());
-	$('wanted').value = '';
-});
 
 $('self').onclick = () => prefill('/nick ');
 $('topic').onclick = () => prefill(`/topic ${active.topic}`);
