@@ -1,12 +1,12 @@
 // chatd's page: rooms over one WebSocket, in JSON lines. What people wrote becomes text nodes, never markup.
 
 const LINES_MAX = 1000; // of a room, in memory and in the document
-const PAGE_LINES = 200, ASK_FROM_LINES = 3, UNANSWERED_MAX = 8, GROUP_MS = 300e3;
+const PAGE_LINES = 200, DRAWN_AT_ONCE = 100, ASK_FROM_LINES = 3, UNANSWERED_MAX = 8, GROUP_MS = 300e3;
 const LOST = 'No connection. What you write is kept.';
 const QUIET_MS = 25e3, ANSWER_MS = 10e3, PROBE_MS = 3e3, OFFLINE_MS = 1200;
 
 const me = { name: '' };
-const server = { line_max: 4096 }; // what its hello says
+const server = {}; // what its hello says
 const rooms = new Map(); // by name in small letters
 const all = () => [...rooms.values()];
 const asked = new Map(); // ref → what to do with the answer
@@ -69,8 +69,7 @@ function connect() {
 }
 
 function drop() {
-	if (link.socket) Object.assign(link.socket, { onopen: null, onclose: null, onmessage: null }).close();
-	link.socket = null;
+	Object.assign(link.socket ?? {}, { onopen: null, onclose: null, onmessage: null }).close?.();
 }
 
 // Something must be heard in time, or the link is lost.
@@ -92,7 +91,7 @@ function enter() {
 		link.upAt = Date.now();
 		setLink('up');
 		if ($('house').hidden) open(true);
-		if (event.motd && event.motd !== link.motd) tell((link.motd = event.motd), 'news');
+		if (event.motd !== link.motd) tell((link.motd = event.motd), 'news');
 		look();
 	});
 }
@@ -275,9 +274,8 @@ function openGap(room, missed) {
 }
 
 function goBack(room) {
-	const before = room.lines.find((line) => line.id)?.id;
 	if (room.isLoading || room.isWhole || !room.isIn || room.lines.length >= LINES_MAX) return;
-	room.isLoading = askPage(room, { before }, room.lines[0], -1, ({ more }) => Object.assign(room, { isLoading: false, isWhole: !more }));
+	room.isLoading = askPage(room, { before: room.lines.find((line) => line.id)?.id }, room.lines[0], -1, ({ more }) => Object.assign(room, { isLoading: false, isWhole: !more }));
 }
 
 // A page of the past goes before this line.
@@ -303,7 +301,6 @@ const COMMANDS = {
 	part: ['', 'leaves this room', () => part(active)],
 	nick: ['NAME', 'another name', (name) => name && request({ do: 'nick', name })],
 	topic: ['[TEXT]', 'sets or clears the topic', (text) => request({ do: 'topic', room: active.name, text })],
-	who: ['', 'who is here', () => request({ do: 'who', room: active.name }, ({ here, names }) => tell(`${here} here: ${names.join(', ')}`))],
 	quit: ['[REASON]', 'leaves', (reason) => {
 		ask({ do: 'quit', reason });
 		me.token = undefined;
@@ -410,7 +407,7 @@ const view = { isAtEnd: true, cost: 0 };
 function redraw() {
 	if (view.isAsked) return;
 	view.isAsked = true;
-	setTimeout(() => requestAnimationFrame(draw), view.cost > 6 ? Math.min(200, 3 * view.cost) : 0);
+	setTimeout(() => requestAnimationFrame(draw), view.cost > 8 ? Math.min(200, 3 * view.cost) : 0);
 }
 
 function draw() {
@@ -438,13 +435,15 @@ function drawLines(room) {
 	if (room.isRebuilt) {
 		box.replaceChildren(...room.lines.map((line, at) => shaped(line, room.lines[at - 1])));
 		log.scrollTop = log.scrollHeight - fromEnd;
-		room.isRebuilt = false;
+		room.isRebuilt = view.isSparse = false;
 	} else if (view.isAtEnd || box.childElementCount < LINES_MAX) {
-		const first = room.lines.findLastIndex((line) => line.node) + 1;
+		// Of a flood only the newest, until somebody looks.
+		const next = room.lines.findLastIndex((line) => line.node) + 1, first = Math.max(next, room.lines.length - DRAWN_AT_ONCE);
+		view.isSparse ||= first > next;
 		box.append(...room.lines.slice(first).map((line, at) => shaped(line, room.lines[first + at - 1])));
 		while (box.childElementCount > LINES_MAX) box.firstChild.remove();
 	}
-	// Else it waits behind the button: who reads what is older is not disturbed.
+	// Else it waits behind the button: who reads is not disturbed.
 	view.marked?.classList.remove('new');
 	view.marked = room.mark?.node;
 	view.marked?.classList.add('new');
@@ -713,18 +712,17 @@ onsubmit = (event) => {
 log.onscroll = () => {
 	const wasAtEnd = view.isAtEnd;
 	view.isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-	if (view.isAtEnd && !wasAtEnd) rebuild(active);
+	if (view.isAtEnd ? !wasAtEnd : view.isSparse) rebuild(active);
 	if (view.isAtEnd !== wasAtEnd || log.scrollTop < 400) redraw();
 };
 
 $('newer').onclick = () => show(active.name, rebuild(active));
 
-new ResizeObserver(() => view.isAtEnd && (log.scrollTop = log.scrollHeight)).observe(log);
-
 // The page ends where a phone's keyboard begins.
 visualViewport.onresize = () => {
 	if (visualViewport.scale === 1) document.documentElement.style.setProperty('--height', `${visualViewport.height}px`);
 	scrollTo(0, 0);
+	redraw();
 };
 
 for (const drawer of drawers) drawer.ontoggle = () => (look(), redraw());
