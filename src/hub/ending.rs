@@ -36,7 +36,7 @@ impl Hub {
         };
         let reason = match session.input {
             Input::Open => CloseReason::ConnectionLost,
-            Input::Ended => CloseReason::HungUp,
+            Input::Closed | Input::Ended => CloseReason::HungUp,
             Input::Gone(_) => return,
         };
         let has_more = session.lines.has_line(b"", usize::MAX);
@@ -176,7 +176,8 @@ impl Hub {
         if !session.advance(Step::Linger(until)) {
             return false;
         }
-        if session.input != Input::Open {
+        // Over what was not read, closing would become a reset that destroys the last word.
+        if !matches!(session.input, Input::Open | Input::Closed) {
             self.doom(id);
         } else {
             self.arm(id);

@@ -21,6 +21,7 @@
 
 mod client;
 mod daemon;
+pub mod http;
 mod news;
 mod pair;
 pub mod process;
@@ -28,6 +29,7 @@ mod program;
 mod seed;
 pub mod stamp;
 mod view;
+pub mod websocket;
 
 use std::time::Duration;
 
