@@ -36,7 +36,7 @@ impl Hub {
         };
         let reason = match session.input {
             Input::Open => CloseReason::ConnectionLost,
-            Input::Ended => CloseReason::HungUp,
+            Input::Closed | Input::Ended => CloseReason::HungUp,
             Input::Gone(_) => return,
         };
         let has_more = session.lines.has_line(b"", usize::MAX);
@@ -73,10 +73,9 @@ impl Hub {
 
     /// Its side is shut and need not linger: if the other side has ended too, it is over.
     pub fn close_if_ended(&mut self, id: SessionId) {
-        if self
-            .session(id)
-            .is_some_and(|session| session.input != Input::Open)
-        {
+        let input = self.session(id).map(|session| session.input);
+        // Over what was not read, closing would become a reset that destroys the last word.
+        if matches!(input, Some(Input::Ended | Input::Gone(_))) {
             self.doom(id);
         }
     }

@@ -97,7 +97,7 @@ impl Hub {
         }
         if self.wants_input(id) && self.decide_dialect(id, &[], Input::Ended) {
             self.take_in(id, &mut [], Holds::Apply);
-            if self.wants_input(id) {
+            if self.wants_input(id) && !self.is_posting(id) {
                 self.finish_input(id);
             }
         }
@@ -324,7 +324,7 @@ impl Hub {
         if self.wants_input(id) {
             match self.session(id).map(|session| session.input) {
                 Some(Input::Open) => self.released.push(id),
-                Some(Input::Ended) => self.finish_input(id),
+                Some(Input::Closed | Input::Ended) => self.finish_input(id),
                 Some(Input::Gone(reason)) => {
                     if reason == CloseReason::HungUp {
                         self.finish_input(id);

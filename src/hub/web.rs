@@ -45,6 +45,14 @@ impl Hub {
         self.web.as_mut()?.posts.pop_front()
     }
 
+    /// Whether this is a post that is whole, which is said and answered in this turn, or held back.
+    pub(super) fn is_posting(&self, id: SessionId) -> bool {
+        match self.session(id).and_then(|session| session.door.as_deref()) {
+            Some(Door::Posting(posting)) => posting.is_whole(),
+            _ => false,
+        }
+    }
+
     /// Says what a post asks for, unless that must wait.
     pub fn say_post(&mut self, id: SessionId, group: AddressGroup) {
         let session = self.session_mut(id);

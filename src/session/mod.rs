@@ -72,6 +72,9 @@ pub enum Transport {
 pub enum Input {
     /// It may.
     Open,
+    /// It has said its last, as a WebSocket does; what it sent before may not be handled yet, and
+    /// what still comes is nothing.
+    Closed,
     /// It has closed its side; what it sent before may not be handled yet.
     Ended,
     /// The connection is gone, and hears nothing any more. What it sent before is still said, as

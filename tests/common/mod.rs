@@ -21,6 +21,7 @@
 
 mod client;
 mod daemon;
+pub mod http;
 mod news;
 mod pair;
 pub mod process;
@@ -29,6 +30,7 @@ mod seed;
 pub mod stamp;
 mod tls_client;
 mod view;
+pub mod websocket;
 
 use std::time::Duration;
 

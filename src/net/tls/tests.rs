@@ -96,6 +96,8 @@ impl Table {
         let deadline = Instant::now() + PATIENCE;
         while !holds(&self.streams, ends.key) {
             assert!(Instant::now() < deadline, "it never comes");
+            // Each is a turn, in which there is time for handshakes.
+            self.streams.start_turn().for_each(drop);
             self.fill(ends);
         }
     }
@@ -200,7 +202,7 @@ fn what_is_sealed_is_bounded_and_promised_until_the_kernel_has_it() {
     table.shake_hands(&mut ends);
     let said = vec![b'x'; 1 << 20];
     let mut taken = 0;
-    let mut flush = |table: &mut Table, ends: &mut Ends, taken: usize| {
+    let flush = |table: &mut Table, ends: &mut Ends, taken: usize| {
         let chunks = [IoSlice::new(&said[taken..])];
         let flushed = table.streams.flush(ends.key, &mut ends.socket, &chunks);
         table.streams.settle(ends.key, Instant::now);
