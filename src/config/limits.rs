@@ -134,6 +134,10 @@ settings! {
         #[arg(skip = 2_u32)]
         pub websocket_pings_unanswered_max: u32,
 
+        /// Time to say from where a connection comes, for those of a proxy.
+        #[arg(skip = Duration::from_secs(3))]
+        pub proxy_timeout: Duration,
+
         /// Of all places, in percent: when more are taken by connections without a name and none is
         /// free, the one that has been silent for longest makes room.
         #[arg(skip = 25_usize)]

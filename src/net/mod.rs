@@ -17,6 +17,7 @@ mod kernel_queue;
 pub mod listener;
 pub mod log;
 mod printer;
+mod proxied;
 mod report;
 pub mod resolve;
 pub mod server;

@@ -95,7 +95,7 @@ impl Server {
         let poll = Poll::new()?;
         let registry = poll.registry();
         let signals = Signals::register(registry, Source::Signals.token())?;
-        let acceptor = Acceptor::register(registry, listeners, &config.limits)?;
+        let acceptor = Acceptor::register(registry, listeners, config)?;
         let line_bytes_max = config.limits.line_bytes_max;
         let now = Instant::now();
         let console = config
@@ -215,6 +215,7 @@ impl Server {
             life,
             self.supervisor.deadline(),
             self.acceptor.retry_at(),
+            self.acceptor.proxied_deadline(),
             self.reporter.log.deadline(),
             self.conns.watch_deadline(),
             self.conns.tls_deadline(),
@@ -238,6 +239,7 @@ impl Server {
                 Source::Signals => is_signalled = true,
                 Source::Console => self.console.iter_mut().for_each(Console::note),
                 Source::Listener(index) => self.acceptor.note(index),
+                Source::Proxied(index) => self.acceptor.note_proxied(index),
                 Source::Conn(id, generation) if self.conns.is_current(id, generation) => {
                     let event = Event {
                         readable: event.is_readable() || event.is_read_closed(),
