@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::common::http::{Answer, answer_of, get, post};
 use crate::common::process::memory_bytes;
 use crate::common::websocket::{TEXT, expect_texts, expect_upgraded, frame, upgrade};
-use crate::common::{Client, Daemon, Heard, LONG_PATIENCE, ONLY_PEOPLE, PROMPT, Pair};
+use crate::common::{Client, Daemon, Heard, LONG_PATIENCE, PROMPT, Pair};
 
 /// Sends each of these in two pieces, of which the server has read the first alone; in as many ways
 /// as there are places to cut it.
@@ -226,7 +226,7 @@ fn d13_a_full_house_says_so_in_text_to_all() {
 
 #[test]
 fn without_the_web_door_http_is_a_protocol_that_is_not_spoken() {
-    let chatd = Daemon::start(ONLY_PEOPLE);
+    let chatd = Daemon::start(crate::common::ONLY_PEOPLE);
     for request in [get("/"), post("lobby?name=cron", "hi"), upgrade("")] {
         let mut client = chatd.connect();
         client.send(request.as_bytes());
