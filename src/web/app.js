@@ -9,6 +9,7 @@ const me = { name: '' };
 const server = {}; // what its hello says
 const rooms = new Map(); // by name in small letters
 const all = () => [...rooms.values()];
+const namesOfRooms = () => all().map((room) => room.name);
 const asked = new Map(); // ref → what to do with the answer
 let active, elsewhere = [], paste = 0, reference = 0;
 
@@ -45,7 +46,7 @@ function kept(store, value) {
 
 function save() {
 	active.draft = field.value;
-	kept(localStorage, { name: me.name, bell: me.bell, rooms: all().map((room) => room.name) });
+	kept(localStorage, { name: me.name, bell: me.bell, rooms: namesOfRooms() });
 	kept(sessionStorage, { ...me, active: active.name, rooms: all().map(({ name, last, unsent, draft }) => ({ name, last, unsent, draft })) });
 }
 
@@ -83,8 +84,8 @@ function ask(request, then, within = ANSWER_MS) {
 }
 
 function enter() {
-	const { name, token, password } = me, since = Object.fromEntries(all().map((room) => [room.name, room.last]));
-	ask({ do: 'enter', name, rooms: all().map((room) => room.name), since, resume: token, password }, (event) => {
+	const since = Object.fromEntries(all().map((room) => [room.name, room.last]));
+	ask({ do: 'enter', name: me.name, password: me.password, resume: me.token, rooms: namesOfRooms(), since }, (event) => {
 		if (event.is === 'refused') return showDoor(event);
 		setName(event.name);
 		me.token = event.resume;
@@ -99,8 +100,7 @@ function enter() {
 function lose() {
 	drop();
 	if (link.state === 'ended') return;
-	const now = Date.now();
-	if (now - link.upAt > 5000 && link.state === 'up') link.tries = 0;
+	if (Date.now() - link.upAt > 5000 && link.state === 'up') link.tries = 0;
 	link.turn++;
 	link.dueAt = 0;
 	asked.clear();
@@ -109,7 +109,7 @@ function lose() {
 		room.unsent = room.unsent.filter((order) => order.state !== 'heard');
 		room.unsent.forEach(doubt);
 	}
-	link.retryAt = now + 1000 * Math.min(30, 2 ** link.tries++) * (0.75 + Math.random() / 2);
+	link.retryAt = Date.now() + 1000 * Math.min(30, 2 ** link.tries++) * (0.75 + Math.random() / 2);
 	setLink('waiting');
 	save();
 	// If there never was a link, the server may say why.
@@ -117,8 +117,7 @@ function lose() {
 }
 
 function setLink(state, words = '') {
-	const told = { up: 'Connected.', waiting: LOST, ended: words }[state];
-	if (told) write('status', told);
+	write('status', { up: 'Connected.', waiting: LOST }[state] ?? words);
 	Object.assign(link, { state, words });
 	redraw();
 }
@@ -175,7 +174,7 @@ const heard = {
 		const { name, cause, reason } = event;
 		presence(event, `${name} left${cause === 'quit' ? '' : ` (${cause})`}${reason ? `: “${reason}”` : ''}`, (names) => names.delete(name));
 	},
-	churn: (event) => presence(event, `${event.joined ?? 0} joined, ${event.left ?? 0} left`, (_, room) => (room.isStale = true)),
+	churn: (event) => presence(event, `${event.joined} joined, ${event.left} left`, (_, room) => (room.isStale = true)),
 	renamed(event) {
 		if (event.from === me.name) setName(event.to);
 		presence(event, `${event.from} is now ${event.to}`, (names) => names.delete(event.from) && names.add(event.to));
@@ -261,7 +260,7 @@ function settle(room, isWhole) {
 
 // Something is no longer in the server's memory. It may be on its disk.
 function openGap(room, missed) {
-	const gap = { is: 'gap', time: Date.now(), text: missed ? `${missed} lines of this time are gone` : 'The server no longer knows what was said meanwhile' };
+	const gap = { is: 'gap', time: Date.now(), text: missed ? `${missed} lines of this time are gone` : 'The server does not know what was said meanwhile' };
 	rebuild(room, room.lines.toSpliced(room.first, 0, gap));
 	const fill = (after) => askPage(room, { after }, gap, link.turn, ({ messages, more }, isKnown) => {
 		if (more && !isKnown && room.lines.length < LINES_MAX) return fill(messages.at(-1).id);
@@ -292,8 +291,8 @@ function askPage(room, from, line, turn, then) {
 
 const COMMANDS = {
 	help: ['', 'these lines', () => tell(Object.entries(COMMANDS).map(([name, [usage, words]]) => `/${name} ${usage} – ${words}`).join('\n'))],
-	me: ['TEXT', 'says what you do', (text) => text && say(text, true)],
-	msg: ['NAME TEXT', 'says it to one person alone', (rest) => {
+	me: ['TEXT', 'what you do', (text) => text && say(text, true)],
+	msg: ['NAME TEXT', 'tells one person alone', (rest) => {
 		const [, to, text] = rest.match(/^@?(\S+)\s+(.+)$/) ?? [];
 		return to ? request({ do: 'msg', to, text }, () => tell(`To ${to} alone: ${text}`)) : '';
 	}],
@@ -301,6 +300,7 @@ const COMMANDS = {
 	part: ['', 'leaves this room', () => part(active)],
 	nick: ['NAME', 'another name', (name) => name && request({ do: 'nick', name })],
 	topic: ['[TEXT]', 'sets or clears the topic', (text) => request({ do: 'topic', room: active.name, text })],
+	who: ['', 'who is here', () => tell([...active.names].join(', '))],
 	quit: ['[REASON]', 'leaves', (reason) => {
 		ask({ do: 'quit', reason });
 		me.token = undefined;
@@ -309,7 +309,7 @@ const COMMANDS = {
 };
 
 function request(what, then) {
-	if (!ask(what, (event) => (event.is === 'refused' ? tell(event.text, 'fault') : then?.(event)))) tell('There is no connection now; this was not done.', 'fault');
+	if (!ask(what, (event) => (event.is === 'refused' ? tell(event.text, 'fault') : then?.(event)))) tell('No connection; this was not done.', 'fault');
 }
 
 // A command, or texts, one a line. Gives whether it is done with.
@@ -319,7 +319,7 @@ function submit(typed, isSure) {
 	const fault = (text) => tell(text, 'fault');
 	if (word) {
 		const command = COMMANDS[word.toLowerCase()];
-		if (!command) return fault(`There is no /${word}; nothing was sent. See /help. //${word} says it as a text.`);
+		if (!command) return fault(`There is no /${word}; nothing was sent. See /help; //${word} is a text.`);
 		return command[2](rest.trim()) !== '' || fault(`Like this: /${word} ${command[0]}`);
 	}
 	const excess = Math.max(...lines.map((line) => bytes(line).length - server.line_max));
@@ -345,12 +345,11 @@ function pump() {
 	let open = 0;
 	for (const room of all()) {
 		for (const order of room.isIn ? room.unsent : []) {
-			if (order.state === 'doubtful') break;
-			if (order.state === 'sent') open++;
-			if (order.state !== 'waiting') continue;
-			if (open++ >= UNANSWERED_MAX) return;
+			const { state, text, action } = order;
+			if (state === 'doubtful') break;
+			if (/sent|waiting/.test(state) && open++ >= UNANSWERED_MAX) return;
+			if (state !== 'waiting') continue;
 			Object.assign(order, { state: 'sent', from: me.name });
-			const { text, action } = order;
 			ask({ do: 'say', room: room.name, text, action }, (event) => {
 				if (event.is === 'refused') Object.assign(order, { state: 'refused', why: event.text });
 				else discard(room, order);
@@ -437,9 +436,10 @@ function drawLines(room) {
 		log.scrollTop = log.scrollHeight - fromEnd;
 		room.isRebuilt = view.isSparse = false;
 	} else if (view.isAtEnd || box.childElementCount < LINES_MAX) {
-		// Of a flood only the newest, until somebody looks.
+		// Of a flood only the newest, until there is time.
 		const next = room.lines.findLastIndex((line) => line.node) + 1, first = Math.max(next, room.lines.length - DRAWN_AT_ONCE);
 		view.isSparse ||= first > next;
+		if (view.isSparse) redraw(next === room.lines.length && rebuild(room));
 		box.append(...room.lines.slice(first).map((line, at) => shaped(line, room.lines[first + at - 1])));
 		while (box.childElementCount > LINES_MAX) box.firstChild.remove();
 	}
@@ -499,17 +499,17 @@ function drawHead(room) {
 	write('link', { up: 'connected', waiting: `offline, again in ${seconds} s`, ended: 'offline' }[link.state] ?? 'connecting');
 	write('room', `#${room.name}`);
 	write('topic', room.topic || 'Add a topic');
-	write('count', `${room.here || ''}`);
+	write('crowd', `${room.here} here`);
 	field.placeholder = `Message #${room.name}`;
 	write('top', !room.isWhole ? '' : room.ids.size ? 'As far back as the server remembers' : 'Nothing was said here yet. Say hello.');
 }
 
 function drawNotice(room) {
-	const left = room.unsent.filter((order) => order.state === 'waiting');
+	const left = room.unsent.length;
 	const [words, ...buttons] = link.state === 'ended' ? [link.words, button('Come back', connect)]
 		: paste ? [`Send ${paste} lines, one after the other?`, button('Send them', () => enterLine(true)), button('Not yet', () => prefill(field.value, (paste = 0)))]
 			: link.state === 'waiting' ? [LOST, button('Try now', connect)]
-				: left.length >= UNANSWERED_MAX ? [`${left.length} lines to go`, button('Stop', () => left.forEach((order) => discard(room, order)))] : [''];
+				: [left > UNANSWERED_MAX ? `${left} lines to go` : ''];
 	if (words === view.notice) return;
 	view.notice = words;
 	$('notice').hidden = !words;
@@ -518,12 +518,11 @@ function drawNotice(room) {
 }
 
 function scroll(room) {
-	const mark = view.isMarkWanted && room.mark?.node;
-	view.isMarkWanted = false;
-	if (mark && mark.offsetTop < log.scrollHeight - log.clientHeight) {
-		log.scrollTop = mark.offsetTop - log.clientHeight / 4;
-		view.isAtEnd = false;
+	if (view.isMarkWanted && view.marked) {
+		view.marked.scrollIntoView({ block: 'center' });
+		log.onscroll();
 	} else if (view.isAtEnd) log.scrollTop = log.scrollHeight;
+	view.isMarkWanted = false;
 	if (view.isAtEnd && !isAway()) Object.assign(room, { unread: 0, isNamed: false });
 	$('newer').hidden = view.isAtEnd;
 	write('newer', room.unread ? `${room.unread} new ↓` : 'Newest ↓');
@@ -565,7 +564,7 @@ function look() {
 	const room = active;
 	if (document.hidden) return;
 	ask({ do: 'rooms' }, (event) => (elsewhere = event.rooms ?? []));
-	if (room.isStale) ask({ do: 'who', room: room.name }, ({ names, here }) => Object.assign(room, names && { names: new Set(names), here, isStale: false }));
+	if (room.isStale) ask({ do: 'who', room: room.name }, ({ names, here }) => Object.assign(room, { names: new Set(names), here, isStale: false }));
 }
 
 function show(name) {
@@ -735,20 +734,17 @@ $('bell').onclick = async () => {
 	redraw();
 };
 
-onfocus = onblur = () => {
+onfocus = onblur = document.onvisibilitychange = () => {
 	if (isAway() && view.isAtEnd && !active.unread) active.mark = null;
 	view.isMarkWanted = !isAway() && active.unread;
+	if (isAway()) save();
+	else probe(PROBE_MS);
 	redraw();
 };
 onpagehide = save;
 onresize = redraw;
 ononline = () => probe(PROBE_MS);
 onoffline = () => probe(OFFLINE_MS);
-document.onvisibilitychange = () => {
-	onfocus();
-	if (document.hidden) save();
-	else probe(PROBE_MS);
-};
 setInterval(look, 20e3);
 
 // What was kept
