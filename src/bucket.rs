@@ -50,6 +50,11 @@ impl Bucket {
         self.full_at.since(now)
     }
 
+    /// When all that was taken will have come back.
+    pub fn full_at(&self) -> Time {
+        self.full_at
+    }
+
     /// Whether all that was taken has come back.
     pub fn is_full(&self, now: Time) -> bool {
         self.full_at <= now

@@ -4,6 +4,7 @@
 //! Nothing here does anything with them. Owned by `main`, which reads them once.
 
 use std::fmt;
+use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, CommandFactory, Parser};
@@ -17,6 +18,7 @@ mod value;
 use address::ListenAddress;
 pub use command_line::NoConfig;
 pub use limits::{Contradiction, Limits};
+pub use value::Switch;
 use value::{Setting, log_level, settings};
 
 const AFTER_HELP: &str = "\
@@ -31,6 +33,9 @@ Signals: SIGTERM and SIGINT drain and stop, a second one stops at once; SIGHUP r
 be re-read; SIGUSR1 logs one line of statistics.
 
 Try it: start chatd, then `nc 127.0.0.1 5001` in two other terminals.";
+
+/// Who says nothing for so long is told what to do, where only people connect.
+const PROMPT_TIMEOUT: Duration = Duration::from_millis(300);
 
 settings! {
     /// What one server is told before it starts. A plain value: [`Config::read`] makes it.
@@ -52,6 +57,15 @@ settings! {
         /// Every bound of the server.
         #[command(flatten)]
         pub limits: Limits,
+
+        /// The page, the WebSocket and posts over HTTP, on the same port
+        #[arg(long, value_name = "SWITCH", default_value = "on")]
+        pub web: Switch,
+
+        /// A name by which browsers may reach the page, beside addresses, localhost and the
+        /// machine's name; may be repeated
+        #[arg(long = "web-name", value_name = "NAME", value_delimiter = ',')]
+        pub web_names: Vec<String>,
 
         /// Print every message on standard output: the bulletin board
         #[arg(long, action = ArgAction::Set, num_args = 0..=1, require_equals = true, value_name = "BOOL",
@@ -85,8 +99,13 @@ impl Config {
 
     /// With what follows from one setting for another.
     fn effective(self) -> Config {
+        let prompt_timeout = (self.web == Switch::Off).then_some(PROMPT_TIMEOUT);
+        let limits = Limits {
+            prompt_timeout,
+            ..self.limits
+        };
         Config {
-            limits: self.limits.with_derived(),
+            limits: limits.with_derived(),
             board: self.board || self.console,
             ..self
         }
@@ -176,6 +195,8 @@ mod tests {
                 "S" => (rng.f64() + 0.001).to_string(),
                 "BYTES" => among(&["128", "4096", "64k", "3K", "65535"]),
                 "BOOL" => among(&["true", "no", "on", "0"]),
+                "SWITCH" => among(&["on", "off"]),
+                "NAME" => among(&["chat.example", "a.example,b.example"]),
                 "L" => among(&["off", "info", "trace"]),
                 "ADDR:PORT" => among(&["[::1]:1", "a:2,127.0.0.1:3 , b:4", "[fe80::1%eth0]:5"]),
                 "CHECK" => continue,
@@ -197,7 +218,9 @@ mod tests {
             let is_printed = printed
                 .lines()
                 .any(|line| line.starts_with(&format!("{long} = ")));
-            assert_eq!(is_printed, long != "check", "--{long}");
+            // What is a list may be empty.
+            let is_setting = !["check", "web-name"].contains(&long);
+            assert_eq!(is_printed, is_setting, "--{long}");
         }
     }
 }

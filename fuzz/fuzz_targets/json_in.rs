@@ -59,7 +59,7 @@ fn check_request(request: &Request<'_>, line_bytes_max: usize) {
             ([None, None], [Some(entry.name), entry.resume])
         }
         Command::History(page) => {
-            assert!((1..=1000).contains(&page.limit));
+            assert!(page.limit > 0);
             ([None, None], [None, None])
         }
         Command::Join { .. }
@@ -93,7 +93,9 @@ fn check_against(
     let Ok(request) = request else { return };
     let cleaned = |name: &str| text(name).map(cleaned);
     let room = cleaned("room");
-    let room = room.as_deref().map(|room| room.strip_prefix('#').unwrap_or(room));
+    let room = room
+        .as_deref()
+        .map(|room| room.strip_prefix('#').unwrap_or(room));
     assert!(request.room.is_none() || request.room == room);
     match request.command {
         Command::Say { text, action } => {

@@ -164,7 +164,10 @@ fn page_row(message: &Message<'_>) -> Value {
 fn check_fields(line: &JsonLine, expected: &Value) {
     for (name, value) in expected.as_object().expect("it is one") {
         match line.field(name) {
-            None => assert!(value.is_null() || *value == json!(false), "{name} is missing"),
+            None => assert!(
+                value.is_null() || *value == json!(false),
+                "{name} is missing"
+            ),
             Some(Value::Array(given)) => {
                 let given: Vec<Value> = given.iter().cloned().map(without_time).collect();
                 assert_eq!(json!(given), *value, "{name}");

@@ -34,13 +34,13 @@ fn model(bytes: &[u8]) -> Verdict {
         rest.is_some_and(|rest| rest.starts_with(b" "))
     };
     if bytes.starts_with(&[22, 3]) {
-        return Verdict::Foreign(ForeignProtocol::Tls);
+        return Verdict::Tls;
     }
     if bytes.starts_with(b"SSH-1.") || bytes.starts_with(b"SSH-2.") {
         return Verdict::Foreign(ForeignProtocol::Ssh);
     }
     if METHODS.iter().any(is_request) {
-        return Verdict::Foreign(ForeignProtocol::Http);
+        return Verdict::Http;
     }
     let blanks = bytes.iter().take_while(|byte| b" \t".contains(byte));
     match blanks.count() {
@@ -57,7 +57,9 @@ fn may_become_another(bytes: &[u8]) -> bool {
         .iter()
         .copied()
         .chain([&b"SSH-1."[..], b"SSH-2.", &[22, 3]]);
-    let whole = endings.filter(|ending| ending.starts_with(bytes)).map(|e| [e, b" "].concat());
+    let whole = endings
+        .filter(|ending| ending.starts_with(bytes))
+        .map(|e| [e, b" "].concat());
     let longer = continued.iter().map(|more| [bytes, more].concat());
     let models: Vec<Verdict> = whole.chain(longer).map(|bytes| model(&bytes)).collect();
     models.iter().any(|&other| other != models[0])

@@ -132,7 +132,7 @@ fn limits(script: &mut Script<'_>) -> Limits {
     Limits {
         clients_max: script.choice(&[6, 6, 3, 1]),
         name_timeout: milliseconds(script.choice(&[20_000, 400, 1])),
-        prompt_timeout: milliseconds(script.choice(&[300, 0])),
+        prompt_timeout: script.choice(&[None, Some(300), Some(0)]).map(milliseconds),
         stall_timeout: milliseconds(script.choice(&[10_000, 1000, 1])),
         drain_timeout: milliseconds(script.choice(&[5000, 0])),
         flush_timeout: milliseconds(script.choice(&[5000, 0])),

@@ -150,7 +150,10 @@ impl Heard {
         let mut rooms = self.rooms.iter_mut();
         let room = rooms.find(|room| name.is_none_or(|name| room.room == name));
         let room = room.unwrap_or_else(|| panic!("it is not in the room of {line}"));
-        assert!(room.past.is_none(), "{line} comes in the middle of the past");
+        assert!(
+            room.past.is_none(),
+            "{line} comes in the middle of the past"
+        );
         let hear = |&place: &Place| log.hear(place, language, line);
         let next: Vec<Place> = room.places.iter().filter_map(hear).collect();
         assert!(!next.is_empty(), "not what happened next: {line} {room:?}");

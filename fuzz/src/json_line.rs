@@ -91,8 +91,8 @@ impl JsonLine {
     pub fn check(line: &[u8]) -> JsonLine {
         let text = std::str::from_utf8(line).expect("the server speaks UTF-8");
         assert!(!text.contains(is_control), "a control character: {text:?}");
-        let Unique(mut fields) = serde_json::from_str(text)
-            .unwrap_or_else(|error| panic!("{error}: {text:?}"));
+        let Unique(mut fields) =
+            serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text:?}"));
         let line = JsonLine {
             fields: fields.clone(),
         };
@@ -157,7 +157,9 @@ fn is_of(kind: &str, value: &Value) -> bool {
     };
     match kind {
         // A control character may also come of an escape.
-        "s" => value.as_str().is_some_and(|text| !text.contains(is_control)),
+        "s" => value
+            .as_str()
+            .is_some_and(|text| !text.contains(is_control)),
         "u" => value.is_u64(),
         "b" => value.is_boolean(),
         "n" => value.is_u64() || value.is_null(),

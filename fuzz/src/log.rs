@@ -272,9 +272,7 @@ impl Log {
         let stay = &self.stays[place.stay];
         let is_there = stay.until.is_none_or(|until| place.at < until);
         let entry = self.rooms[stay.room].get(place.at);
-        entry
-            .filter(|_| is_there)
-            .map(|entry| (entry, stay.member))
+        entry.filter(|_| is_there).map(|entry| (entry, stay.member))
     }
 }
 

@@ -175,7 +175,10 @@ impl Machine {
         let left = self.sockets.slots.iter().flatten().count();
         assert_eq!(left, 0, "somebody stays for ever");
         let left = self.turn.hub().statistics();
-        assert_eq!((self.turn.hub().live(), left.clients, left.rooms), (0, 0, 0));
+        assert_eq!(
+            (self.turn.hub().live(), left.clients, left.rooms),
+            (0, 0, 0)
+        );
         assert_eq!((left.unique_bytes, left.queued_bytes), (0, 0));
     }
 
@@ -375,8 +378,5 @@ fn check_live(socket: &Socket, owed: usize, is_named: bool, now: Time, limits: &
         stuck.is_none_or(|stuck| stuck < limits.stall_timeout),
         "it stalls"
     );
-    assert!(
-        owed <= limits.outbox_bytes_max,
-        "it is owed {owed} bytes"
-    );
+    assert!(owed <= limits.outbox_bytes_max, "it is owed {owed} bytes");
 }

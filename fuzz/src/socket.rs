@@ -5,7 +5,7 @@
 use std::io::IoSlice;
 
 use chatd::config::Limits;
-use chatd::session::{ConnectionSummary, SessionId};
+use chatd::session::{AddressGroup, ConnectionSummary, SessionId};
 use chatd::time::Time;
 use chatd::turn::{Fill, Flush, Io};
 
@@ -55,8 +55,8 @@ pub struct Socket {
     pub had_spoken: bool,
     /// The lines in them, a last one without its ending included.
     pub lines_in: u64,
-    /// Whole lines that had come when its session ended, if that was all it had sent.
-    pub lines_by_end: Option<u64>,
+    /// When its session ended: whole lines that had come, and bytes that had not.
+    pub come_by_end: Option<(u64, usize)>,
     /// The last of these bytes ended a line, or there was none.
     at_line_start: bool,
     /// Bytes that the turn got rid of.
@@ -87,7 +87,7 @@ impl Socket {
             bytes_in: 0,
             had_spoken: false,
             lines_in: 0,
-            lines_by_end: None,
+            come_by_end: None,
             at_line_start: true,
             bytes_out: 0,
             connected_at: Time::START,
@@ -100,8 +100,13 @@ impl Socket {
     pub fn note_end(&mut self) {
         assert!(!self.has_ended, "each connection ends once");
         self.has_ended = true;
+        self.come_by_end = Some(self.come_by_now());
+    }
+
+    /// Whole lines that have come, and bytes that have not.
+    pub fn come_by_now(&self) -> (u64, usize) {
         let unfinished = u64::from(!self.at_line_start);
-        self.lines_by_end = (self.inbox.is_empty()).then_some(self.lines_in - unfinished);
+        (self.lines_in - unfinished, self.inbox.len())
     }
 
     /// The peer sends. Whether the poll would tell.
@@ -226,6 +231,10 @@ impl Io for Sockets {
         let socket = self.slots[id.slot()].as_mut();
         let socket = socket.expect("a turn only knows sockets that are there");
         socket.flush(chunks, self.write_bytes_max, &self.log)
+    }
+
+    fn address_group(&mut self, id: SessionId) -> AddressGroup {
+        AddressGroup(u128::from(id.0))
     }
 
     fn shut(&mut self, id: SessionId) {

@@ -169,7 +169,10 @@ impl People<'_> {
             Command::Search(_) => return ear.reply(&Reply::Refused(Refusal::NoSearch)),
             Command::History(page) => return self.tell_page(member, request.room, page),
             Command::Quit(reason) => {
-                let place = self.members.iter_mut().find(|other| **other == Some(member));
+                let place = self
+                    .members
+                    .iter_mut()
+                    .find(|other| **other == Some(member));
                 place.into_iter().for_each(|place| *place = None);
                 return directory.leave(member, Cause::Quit, reason, ear);
             }

@@ -131,7 +131,9 @@ fn history(text: &str) -> Option<News<'_>> {
         count => count.strip_suffix(" messages")?.parse().ok()?,
     };
     let shape = "dddd-dd-dd dd:dd UTC:".chars();
-    let is_time = time.chars().map(|c| if c.is_ascii_digit() { 'd' } else { c });
+    let is_time = time
+        .chars()
+        .map(|c| if c.is_ascii_digit() { 'd' } else { c });
     shape.eq(is_time).then_some(News::HistoryBegins(count))
 }
 

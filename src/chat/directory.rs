@@ -260,6 +260,14 @@ impl Directory {
         found.is_some() && found == self.rooms.find(other)
     }
 
+    /// The room of this name, whoever asks.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn find_room<'a>(&self, asked: &'a str) -> Result<RoomId, Refusal<'a>> {
+        self.rooms.find(asked).ok_or(Refusal::NoSuchRoom(asked))
+    }
+
     /// What a member is called.
     pub fn name_of(&self, member: MemberId) -> &str {
         self.member(member).name.as_str()

@@ -113,9 +113,35 @@ settings! {
         #[arg(long, value_name = "S", default_value = "5", value_parser = seconds(TIMEOUT))]
         pub drain_timeout: Duration,
 
-        /// Silence after which a connection without a name is told what to do.
-        #[arg(skip = Duration::from_millis(300))]
-        pub prompt_timeout: Duration,
+        /// Silence after which a connection without a name is told what to do. `None` while a door
+        /// is open that this would break: whoever connects may be a browser that says nothing yet.
+        #[arg(skip = None)]
+        pub prompt_timeout: Option<Duration>,
+
+        /// Time for the head of an HTTP request and its body, from when it was accepted.
+        #[arg(skip = Duration::from_secs(10))]
+        pub http_head_timeout: Duration,
+
+        /// Time to take the answer to an HTTP request.
+        #[arg(skip = Duration::from_secs(10))]
+        pub http_answer_timeout: Duration,
+
+        /// Silence after which a WebSocket is asked whether it is still there.
+        #[arg(skip = Duration::from_secs(30))]
+        pub websocket_ping_interval: Duration,
+
+        /// How often it is asked before its connection counts as lost.
+        #[arg(skip = 2_u32)]
+        pub websocket_pings_unanswered_max: u32,
+
+        /// Of all places, in percent: when more are taken by connections without a name and none is
+        /// free, the one that has been silent for longest makes room.
+        #[arg(skip = 25_usize)]
+        pub unnamed_share_max_percent: usize,
+
+        /// Addresses whose posts over HTTP are remembered for the sake of their rate.
+        #[arg(skip = 4096_usize)]
+        pub post_address_groups_max: usize,
 
         /// How long one ended connection may take to read what it is still owed.
         #[arg(skip = Duration::from_secs(5))]

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use log::LevelFilter;
 
@@ -71,6 +72,24 @@ pub(super) fn seconds(bounds: RangeInclusive<Duration>) -> impl TypedValueParser
     }
 }
 
+/// Whether something is done: `on` or `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is.
+    On,
+    /// It is not.
+    Off,
+}
+
+impl Display for Switch {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Switch::On => "on",
+            Switch::Off => "off",
+        })
+    }
+}
+
 /// A level of the log.
 pub(super) fn log_level() -> impl TypedValueParser<Value = LevelFilter> {
     PossibleValuesParser::new(["off", "error", "warn", "info", "debug", "trace"])
@@ -120,6 +139,9 @@ shown_as! {
     u32: |number| vec![number.to_string()];
     bool: |switch| vec![switch.to_string()];
     Duration: |time| vec![in_seconds(time)];
+    Option<Duration>: |time| time.iter().map(in_seconds).collect();
+    Vec<String>: Clone::clone;
+    Switch: |switch| vec![switch.to_string()];
     LevelFilter: |level| vec![level.as_str().to_ascii_lowercase()];
     Vec<ListenAddress>: |list| list.iter().map(ListenAddress::to_string).collect();
 }

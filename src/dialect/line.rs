@@ -27,6 +27,9 @@ pub struct LineBuffer {
     skipping: bool,
 }
 
+/// A buffer that has more memory than that uses at least half of it.
+const LOOSE_BYTES_MAX: usize = 4 << 10;
+
 impl LineBuffer {
     /// The next line of what is kept followed by `input`, which is advanced past what was used.
     /// `None` when there is no further whole line: all of `input` has then been taken in.
@@ -59,9 +62,19 @@ impl LineBuffer {
 
     /// The line that was given out last comes again, before everything else.
     pub fn put_back(&mut self, line: &[u8]) {
+        if let Some(start) = self.start_of_last(line) {
+            return self.mark(start);
+        }
         let behind = [line, b"\n", self.kept()].concat();
         self.kept = behind;
         self.mark(0);
+    }
+
+    /// Where the line that was given out last lies, if it is still there.
+    fn start_of_last(&self, line: &[u8]) -> Option<usize> {
+        let given = self.kept[..self.start()].strip_suffix(b"\n")?;
+        let given = given.strip_suffix(b"\r").unwrap_or(given);
+        Some(given.strip_suffix(line)?.len())
     }
 
     /// Whether [`LineBuffer::next`] with this `input` would give out a line.
@@ -104,6 +117,26 @@ impl LineBuffer {
     /// Bytes kept and not yet given out.
     pub fn kept_bytes(&self) -> usize {
         self.kept.len() - self.start()
+    }
+
+    /// Memory that it holds, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.kept.capacity()
+    }
+
+    /// Gives back memory that held much and now holds little.
+    pub fn give_back(&mut self) {
+        if self.kept.capacity() > LOOSE_BYTES_MAX && self.kept_bytes() <= self.kept.capacity() / 2 {
+            let mut kept = Vec::with_capacity(self.kept_bytes().next_power_of_two());
+            kept.extend_from_slice(self.kept());
+            let scanned = self.scanned - self.start;
+            *self = LineBuffer {
+                kept,
+                start: 0,
+                scanned,
+                skipping: self.skipping,
+            };
+        }
     }
 
     /// Takes the memory out of an empty buffer, so that an idle connection holds none.
@@ -294,6 +327,60 @@ mod tests {
         assert_eq!(found, ["one", "two", "three"]);
         assert!(buffer.take_spare().is_some());
         assert!(buffer.wants_spare());
+    }
+
+    #[test]
+    fn a_line_that_is_put_back_comes_again_and_costs_no_memory() {
+        for end in ["\n", "\r\n"] {
+            let stream: String = ["one", "", "three", "four", "five"]
+                .map(|line| format!("{line}{end}"))
+                .concat();
+            for split in 0..stream.len() {
+                let mut buffer = LineBuffer::default();
+                buffer.keep(&stream.as_bytes()[..split]);
+                let mut input = &stream.as_bytes()[split..];
+                let mut found = Vec::new();
+                while let Some(piece) = buffer.next(&mut input, 10) {
+                    let Piece::Line(line) = piece else {
+                        panic!("{piece:?}");
+                    };
+                    let line = line.to_vec();
+                    for _ in 0..3 {
+                        buffer.put_back(&line);
+                        buffer.keep(std::mem::take(&mut input));
+                        let before = buffer.memory_bytes();
+                        buffer.put_back(&line);
+                        let again = buffer.next(&mut input, 10).map(|piece| show(&piece));
+                        assert_eq!(again.as_deref().map(str::as_bytes), Some(&*line));
+                        assert!(buffer.memory_bytes() <= before.max(2 * stream.len()));
+                        let again = buffer.next(&mut input, 10).map(|piece| show(&piece));
+                        assert_eq!(again.as_deref().map(str::as_bytes), Some(&*line));
+                    }
+                    found.push(String::from_utf8(line).unwrap());
+                }
+                assert_eq!(found, ["one", "", "three", "four", "five"], "{split}");
+            }
+        }
+    }
+
+    #[test]
+    fn memory_that_held_much_is_not_kept_for_little() {
+        let mut buffer = LineBuffer::default();
+        let many = "a line\n".repeat(10_000) + "unfini";
+        buffer.keep(many.as_bytes());
+        let (mut input, mut lines): (&[u8], u32) = (b"", 0);
+        while buffer.next(&mut input, 100).is_some() {
+            lines += 1;
+            buffer.give_back();
+            let (memory, kept) = (buffer.memory_bytes(), buffer.kept_bytes());
+            assert!(memory <= LOOSE_BYTES_MAX || memory < 2 * kept.next_power_of_two());
+        }
+        let mut input: &[u8] = b"shed\n";
+        assert_eq!(
+            buffer.next(&mut input, 100),
+            Some(Piece::Line(b"unfinished"))
+        );
+        assert_eq!(lines, 10_000);
     }
 
     #[test]

@@ -3,13 +3,19 @@
 //! owns one [`Dialect`], everything else here is functions.
 
 pub mod cleaning;
+mod frames;
+pub mod http;
 pub mod json;
 pub mod line;
 pub mod operator;
+pub mod proxy;
 pub mod refusal;
 pub mod sniff;
 pub mod stamp;
 pub mod text;
+pub mod websocket;
+
+use memchr::memchr;
 
 use crate::chat::{Answer, Fact, Messages};
 
@@ -24,17 +30,31 @@ pub enum Dialect {
     /// Plain lines, for people and simple bots.
     Text,
     /// JSON lines, for programs. Their first line is not answered yet.
-    JsonUngreeted,
+    JsonUngreeted(Framing),
     /// JSON lines, for programs.
-    Json,
+    Json(Framing),
+    /// A request over HTTP. It is answered as a whole and told nothing else.
+    Http,
+}
+
+/// How the lines of a program lie in its stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Each with an LF at its end.
+    Lines,
+    /// Each in a frame of a WebSocket.
+    Frames,
 }
 
 impl Dialect {
     /// How what it is told is written.
     pub fn encoding(self) -> Encoding {
         match self {
-            Dialect::Undecided | Dialect::Text => Encoding::Text,
-            Dialect::JsonUngreeted | Dialect::Json => Encoding::Json,
+            Dialect::Undecided | Dialect::Text | Dialect::Http => Encoding::Text,
+            Dialect::JsonUngreeted(framing) | Dialect::Json(framing) => match framing {
+                Framing::Lines => Encoding::Json,
+                Framing::Frames => Encoding::JsonFrames,
+            },
         }
     }
 
@@ -43,7 +63,7 @@ impl Dialect {
     pub fn line_bytes_max(self, line_bytes_max: usize) -> usize {
         match self.encoding() {
             Encoding::Text => line_bytes_max,
-            Encoding::Json => 8 * line_bytes_max,
+            Encoding::Json | Encoding::JsonFrames => 8 * line_bytes_max,
         }
     }
 }
@@ -55,11 +75,13 @@ pub enum Encoding {
     Text,
     /// [`json`]
     Json,
+    /// [`json`], each line in a frame of a [`websocket`].
+    JsonFrames,
 }
 
 impl Encoding {
     /// All of them.
-    pub const ALL: [Encoding; 2] = [Encoding::Text, Encoding::Json];
+    pub const ALL: [Encoding; 3] = [Encoding::Text, Encoding::Json, Encoding::JsonFrames];
 
     /// As an index into a table with a place for each.
     pub fn index(self) -> usize {
@@ -74,9 +96,25 @@ impl Encoding {
                 Reply::Answer(answer) => matches!(answer, Answer::Done(_)),
                 reply => matches!(reply, Reply::Hello(_) | Reply::Welcome { .. }),
             },
-            Encoding::Json => matches!(reply, Reply::Help | Reply::Prompt),
+            Encoding::Json | Encoding::JsonFrames => {
+                matches!(reply, Reply::Help | Reply::Prompt)
+            }
         };
         !is_silent
+    }
+
+    /// The end of the line that was begun before `offset`; `offset` itself where none was. `bytes`
+    /// are whole lines.
+    pub fn end_of_line(self, bytes: &[u8], offset: usize) -> usize {
+        match self {
+            Encoding::JsonFrames => websocket::frame_end(bytes, offset),
+            Encoding::Text | Encoding::Json => {
+                if offset == 0 || bytes[offset - 1] == b'\n' {
+                    return offset;
+                }
+                memchr(b'\n', &bytes[offset..]).map_or(bytes.len(), |end| offset + end + 1)
+            }
+        }
     }
 }
 
@@ -138,6 +176,7 @@ pub fn encode(encoding: Encoding, fact: &Fact<'_>, out: &mut Vec<u8>) -> u32 {
     match encoding {
         Encoding::Text => text::encode(fact, out),
         Encoding::Json => json::encode(fact, out),
+        Encoding::JsonFrames => framed(out, |out| json::encode(fact, out)),
     }
 }
 
@@ -152,5 +191,20 @@ pub fn encode_reply(
     match encoding {
         Encoding::Text => text::encode_reply(reply, out),
         Encoding::Json => json::encode_reply(reply, reference, out),
+        Encoding::JsonFrames => {
+            let lines = framed(out, |out| json::encode_reply(reply, reference, out));
+            if let Reply::Ended(refusal) = reply {
+                websocket::write_close(Some(refusal.close_code()), out);
+            }
+            lines
+        }
     }
+}
+
+/// Puts each of the lines that `write` appends and counts into a frame.
+fn framed(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> u32) -> u32 {
+    let from = out.len();
+    let lines = write(out);
+    frames::frame_lines(out, from);
+    lines
 }

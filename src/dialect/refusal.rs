@@ -79,6 +79,15 @@ impl Refusal<'_> {
             Refusal::WrongProtocol => "wrong-protocol",
         }
     }
+
+    /// How a WebSocket is told that its connection ends with this (RFC 6455, 7.4).
+    pub fn close_code(&self) -> u16 {
+        match self {
+            Refusal::ShuttingDown => 1001,
+            Refusal::WrongProtocol => 1002,
+            _ => 1008,
+        }
+    }
 }
 
 impl<'a> From<chat::Refusal<'a>> for Refusal<'a> {

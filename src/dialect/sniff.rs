@@ -10,6 +10,10 @@ pub enum Verdict {
     Text,
     /// JSON lines.
     Json,
+    /// A TLS handshake. Within TLS, or where TLS is off, that is a foreign protocol.
+    Tls,
+    /// An HTTP request, whatever it turns out to be: what follows is never chat.
+    Http,
     /// A protocol that this server does not speak.
     Foreign(ForeignProtocol),
 }
@@ -28,28 +32,28 @@ pub enum ForeignProtocol {
 /// No verdict needs more than these.
 pub const SNIFF_BYTES_MAX: usize = 16;
 
-const BEGINNINGS: [(&[u8], ForeignProtocol); 13] = [
-    (b"\x16\x03", ForeignProtocol::Tls),
-    (b"SSH-1.", ForeignProtocol::Ssh),
-    (b"SSH-2.", ForeignProtocol::Ssh),
-    (b"GET ", ForeignProtocol::Http),
-    (b"POST ", ForeignProtocol::Http),
-    (b"HEAD ", ForeignProtocol::Http),
-    (b"PUT ", ForeignProtocol::Http),
-    (b"PATCH ", ForeignProtocol::Http),
-    (b"OPTIONS ", ForeignProtocol::Http),
-    (b"DELETE ", ForeignProtocol::Http),
-    (b"CONNECT ", ForeignProtocol::Http),
-    (b"TRACE ", ForeignProtocol::Http),
-    (b"PRI ", ForeignProtocol::Http),
+const BEGINNINGS: [(&[u8], Verdict); 13] = [
+    (b"\x16\x03", Verdict::Tls),
+    (b"SSH-1.", Verdict::Foreign(ForeignProtocol::Ssh)),
+    (b"SSH-2.", Verdict::Foreign(ForeignProtocol::Ssh)),
+    (b"GET ", Verdict::Http),
+    (b"POST ", Verdict::Http),
+    (b"HEAD ", Verdict::Http),
+    (b"PUT ", Verdict::Http),
+    (b"PATCH ", Verdict::Http),
+    (b"OPTIONS ", Verdict::Http),
+    (b"DELETE ", Verdict::Http),
+    (b"CONNECT ", Verdict::Http),
+    (b"TRACE ", Verdict::Http),
+    (b"PRI ", Verdict::Http),
 ];
 
 /// What the first bytes say; `ended` if no more will come. [`Verdict::More`] only for fewer than
 /// [`SNIFF_BYTES_MAX`] bytes. A verdict stays the same whatever comes behind these bytes.
 pub fn verdict(first: &[u8], ended: bool) -> Verdict {
-    for (beginning, protocol) in BEGINNINGS {
+    for (beginning, verdict) in BEGINNINGS {
         if first.starts_with(beginning) {
-            return Verdict::Foreign(protocol);
+            return verdict;
         }
         if beginning.starts_with(first) && !ended {
             return Verdict::More;
@@ -77,12 +81,14 @@ mod tests {
 
     #[test]
     fn every_split_gives_the_verdict_of_the_whole() {
-        use ForeignProtocol::{Http, Ssh, Tls};
         let cases: [(&[u8], Verdict); 17] = [
-            (b"GET / HTTP/1.1\r\n", Verdict::Foreign(Http)),
-            (b"PRI * HTTP/2.0\r\n", Verdict::Foreign(Http)),
-            (b"\x16\x03\x01\x02\x00", Verdict::Foreign(Tls)),
-            (b"SSH-2.0-OpenSSH_9.2\r\n", Verdict::Foreign(Ssh)),
+            (b"GET / HTTP/1.1\r\n", Verdict::Http),
+            (b"PRI * HTTP/2.0\r\n", Verdict::Http),
+            (b"\x16\x03\x01\x02\x00", Verdict::Tls),
+            (
+                b"SSH-2.0-OpenSSH_9.2\r\n",
+                Verdict::Foreign(ForeignProtocol::Ssh),
+            ),
             (b"GET\n", Verdict::Text),
             (b"GET", Verdict::Text),
             (b"G", Verdict::Text),

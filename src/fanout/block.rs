@@ -58,6 +58,8 @@ struct Block {
     references: u32,
     /// Still written to.
     open: bool,
+    /// Its bytes lie in memory of their own size, which serves no other block.
+    copied: bool,
     opened_at: Time,
 }
 
@@ -84,6 +86,9 @@ const SPARE_BYTES_MAX: usize = 4 << 20;
 /// What a block begins with, and what is worth keeping: the copy of a small block that stayed for
 /// long is not, the next block would only have to grow.
 const BLOCK_BYTES_MIN: usize = 1 << 10;
+/// Copies have memory in steps of about an eighth of their size, up to this, so that the hole which
+/// one of them leaves fits the next, and not only one that is shorter.
+const COPY_STEP_BYTES_MAX: usize = 4 << 10;
 /// What a block costs beside its bytes, and what a slice of it costs in a queue that has grown by
 /// doubling. Thousands of slow readers of short lines cost more by these than by the lines.
 const BLOCK_OVERHEAD: usize = size_of::<Block>() + 16;
@@ -104,6 +109,7 @@ impl BlockStore {
             lines: 0,
             references: 0,
             open: true,
+            copied: false,
             opened_at: now,
         };
         BlockId(u32::try_from(self.blocks.insert(block)).expect("fewer blocks than u32 holds"))
@@ -116,10 +122,6 @@ impl BlockStore {
         let before = block.bytes.len();
         block.lines += write(&mut block.bytes);
         self.written_bytes += block.bytes.len() - before;
-        debug_assert!(
-            block.bytes.ends_with(b"\n") || block.bytes.is_empty(),
-            "blocks hold whole lines"
-        );
     }
 
     /// How much is in a block.
@@ -168,8 +170,10 @@ impl BlockStore {
             }
             // Copied, not shrunk where it lies: that would leave a hole behind each small block
             // which no large one fits into.
-            let exact = block.bytes.as_slice().to_vec();
-            let large = std::mem::replace(&mut block.bytes, exact);
+            let mut copy = Vec::with_capacity(copy_bytes(block.bytes.len()));
+            copy.extend_from_slice(&block.bytes);
+            let large = std::mem::replace(&mut block.bytes, copy);
+            block.copied = true;
             self.unique_bytes -= large.capacity() - block.bytes.capacity();
             Self::keep_spare(&mut self.spare, &mut self.spare_bytes, large);
         }
@@ -242,9 +246,13 @@ impl BlockStore {
     }
 
     fn free(&mut self, id: BlockId) {
-        let bytes = self.blocks.remove(id.0 as usize).bytes;
+        let Block { bytes, copied, .. } = self.blocks.remove(id.0 as usize);
         self.unique_bytes -= bytes.capacity();
-        Self::keep_spare(&mut self.spare, &mut self.spare_bytes, bytes);
+        // The memory that a copy came from is kept already: with each copy's, a reader that falls
+        // behind again and again would leave as much as can be kept.
+        if !copied {
+            Self::keep_spare(&mut self.spare, &mut self.spare_bytes, bytes);
+        }
     }
 
     fn keep_spare(spare: &mut Vec<Vec<u8>>, spare_bytes: &mut usize, mut bytes: Vec<u8>) {
@@ -255,6 +263,12 @@ impl BlockStore {
             spare.push(bytes);
         }
     }
+}
+
+/// Memory for a copy of so many bytes: at most an eighth more.
+fn copy_bytes(bytes: usize) -> usize {
+    let step = (bytes.next_power_of_two() / 16).clamp(1, COPY_STEP_BYTES_MAX);
+    bytes.next_multiple_of(step)
 }
 
 #[cfg(test)]
@@ -320,6 +334,34 @@ mod tests {
         store.retain(id);
         store.release(id);
         assert_eq!(store.end(id), Mark { bytes: 6, lines: 1 });
+    }
+
+    #[test]
+    fn copies_lie_in_few_sizes_and_leave_nothing_behind() {
+        let mut store = BlockStore::default();
+        for round in 0..100 {
+            let id = store.open(Time::START);
+            // Goes beyond a power of two, so that much of what it has is not used.
+            store.write(id, |bytes| {
+                while bytes.len() <= (256 << 10) + 100 * round {
+                    bytes.extend_from_slice(&[b'\n'; 100]);
+                }
+                1
+            });
+            store.retain(id);
+            store.seal(id);
+            store.settle();
+            assert!(store.unique_bytes() < 272 << 10);
+            store.release(id);
+            assert!(store.spare.len() <= 1, "{:?}", store.spare_bytes);
+        }
+        for bytes in 1..10_000 {
+            let copy = copy_bytes(bytes);
+            assert!(
+                copy >= bytes && copy <= bytes + bytes / 8,
+                "{bytes}: {copy}"
+            );
+        }
     }
 
     #[test]

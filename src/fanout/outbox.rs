@@ -4,9 +4,8 @@
 
 use std::collections::VecDeque;
 
-use memchr::memchr;
-
 use super::block::{BlockStore, Slice};
+use crate::dialect::Encoding;
 use crate::time::Time;
 
 /// The queue of one connection (operators may read *sendq*).
@@ -133,9 +132,11 @@ impl Outbox {
     /// Forgets everything, and appends to `rest` what is missing of a line of which a part was
     /// taken already, so that what comes next can start a line of its own. It is copied: a slice
     /// of it would keep its whole block in memory.
-    pub fn cut_to_line(&mut self, store: &mut BlockStore, rest: &mut Vec<u8>) {
+    pub fn cut_to_line(&mut self, store: &mut BlockStore, encoding: Encoding, rest: &mut Vec<u8>) {
         if let Some(slice) = self.slices().next() {
-            rest.extend_from_slice(rest_of_line(store.bytes(slice), self.head_offset as usize));
+            let bytes = store.bytes(slice);
+            let taken = self.head_offset as usize;
+            rest.extend_from_slice(&bytes[taken..encoding.end_of_line(bytes, taken)]);
         }
         self.clear(store);
     }
@@ -151,15 +152,6 @@ impl Outbox {
         let first = (!self.is_empty()).then_some(&self.first);
         first.into_iter().chain(&self.rest)
     }
-}
-
-/// From `offset` to the end of the line that was begun before it.
-fn rest_of_line(bytes: &[u8], offset: usize) -> &[u8] {
-    if offset == 0 || bytes[offset - 1] == b'\n' {
-        return &[];
-    }
-    let rest = &bytes[offset..];
-    memchr(b'\n', rest).map_or(rest, |end| &rest[..=end])
 }
 
 #[cfg(test)]
@@ -237,7 +229,7 @@ mod tests {
             add(&mut outbox, &mut store, slices[2]);
             outbox.consume(&mut store, taken);
             let mut rest = Vec::new();
-            outbox.cut_to_line(&mut store, &mut rest);
+            outbox.cut_to_line(&mut store, Encoding::Text, &mut rest);
             assert!(outbox.is_sound() && outbox.is_empty());
             let sent = &b"abc\ndefgh\n"[..taken];
             let seen = [sent, &rest].concat();

@@ -70,7 +70,7 @@ impl Answers {
     }
 
     /// Whether a session may have a large answer now; else what it waits for.
-    fn check(&mut self, id: SessionId, now: Time) -> Result<(), Later> {
+    pub(super) fn check(&mut self, id: SessionId, now: Time) -> Result<(), Later> {
         if let Some(budget) = self.budgets.get(&id) {
             budget.check(now, self.rate).map_err(Later::Answers)?;
             if budget.is_full(now) {

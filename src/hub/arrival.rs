@@ -46,7 +46,7 @@ impl Hub {
         session.member = Some(member);
         session.advance(Step::Name);
         // Only programs are told a token, and only they can come back with it.
-        if session.encoding() == Encoding::Json {
+        if session.encoding() != Encoding::Text {
             let token = self.arrivals.new_token(member);
             let welcome = Reply::Welcome {
                 name: self.directory.name_of(member),
@@ -76,7 +76,7 @@ impl Hub {
     fn hears(&self, id: SessionId) -> Hears {
         let encoding = self.session(id).map(|session| session.encoding());
         let (echo, names_max) = match encoding {
-            Some(Encoding::Json) => (true, self.limits.entered_names_max),
+            Some(Encoding::Json | Encoding::JsonFrames) => (true, self.limits.entered_names_max),
             Some(Encoding::Text) | None => (false, self.limits.welcome_names_max),
         };
         Hears {

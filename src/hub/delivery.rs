@@ -136,11 +136,13 @@ impl Delivery {
         ids: &[SessionId],
         encode: impl Fn(Encoding, &mut Vec<u8>) -> u32,
     ) {
-        let slices = Encoding::ALL.map(|encoding| self.write_answer(|out| encode(encoding, out)));
+        let mut slices = [None; Encoding::ALL.len()];
         for &id in ids {
             self.catch_up(id);
             if let Some(encoding) = self.session(id).map(Session::encoding) {
-                self.lay(id, slices[encoding.index()]);
+                let slice = *slices[encoding.index()]
+                    .get_or_insert_with(|| self.write_answer(|out| encode(encoding, out)));
+                self.lay(id, slice);
             }
         }
     }
@@ -148,13 +150,22 @@ impl Delivery {
     /// Whether so much was said in this turn, in a room of this session or in all, that more is to
     /// wait for the next: a burst must not overflow healthy outboxes, nor take all memory, in one go.
     pub(super) fn has_said_enough(&self, session: &Session) -> bool {
-        let said = |block: BlockId| self.store.end(block).bytes as usize;
-        let is_full = |hearing: &Hearing| {
-            let open = self.rooms[hearing.room.slot()].open.iter().flatten();
-            open.copied()
-                .any(|block| said(block) >= self.block_bytes_max)
-        };
+        let is_full = |hearing: &Hearing| self.is_block_full(hearing.room);
         self.store.written_bytes() >= self.turn_bytes_max || session.rooms.iter().any(is_full)
+    }
+
+    /// The same for this room alone.
+    pub(super) fn has_room_said_enough(&self, room: RoomId) -> bool {
+        self.store.written_bytes() >= self.turn_bytes_max || self.is_block_full(room)
+    }
+
+    fn is_block_full(&self, room: RoomId) -> bool {
+        let Some(audience) = self.rooms.get(room.slot()) else {
+            return false;
+        };
+        let said = |block: BlockId| self.store.end(block).bytes as usize;
+        let mut open = audience.open.iter().flatten();
+        open.any(|&block| said(block) >= self.block_bytes_max)
     }
 
     /// A session hears nothing any more; what its rooms have said so far it is still owed.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::chat::MemberId;
 use crate::dialect::sniff::ForeignProtocol;
-use crate::dialect::{self, Refusal, Reply, text};
+use crate::dialect::{self, Dialect, Refusal, Reply, text};
 use crate::session::{CloseReason, ConnectionSummary, Hold, Input, Session, SessionId, Step};
 use crate::time::Time;
 
@@ -36,7 +36,7 @@ impl Hub {
         };
         let reason = match session.input {
             Input::Open => CloseReason::ConnectionLost,
-            Input::Ended => CloseReason::HungUp,
+            Input::Closed | Input::Ended => CloseReason::HungUp,
             Input::Gone(_) => return,
         };
         let has_more = session.lines.has_line(b"", usize::MAX);
@@ -97,13 +97,15 @@ impl Hub {
     /// The connection is closed and its slot is free.
     pub fn remove(&mut self, id: SessionId) -> Option<ConnectionSummary> {
         self.answers.forget(id);
+        self.pace.forget(id);
         self.gone.remove(&id);
+        let name = self.left_names.remove(&id);
         let delivery = &mut self.listeners.delivery;
         let mut session = delivery.sessions.get_mut(id.slot())?.take()?;
         session.outbox.clear(&mut delivery.store);
         Some(ConnectionSummary {
             reason: session.phase().reason()?,
-            name: session.left_as,
+            name,
             lines_in: session.lines_in,
             bytes_in: session.bytes_in,
             lines_out: session.outbox.lines_taken(),
@@ -143,10 +145,15 @@ impl Hub {
             Some(Refusal::Kicked(_)) => Some(Refusal::Kicked(words)),
             other => other,
         };
-        if let Some(refusal) = last_word.filter(|_| self.is_told(id, reason)) {
-            self.reply(id, &Reply::Ended(refusal), None);
+        match last_word.filter(|_| self.is_told(id, reason)) {
+            Some(refusal) => self.reply(id, &Reply::Ended(refusal), None),
+            None => self.close_frames(id),
         }
-        self.start_draining(id, reason, self.limits.flush_timeout);
+        let timeout = match reason {
+            CloseReason::Answered => self.limits.http_answer_timeout,
+            _ => self.limits.flush_timeout,
+        };
+        self.start_draining(id, reason, timeout);
     }
 
     /// Somebody spoke another protocol: they are told so in a way their program can show.
@@ -169,7 +176,8 @@ impl Hub {
         if !session.advance(Step::Linger(until)) {
             return false;
         }
-        if session.input != Input::Open {
+        // Over what was not read, closing would become a reset that destroys the last word.
+        if !matches!(session.input, Input::Open | Input::Closed) {
             self.doom(id);
         } else {
             self.arm(id);
@@ -198,7 +206,13 @@ impl Hub {
     /// Nothing is written to a connection before it has spoken, unless it finds no place; so who
     /// never spoke goes without a word.
     fn is_told(&self, id: SessionId, reason: CloseReason) -> bool {
-        reason.is_told_unasked() || self.session(id).is_some_and(Session::has_spoken)
+        let understands_words = |session: &Session| {
+            let frames_failed = session
+                .frames()
+                .is_some_and(|frames| frames.ending.is_some());
+            session.has_spoken() && session.dialect != Dialect::Http && !frames_failed
+        };
+        reason.is_told_unasked() || self.session(id).is_some_and(understands_words)
     }
 
     fn start_draining(&mut self, id: SessionId, reason: CloseReason, timeout: Duration) {
@@ -217,6 +231,7 @@ impl Hub {
         session.armed = Time::NEVER;
         session.outbox.seal();
         self.forget_lines(id);
+        self.take_door(id);
         self.live -= 1;
         self.just_ended.push(id);
         self.listeners.records.push(Some(id), Recorded::Ended);
@@ -230,7 +245,9 @@ impl Hub {
         delivery.statistics.slow_consumers_cut += 1;
         let mut rest = Vec::new();
         if let Some(session) = delivery.sessions[id.slot()].as_mut() {
-            session.outbox.cut_to_line(&mut delivery.store, &mut rest);
+            let encoding = session.encoding();
+            let outbox = &mut session.outbox;
+            outbox.cut_to_line(&mut delivery.store, encoding, &mut rest);
         }
         // Its last lines may stay for long: they shall not hold what others were told.
         delivery.start_new_answers();
@@ -246,9 +263,9 @@ impl Hub {
     fn forget_member(&mut self, id: SessionId) -> Option<MemberId> {
         let member = self.member_of(id)?;
         let name = self.directory.name_of(member).into();
+        self.left_names.insert(id, name);
         self.arrivals.forget(member);
         if let Some(session) = self.session_mut(id) {
-            session.left_as = Some(name);
             session.member = None;
         }
         Some(member)

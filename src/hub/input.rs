@@ -2,13 +2,14 @@
 //! room that has said enough in this turn, answers that are not read. What a line asks for is done
 //! in `requests`. Part of the hub.
 
-use crate::dialect::Dialect;
 use crate::dialect::line::LineBuffer;
-use crate::dialect::sniff::{self, SNIFF_BYTES_MAX, Verdict};
-use crate::session::{CloseReason, Hold, Input, Session, SessionId};
+use crate::dialect::sniff::{self, ForeignProtocol, SNIFF_BYTES_MAX, Verdict};
+use crate::dialect::{Dialect, Framing};
+use crate::session::{CloseReason, Door, Hold, Input, Phase, Session, SessionId};
 use crate::time::Time;
 
 use super::Hub;
+use super::frames::reason_of_end;
 
 /// Memory kept for unfinished lines to come: those of thousands who are in the middle of a usual
 /// one, little beside what as many sessions take.
@@ -18,9 +19,11 @@ const SPARE_LINES_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     pub(super) scratch: String,
+    /// Lines that were taken out of frames.
+    pub(super) unframed: Vec<u8>,
     spare_lines: Vec<Vec<u8>>,
     spare_bytes: usize,
-    /// What all sessions have said that is not handled yet.
+    /// Memory of what all sessions have said that is not handled yet.
     pub(super) kept_bytes: usize,
 }
 
@@ -45,7 +48,7 @@ impl Memory {
 impl Hub {
     /// Bytes came from a connection. Whole lines are handled until the session is held back; what
     /// lies beyond is kept, so call this only while [`Hub::wants_input`].
-    pub fn receive(&mut self, id: SessionId, bytes: &[u8]) {
+    pub fn receive(&mut self, id: SessionId, bytes: &mut [u8]) {
         let now = self.now();
         let Some(session) = self.session_mut(id) else {
             return;
@@ -53,19 +56,34 @@ impl Hub {
         session.bytes_in += bytes.len() as u64;
         session.active_at = now;
         if session.is_live() && self.decide_dialect(id, bytes, Input::Open) {
-            self.handle_lines(id, bytes, Holds::Apply);
+            self.take_in(id, bytes, Holds::Apply);
+        }
+    }
+
+    /// Takes in bytes of a connection whose language is known.
+    pub(super) fn take_in(&mut self, id: SessionId, bytes: &mut [u8], holds: Holds) {
+        let session = self.session(id);
+        match session.and_then(|session| session.door.as_deref()) {
+            None => self.handle_lines(id, bytes, holds),
+            Some(Door::Frames(_)) => self.read_frames(id, bytes, holds),
+            Some(Door::Head(_) | Door::Posting(_) | Door::Reading(_)) => {
+                self.read_request(id, bytes);
+            }
         }
     }
 
     /// Bytes that came before the connection broke: they are kept, to be handled in their time.
-    pub fn keep_last(&mut self, id: SessionId, bytes: &[u8]) {
+    pub fn keep_last(&mut self, id: SessionId, bytes: &mut [u8]) {
         let Some(session) = self.session_mut(id) else {
             return;
         };
         session.bytes_in += bytes.len() as u64;
-        if session.is_live() && session.dialect != Dialect::Undecided {
-            session.lines.keep(bytes);
-            self.memory.kept_bytes += bytes.len();
+        if session.frames().is_some() {
+            self.keep_frames(id, bytes);
+        } else if session.is_live()
+            && !matches!(session.dialect, Dialect::Undecided | Dialect::Http)
+        {
+            self.keep(id, bytes);
         }
     }
 
@@ -76,8 +94,8 @@ impl Hub {
             session.input = Input::Ended;
         }
         if self.wants_input(id) && self.decide_dialect(id, &[], Input::Ended) {
-            self.handle_lines(id, &[], Holds::Apply);
-            if self.wants_input(id) {
+            self.take_in(id, &mut [], Holds::Apply);
+            if self.wants_input(id) && !self.is_posting(id) {
                 self.finish_input(id);
             }
         }
@@ -119,12 +137,12 @@ impl Hub {
             .map(|(place, &byte)| *place = byte)
             .count();
         match sniff::verdict(&head[..length], input == Input::Ended) {
-            Verdict::More => {
-                session.lines.keep(bytes);
-                self.memory.kept_bytes += bytes.len();
-            }
+            Verdict::More => self.keep(id, bytes),
             Verdict::Text => session.dialect = Dialect::Text,
-            Verdict::Json => session.dialect = Dialect::JsonUngreeted,
+            Verdict::Json => session.dialect = Dialect::JsonUngreeted(Framing::Lines),
+            Verdict::Http if self.web.is_some() => self.begin_request(id),
+            Verdict::Http => self.end_foreign(id, ForeignProtocol::Http),
+            Verdict::Tls => self.end_foreign(id, ForeignProtocol::Tls),
             Verdict::Foreign(protocol) => self.end_foreign(id, protocol),
         }
         self.session(id)
@@ -138,7 +156,7 @@ impl Hub {
         };
         let line_bytes_max = session.dialect.line_bytes_max(self.limits.line_bytes_max);
         let mut lines = std::mem::take(&mut session.lines);
-        self.memory.kept_bytes -= lines.kept_bytes();
+        self.memory.kept_bytes -= lines.memory_bytes();
         if lines.wants_spare() && !bytes.ends_with(b"\n") {
             lines.give_spare(self.memory.take_spare());
         }
@@ -182,9 +200,19 @@ impl Hub {
         self.give_lines(id, lines);
     }
 
-    fn give_lines(&mut self, id: SessionId, lines: LineBuffer) {
+    /// Keeps bytes to be handled later.
+    pub(super) fn keep(&mut self, id: SessionId, bytes: &[u8]) {
         if let Some(session) = self.listeners.delivery.session_mut(id) {
-            self.memory.kept_bytes += lines.kept_bytes();
+            self.memory.kept_bytes -= session.lines.memory_bytes();
+            session.lines.keep(bytes);
+            self.memory.kept_bytes += session.lines.memory_bytes();
+        }
+    }
+
+    pub(super) fn give_lines(&mut self, id: SessionId, mut lines: LineBuffer) {
+        if let Some(session) = self.listeners.delivery.session_mut(id) {
+            lines.give_back();
+            self.memory.kept_bytes += lines.memory_bytes();
             session.lines = lines;
         }
     }
@@ -192,7 +220,7 @@ impl Hub {
     /// What a session has said that is not handled yet is forgotten.
     pub(super) fn forget_lines(&mut self, id: SessionId) {
         if let Some(session) = self.listeners.delivery.session_mut(id) {
-            self.memory.kept_bytes -= session.lines.kept_bytes();
+            self.memory.kept_bytes -= session.lines.memory_bytes();
             session.lines = LineBuffer::default();
         }
     }
@@ -221,7 +249,7 @@ impl Hub {
         session.outbox.bytes() > self.limits.outbox_bytes_max / 2
     }
 
-    fn hold(&mut self, id: SessionId, hold: Hold) {
+    pub(super) fn hold(&mut self, id: SessionId, hold: Hold) {
         let Some(session) = self.session_mut(id) else {
             return;
         };
@@ -255,11 +283,16 @@ impl Hub {
 
     /// Handles what was kept of a session whose hold is over, and lets it be read from again.
     pub(super) fn go_on(&mut self, id: SessionId) {
-        self.handle_lines(id, &[], Holds::Apply);
+        match self.session(id).and_then(|session| session.door.as_deref()) {
+            Some(Door::Posting(_) | Door::Reading(_)) => self.continue_request(id),
+            Some(Door::Head(_) | Door::Frames(_)) | None => {
+                self.handle_lines(id, &[], Holds::Apply);
+            }
+        }
         if self.wants_input(id) {
             match self.session(id).map(|session| session.input) {
                 Some(Input::Open) => self.released.push(id),
-                Some(Input::Ended) => self.finish_input(id),
+                Some(Input::Closed | Input::Ended) => self.finish_input(id),
                 Some(Input::Gone(reason)) => {
                     if reason == CloseReason::HungUp {
                         self.finish_input(id);
@@ -274,13 +307,18 @@ impl Hub {
     }
 
     /// The last of what an ended connection has sent, and its leave.
-    fn finish_input(&mut self, id: SessionId) {
+    pub(super) fn finish_input(&mut self, id: SessionId) {
         let Some(session) = self.listeners.delivery.session_mut(id) else {
             return;
         };
+        // A message of a WebSocket that has no end was never sent.
+        if session.frames().is_some() {
+            self.forget_lines(id);
+            return self.end_of_input(id);
+        }
         let line_bytes_max = session.dialect.line_bytes_max(self.limits.line_bytes_max);
         let mut lines = std::mem::take(&mut session.lines);
-        self.memory.kept_bytes -= lines.kept_bytes();
+        self.memory.kept_bytes -= lines.memory_bytes();
         if session.is_live()
             && let Some(piece) = lines.finish(line_bytes_max)
             && let Err(Postponed { line, later }) = self.handle(id, &piece, Holds::Apply)
@@ -297,11 +335,13 @@ impl Hub {
 
     /// The other side sends no more.
     fn end_of_input(&mut self, id: SessionId) {
-        let phase = self.session(id).map(|session| session.phase());
-        if let Some(crate::session::Phase::Lingering { .. }) = phase {
+        let Some(session) = self.session(id) else {
+            return;
+        };
+        if let Phase::Lingering { .. } = session.phase() {
             self.doom(id);
         } else {
-            self.end(id, CloseReason::HungUp, None);
+            self.end(id, reason_of_end(session), None);
         }
     }
 }
@@ -321,14 +361,17 @@ pub(super) enum Later {
     AnswersOfTurn,
     /// That the readers of its room get on.
     Pace,
+    /// That a turn has not said as much yet.
+    Turn,
 }
 
 impl Later {
-    fn hold(self) -> Hold {
+    pub(super) fn hold(self) -> Hold {
         match self {
             Later::Answers(until) => Hold::Answers(until),
             Later::AnswersOfTurn => Hold::AnswersOfTurn,
             Later::Pace => Hold::Pace,
+            Later::Turn => Hold::Turn,
         }
     }
 }

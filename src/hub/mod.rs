@@ -10,10 +10,12 @@ mod audience;
 mod board;
 mod delivery;
 mod ending;
+mod frames;
 mod input;
 mod listeners;
 mod operator;
 mod pace;
+mod places;
 mod pressure;
 mod queues;
 mod records;
@@ -21,6 +23,7 @@ mod requests;
 mod soundness;
 mod statistics;
 mod takeover;
+mod web;
 
 use std::collections::HashMap;
 
@@ -54,12 +57,17 @@ pub struct Hub {
     held: Vec<SessionId>,
     answers: answers::Answers,
     pace: pace::Pace,
+    /// `None` while that door is closed.
+    web: Option<web::Web>,
     /// Sessions that are read from again.
     released: Vec<SessionId>,
     /// Sessions that have ended and were not yet looked at by a flush.
     just_ended: Vec<SessionId>,
     /// Until when what was sent by those whose connection is gone may still be said.
     gone: HashMap<SessionId, Time>,
+    /// What sessions were called that have left and are still there.
+    left_names: HashMap<SessionId, Box<str>>,
+    silent: places::Silent,
     doomed: Vec<SessionId>,
     live: usize,
 }
@@ -77,9 +85,12 @@ impl Hub {
             held: Vec::new(),
             answers: answers::Answers::new(&limits),
             pace: pace::Pace::default(),
+            web: None,
             released: Vec::new(),
             just_ended: Vec::new(),
             gone: HashMap::new(),
+            left_names: HashMap::new(),
+            silent: places::Silent::default(),
             doomed: Vec::new(),
             live: 0,
             limits,
@@ -203,6 +214,7 @@ impl Hub {
                 Due::Stall => self.end(id, CloseReason::TooSlow, None),
                 Due::Resume => self.resume(id),
                 Due::Forget => self.end_gone(id),
+                Due::Ping => self.ping(id),
                 Due::Prompt => {
                     if let Some(session) = self.session_mut(id) {
                         session.advance(Step::Prompt);

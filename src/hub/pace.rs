@@ -83,6 +83,18 @@ impl Pace {
     pub(super) fn hold(&mut self, id: SessionId) {
         self.held.insert(id);
     }
+
+    /// Whether somebody who has said so much lately must wait for readers of this room.
+    pub(super) fn holds(&self, room: RoomId, debt: Duration) -> bool {
+        let fullness = self.rooms.get(&room);
+        fullness.is_some_and(|fullness| debt > QUIET_DEBT_MAX.mul_f64(1.0 - fullness))
+    }
+
+    /// The connection is gone; its slot may be another's at once.
+    pub(super) fn forget(&mut self, id: SessionId) {
+        self.readers.remove(&id);
+        self.held.remove(&id);
+    }
 }
 
 impl Hub {
@@ -139,13 +151,19 @@ impl Hub {
         let room = self
             .member_of(id)
             .and_then(|member| self.directory.room_of(member, request.room).ok());
-        let Some(fullness) = room.and_then(|room| self.pace.rooms.get(&room)) else {
-            return Ok(());
-        };
-        if self.debt(id) > QUIET_DEBT_MAX.mul_f64(1.0 - fullness) {
+        if room.is_some_and(|room| self.pace.holds(room, self.debt(id))) {
             return Err(Later::Pace);
         }
         Ok(())
+    }
+
+    /// Whether one of its rooms goes slower, so that what is read from it may have to be kept.
+    pub fn is_paced(&self, id: SessionId) -> bool {
+        !self.pace.rooms.is_empty()
+            && self.session(id).is_some_and(|session| {
+                let mut rooms = session.rooms.iter();
+                rooms.any(|hearing| self.pace.rooms.contains_key(&hearing.room))
+            })
     }
 
     /// How much a session has said lately, as the time in which that is forgotten.

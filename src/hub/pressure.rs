@@ -97,6 +97,12 @@ impl Hub {
         let Some(session) = self.session(id) else {
             return AfterWrite::KeepOpen;
         };
+        if session.frames().is_some_and(|frames| frames.ping.is_some()) {
+            self.answer_ping(id);
+        }
+        let Some(session) = self.session(id) else {
+            return AfterWrite::KeepOpen;
+        };
         let owed = session.outbox.bytes();
         let has_ended = !session.is_live();
         if session.hold == Hold::Outbox && owed <= self.limits.outbox_bytes_max / 4 {

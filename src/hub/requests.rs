@@ -31,7 +31,7 @@ impl Hub {
         };
         self.greet(id);
         let dialect = self.session(id).map(|session| session.dialect);
-        let postponed = if dialect == Some(Dialect::Json) {
+        let postponed = if let Some(Dialect::Json(_)) = dialect {
             self.handle_json(id, line, holds)
         } else {
             let mut scratch = std::mem::take(&mut self.memory.scratch);
@@ -59,10 +59,10 @@ impl Hub {
         let Some(session) = self.session_mut(id) else {
             return;
         };
-        if session.dialect != Dialect::JsonUngreeted {
+        let Dialect::JsonUngreeted(framing) = session.dialect else {
             return;
-        }
-        session.dialect = Dialect::Json;
+        };
+        session.dialect = Dialect::Json(framing);
         let hello = Hello {
             line_bytes_max: self.limits.line_bytes_max,
             history: self.limits.history_lines_max > 0,

@@ -14,7 +14,7 @@ impl Hub {
         for (slot, session) in (0u32..).zip(&delivery.sessions) {
             let Some(session) = session else { continue };
             references += session.outbox.references();
-            kept += session.lines.kept_bytes();
+            kept += session.kept_bytes();
             live += usize::from(session.is_live());
             named += usize::from(session.member.is_some());
             if let Some(fault) = self.unsound_session(SessionId(slot), session) {
@@ -37,7 +37,7 @@ impl Hub {
         if kept != self.memory.kept_bytes {
             let counted = self.memory.kept_bytes;
             return Some(format!(
-                "{kept} bytes are kept of lines, {counted} are counted"
+                "lines take {kept} bytes of memory, {counted} are counted"
             ));
         }
         let histories = &self.listeners.histories;

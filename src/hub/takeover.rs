@@ -130,13 +130,13 @@ impl Hub {
 
     /// Bytes that were sent before somebody came to take the place of this connection. They are
     /// handled now whatever its rate: what it costs is its successor's to wait for.
-    pub fn receive_last(&mut self, id: SessionId, bytes: &[u8]) {
+    pub fn receive_last(&mut self, id: SessionId, bytes: &mut [u8]) {
         let Some(session) = self.session_mut(id) else {
             return;
         };
         session.bytes_in += bytes.len() as u64;
         if session.is_live() {
-            self.handle_lines(id, bytes, Holds::Waived);
+            self.take_in(id, bytes, Holds::Waived);
         }
     }
 
@@ -147,7 +147,7 @@ impl Hub {
             return;
         }
         let takeover = self.arrivals.takeovers.remove(0);
-        self.receive_last(takeover.old, b"");
+        self.receive_last(takeover.old, &mut []);
         let Some(session) = self.session_mut(takeover.new) else {
             return;
         };
@@ -209,12 +209,12 @@ impl Hub {
 
     /// The old connection of a member that goes on elsewhere: nobody is told of a leave.
     fn end_replaced(&mut self, id: SessionId) {
-        let name = self
-            .member_of(id)
-            .map(|member| self.directory.name_of(member).into());
+        if let Some(member) = self.member_of(id) {
+            let name = self.directory.name_of(member).into();
+            self.left_names.insert(id, name);
+        }
         if let Some(session) = self.session_mut(id) {
             session.member = None;
-            session.left_as = name;
         }
         self.start_ending(id, CloseReason::Replaced, None);
     }

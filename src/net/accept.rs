@@ -196,10 +196,11 @@ impl Acceptor {
         conns: &mut Conns,
         turn: &mut Turn,
     ) -> io::Result<()> {
-        let refusal = if turn.hub().live() >= self.clients_max {
-            Some(CloseReason::ServerFull)
-        } else if !self.census.has_place(peer) {
+        let is_full = turn.hub().live() >= self.clients_max;
+        let refusal = if !self.census.has_place(peer) {
             Some(CloseReason::TooManyFromAddress)
+        } else if is_full && !turn.hub_mut().make_place(self.clients_max) {
+            Some(CloseReason::ServerFull)
         } else {
             None
         };
@@ -289,6 +290,14 @@ impl Census {
                 self.counts.remove(&address);
             }
         }
+    }
+}
+
+/// The same as a number.
+pub(super) fn number_of(address: IpAddr) -> u128 {
+    match counted_as(address) {
+        IpAddr::V4(address) => u128::from(u32::from(address)),
+        IpAddr::V6(address) => u128::from(address),
     }
 }
 

@@ -11,9 +11,10 @@ use mio::{Interest, Registry};
 use slab::Slab;
 use socket2::SockRef;
 
-use crate::session::{ConnectionSummary, SessionId};
+use crate::session::{AddressGroup, ConnectionSummary, SessionId};
 use crate::turn::{Fill, Flush, Io};
 
+use super::accept::number_of;
 use super::listener::{LAST_LINES_TIMEOUT, SEND_BUFFER_BYTES};
 use super::tokens::{Generation, Source};
 use super::watch::{Trouble, Watch};
@@ -168,6 +169,10 @@ impl Io for Conns {
                 Err(_) => Flush::Lost,
             };
         }
+    }
+
+    fn address_group(&mut self, id: SessionId) -> AddressGroup {
+        AddressGroup(self.get(id).map_or(0, |conn| number_of(conn.peer.ip())))
     }
 
     fn shut(&mut self, id: SessionId) {

@@ -9,8 +9,10 @@ use log::{info, warn};
 use mio::net::TcpListener;
 use mio::{Events, Poll};
 use rustix::rand::{GetRandomFlags, getrandom};
+use rustix::system::uname;
 
-use crate::config::Config;
+use crate::config::{Config, Switch};
+use crate::dialect::http::Site;
 use crate::hub::Random;
 use crate::time::{Time, WallTime};
 use crate::turn::{Event, Turn};
@@ -106,6 +108,9 @@ impl Server {
         let has_board = config.board || config.console;
         if has_board {
             turn.hub_mut().turn_board_on();
+        }
+        if config.web == Switch::On {
+            turn.hub_mut().open_web(Site::new(site_names(config)));
         }
         Ok(Server {
             events: Events::with_capacity(EVENTS_MAX),
@@ -371,6 +376,14 @@ impl Supervisor {
         self.notify.watchdog();
         self.notify.status(status);
     }
+}
+
+/// The names by which browsers may reach the page.
+fn site_names(config: &Config) -> Vec<String> {
+    let machine = uname().nodename().to_string_lossy().into_owned();
+    let mut names = Site::machine_names(&machine);
+    names.extend(config.web_names.iter().cloned());
+    names
 }
 
 fn wall_time() -> WallTime {

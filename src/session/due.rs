@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::config::Limits;
+use crate::dialect::Dialect;
 use crate::fanout::block::BlockStore;
 use crate::time::Time;
 
@@ -23,6 +24,8 @@ pub enum Due {
     NameTimeout,
     /// It has said nothing and is to be told what to do.
     Prompt,
+    /// A WebSocket has been silent for so long that it is to be asked whether it is there.
+    Ping,
     /// What it is owed has lain too long.
     Stall,
     /// Its rate allows another line, or its budget another answer.
@@ -43,15 +46,25 @@ impl Session {
             Phase::Naming { .. } | Phase::Chatting | Phase::Doomed { .. } => None,
         };
         let is_naming = matches!(self.phase(), Phase::Naming { .. });
-        let name = is_naming.then(|| self.connected_at + limits.name_timeout);
+        let name_timeout = match self.dialect {
+            Dialect::Http => limits.name_timeout.min(limits.http_head_timeout),
+            _ => limits.name_timeout,
+        };
+        let name = is_naming.then(|| self.connected_at + name_timeout);
         let is_silent = self.phase() == Phase::Naming { prompted: false } && !self.has_spoken();
-        let prompt = is_silent.then(|| self.connected_at + limits.prompt_timeout);
+        let prompt_timeout = limits.prompt_timeout.filter(|_| is_silent);
+        let prompt = prompt_timeout.map(|timeout| self.connected_at + timeout);
         let oldest = self.outbox.oldest(store).filter(|_| self.is_live());
         let stall = oldest.map(|oldest| oldest + limits.stall_timeout);
         let resume = match self.hold {
             Hold::Rate(until) | Hold::Answers(until) if self.is_live() => Some(until),
             _ => None,
         };
+        let frames = self.frames().filter(|_| self.is_live());
+        let ping = frames.map(|frames| {
+            let heard_or_asked = frames.pinged_at.max(self.active_at);
+            heard_or_asked + limits.websocket_ping_interval
+        });
         [
             (Due::Close, close),
             (Due::Forget, gone_until.filter(|_| self.is_live())),
@@ -59,6 +72,7 @@ impl Session {
             (Due::Prompt, prompt),
             (Due::Stall, stall),
             (Due::Resume, resume),
+            (Due::Ping, ping),
         ]
         .into_iter()
         .filter_map(|(due, at)| Some((due, at?)))

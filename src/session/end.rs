@@ -30,8 +30,12 @@ pub enum CloseReason {
     ServerFull,
     /// There was no place for one more from its address.
     TooManyFromAddress,
+    /// It said nothing, and its place was needed.
+    MadeRoom,
     /// The server stopped.
     ShuttingDown,
+    /// Its request over HTTP was answered.
+    Answered,
 }
 
 impl CloseReason {
@@ -48,14 +52,20 @@ impl CloseReason {
             | CloseReason::NameTimeout
             | CloseReason::WrongProtocol
             | CloseReason::ServerFull
-            | CloseReason::TooManyFromAddress => Cause::Quit,
+            | CloseReason::TooManyFromAddress
+            | CloseReason::MadeRoom
+            | CloseReason::Answered => Cause::Quit,
         }
     }
 
     /// The last word for the connection itself, when it was the server that ended it.
     pub fn refusal(self) -> Option<Refusal<'static>> {
         match self {
-            CloseReason::Quit | CloseReason::HungUp | CloseReason::ConnectionLost => None,
+            CloseReason::Quit
+            | CloseReason::HungUp
+            | CloseReason::ConnectionLost
+            | CloseReason::MadeRoom
+            | CloseReason::Answered => None,
             CloseReason::TooSlow => Some(Refusal::TooSlow),
             CloseReason::NameTimeout => Some(Refusal::NameTimeout),
             CloseReason::Kicked => Some(Refusal::Kicked(None)),
@@ -91,7 +101,9 @@ impl fmt::Display for CloseReason {
             CloseReason::WrongProtocol => "another protocol",
             CloseReason::ServerFull => "server full",
             CloseReason::TooManyFromAddress => "too many from its address",
+            CloseReason::MadeRoom => "silent, and its place was needed",
             CloseReason::ShuttingDown => "shutting down",
+            CloseReason::Answered => "answered",
         })
     }
 }

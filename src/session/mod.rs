@@ -3,6 +3,7 @@
 //! No socket, no clock, and no directory: who its member is it knows by number alone. Owned by the
 //! hub's delivery, in the slot of its connection.
 
+mod door;
 mod due;
 mod end;
 mod phase;
@@ -17,6 +18,7 @@ use crate::fanout::block::Mark;
 use crate::fanout::outbox::Outbox;
 use crate::time::Time;
 
+pub use door::{AddressGroup, Door, Frames, FramesEnding, Posting, Reading};
 pub use due::{Deadlines, Due};
 pub use end::{CloseReason, ConnectionSummary};
 pub use phase::{Phase, Step};
@@ -59,6 +61,9 @@ pub enum Hold {
 pub enum Input {
     /// It may.
     Open,
+    /// It has said its last, as a WebSocket does; what it sent before may not be handled yet, and
+    /// what still comes is nothing.
+    Closed,
     /// It has closed its side; what it sent before may not be handled yet.
     Ended,
     /// The connection is gone, and hears nothing any more. What it sent before is still said, as
@@ -81,6 +86,8 @@ pub struct Session {
     pub input: Input,
     /// Whether its lines are handled.
     pub hold: Hold,
+    /// What stands between its bytes and lines, if anything does.
+    pub door: Option<Box<Door>>,
     /// What it has not finished saying.
     pub lines: LineBuffer,
     /// What it is owed.
@@ -103,8 +110,6 @@ pub struct Session {
     pub lines_in: u64,
     /// Bytes that came from it.
     pub bytes_in: u64,
-    /// What it was called, once it has left.
-    pub left_as: Option<Box<str>>,
 }
 
 /// That a session hears a room, and how far into the room's open block of its encoding it has been
@@ -127,6 +132,7 @@ impl Session {
             rooms: SmallVec::new(),
             input: Input::Open,
             hold: Hold::No,
+            door: None,
             lines: LineBuffer::default(),
             outbox: Outbox::default(),
             dirty: false,
@@ -138,7 +144,6 @@ impl Session {
             armed: Time::NEVER,
             lines_in: 0,
             bytes_in: 0,
-            left_as: None,
         }
     }
 
@@ -166,6 +171,27 @@ impl Session {
         self.bytes_in > 0
     }
 
+    /// Its frames, if it is a WebSocket.
+    pub fn frames(&self) -> Option<&Frames> {
+        match self.door.as_deref() {
+            Some(Door::Frames(frames)) => Some(frames),
+            _ => None,
+        }
+    }
+
+    /// Its frames, if it is a WebSocket.
+    pub fn frames_mut(&mut self) -> Option<&mut Frames> {
+        match self.door.as_deref_mut() {
+            Some(Door::Frames(frames)) => Some(frames),
+            _ => None,
+        }
+    }
+
+    /// Memory of what it has sent that is not handled.
+    pub fn kept_bytes(&self) -> usize {
+        self.lines.memory_bytes() + self.door.as_ref().map_or(0, |door| door.kept_bytes())
+    }
+
     /// How what it is told is written.
     pub fn encoding(&self) -> Encoding {
         self.dialect.encoding()
@@ -185,6 +211,6 @@ mod tests {
     #[test]
     fn a_session_is_small() {
         let bytes = size_of::<Session>();
-        assert!(bytes <= 272, "{bytes} bytes");
+        assert!(bytes <= 264, "{bytes} bytes");
     }
 }

@@ -76,6 +76,11 @@ impl Throttle {
         self.bytes.debt(now)
     }
 
+    /// When all that was taken will have come back.
+    pub fn rested_at(&self) -> Time {
+        self.lines.full_at().max(self.bytes.full_at())
+    }
+
     /// Whether it is to be told now that it is held back.
     pub fn warn(&mut self) -> bool {
         !std::mem::replace(&mut self.warned, true)

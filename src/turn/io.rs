@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-use crate::session::{ConnectionSummary, SessionId};
+use crate::session::{AddressGroup, ConnectionSummary, SessionId};
 
 /// The sockets of a server, by the slots of their sessions.
 pub trait Io {
@@ -15,6 +15,9 @@ pub trait Io {
 
     /// Writes as much of these chunks as the socket takes at once.
     fn flush(&mut self, id: SessionId, chunks: &[IoSlice<'_>]) -> Flush;
+
+    /// Where a socket comes from.
+    fn address_group(&mut self, id: SessionId) -> AddressGroup;
 
     /// Says that nothing more will be written.
     fn shut(&mut self, id: SessionId);

@@ -34,6 +34,8 @@ pub struct Turn {
 
 /// Chunks of one gather-write.
 const CHUNKS_MAX: usize = 64;
+/// What is read at once from a member of a room that goes slower, since it may have to wait.
+const PACED_READ_BYTES_MAX: usize = 4 << 10;
 /// How often is read from a connection that is broken, or whose place is taken, at most.
 const LAST_READS_MAX: usize = 256;
 
@@ -98,6 +100,7 @@ impl Turn {
         let now = self.clock.start_turn(now, self.hub.next_timeout());
         self.hub.handle_timeout(now, wall);
         self.read(io);
+        self.say_posts(io);
         self.hub.answer_postponed();
         self.take_over(io);
     }
@@ -183,16 +186,29 @@ impl Turn {
         &mut self,
         id: SessionId,
         io: &mut impl Io,
-        receive: fn(&mut Hub, SessionId, &[u8]),
+        receive: fn(&mut Hub, SessionId, &mut [u8]),
     ) -> Fill {
-        let (length, fill) = io.fill(id, &mut self.scratch);
+        let most = if self.hub.is_paced(id) {
+            PACED_READ_BYTES_MAX
+        } else {
+            usize::MAX
+        };
+        let length_max = self.scratch.len().min(most);
+        let (length, fill) = io.fill(id, &mut self.scratch[..length_max]);
         if let Some(socket) = self.sockets.get_mut(id) {
             socket.readable = fill == Fill::Full;
         }
         if length > 0 {
-            receive(&mut self.hub, id, &self.scratch[..length]);
+            receive(&mut self.hub, id, &mut self.scratch[..length]);
         }
         fill
+    }
+
+    /// Says what was posted, now that it is to be known from where.
+    fn say_posts(&mut self, io: &mut impl Io) {
+        while let Some(id) = self.hub.next_post() {
+            self.hub.say_post(id, io.address_group(id));
+        }
     }
 
     /// Who comes back takes its old connection's place, once that was read to its end.

@@ -173,9 +173,20 @@ impl Daemon {
         clients
     }
 
-    /// Lets the server's clock go on by the 300 ms after which it prompts a silent connection.
+    /// Lets the server's clock go on by the 300 ms after which it prompts a silent connection, if
+    /// it was started with [`ONLY_PEOPLE`].
+    ///
+    /// [`ONLY_PEOPLE`]: super::ONLY_PEOPLE
     pub fn pass_prompt_time(&self) {
         self.connect().expect_line(PROMPT);
+    }
+
+    /// Waits until all connections before this call have been accepted: one that came after them
+    /// presses Enter and is told what to do.
+    pub fn pass_accepting(&self) {
+        let mut last = self.connect();
+        last.say("");
+        last.expect_line(PROMPT);
     }
 
     // Log, output, input.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use chatd::config::Limits;
 use chatd::hub::{Random, Statistics};
-use chatd::session::{ConnectionSummary, SessionId};
+use chatd::session::{AddressGroup, ConnectionSummary, SessionId};
 use chatd::time::{Time, WallTime};
 use chatd::turn::{Event, Fill, Flush, Io, Turn};
 
@@ -211,6 +211,10 @@ impl Io for Sockets {
         }
         self.written_bytes += taken as u64;
         Flush::Took(taken)
+    }
+
+    fn address_group(&mut self, id: SessionId) -> AddressGroup {
+        AddressGroup(u128::from(id.0))
     }
 
     fn shut(&mut self, id: SessionId) {

@@ -21,6 +21,7 @@
 
 mod client;
 mod daemon;
+pub mod http;
 mod news;
 mod pair;
 pub mod process;
@@ -28,6 +29,7 @@ mod program;
 mod seed;
 pub mod stamp;
 mod view;
+pub mod websocket;
 
 use std::time::Duration;
 
@@ -49,4 +51,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 pub const LONG_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the server says to a connection that is silent for 300 ms.
+/// Flags that close every door at which something other than a person or a bot may stand: there,
+/// who is silent is told what to do.
+pub const ONLY_PEOPLE: &[&str] = &["--web", "off"];
 pub const PROMPT: &str = "* chatd: type your name and press Enter";

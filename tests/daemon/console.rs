@@ -135,7 +135,7 @@ fn the_end_of_its_input_does_not_end_the_server() {
     let mut chatd = Daemon::start(&["--console"]);
     let mut ann = chatd.join("ann");
     chatd.close_input();
-    chatd.pass_prompt_time();
+    chatd.pass_accepting();
     ann.expect_silence_until_pong();
     assert!(chatd.is_running());
 }

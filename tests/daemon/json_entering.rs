@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::common::{Daemon, Program, hello};
+use crate::common::{Daemon, ONLY_PEOPLE, Program, hello};
 
 #[test]
 fn hello_answers_the_first_line_whatever_it_is() {
@@ -308,7 +308,7 @@ fn fields_that_nobody_knows_are_ignored() {
 #[test]
 fn every_split_of_the_first_bytes_gives_the_same_language() {
     const SPLITS_MAX: usize = 24;
-    let chatd = Daemon::start(&["--rate", "0", "--history", "0"]);
+    let chatd = Daemon::start(&[&["--rate", "0", "--history", "0"], ONLY_PEOPLE].concat());
     let mut barrier = chatd.enter("barrier", &[]);
     let json = ["{\"is\":\"hello\"", "{\"is\":\"pong\",\"ref\":\"x\"}"];
     let streams: [(&str, &[&str]); 8] = [

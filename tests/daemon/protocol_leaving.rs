@@ -80,7 +80,7 @@ fn an_unnamed_connection_may_come_and_go_unseen() {
     let mut half_named = chatd.connect();
     half_named.send(b"be");
     half_named.reset();
-    chatd.pass_prompt_time();
+    chatd.pass_accepting();
     ann.expect_silence_until_pong();
 }
 

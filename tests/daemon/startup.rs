@@ -171,6 +171,8 @@ fn a_check_prints_every_setting_as_its_flag_takes_it() {
         ("rooms-per-member", "22"),
         ("announce-max", "23"),
         ("drain-timeout", "0"),
+        ("web", "off"),
+        ("web-name", "chat.example"),
         ("board", "true"),
         ("console", "true"),
         ("log-level", "debug"),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chatd::config::Limits;
 use chatd::hub::Random;
-use chatd::session::{CloseReason, ConnectionSummary, SessionId};
+use chatd::session::{AddressGroup, CloseReason, ConnectionSummary, SessionId};
 use chatd::time::{Time, WallTime};
 use chatd::turn::{Event, Fill, Flush, Io, Turn};
 
@@ -75,6 +75,10 @@ impl Io for Peers {
             return Flush::Blocked;
         }
         Flush::Took(before - peer.left_bytes)
+    }
+
+    fn address_group(&mut self, id: SessionId) -> AddressGroup {
+        AddressGroup(u128::from(id.0))
     }
 
     fn shut(&mut self, _: SessionId) {}
@@ -339,6 +343,29 @@ fn who_does_not_read_holds_nobody_and_is_cut_in_time() {
     stage.peers.0[stopped].takes_bytes = usize::MAX;
     stage.pass_for(Duration::from_secs(1));
     assert_eq!(stage.peers.0[stopped].lines("! too-slow"), 1);
+}
+
+/// What is queued is shared by all who stopped; what talkers send meanwhile stays in the kernel.
+#[test]
+fn readers_that_stop_cost_what_one_of_them_is_owed_and_little_more() {
+    let limits = unbounded_rate();
+    let bound = limits.outbox_bytes_max + limits.history_bytes_max + (128 << 10);
+    let mut stage = Stage::new(limits);
+    let readers: Vec<usize> = (0..20).map(|n| stage.enter(&format!("r{n}"))).collect();
+    let talkers: Vec<usize> = (0..10).map(|n| stage.enter(&format!("t{n}"))).collect();
+    for &slot in &readers {
+        stage.peers.0[slot].takes_bytes = 0;
+    }
+    for &slot in &talkers {
+        stage.send(slot, &format!("{}\n", "z".repeat(1024)).repeat(256));
+    }
+    let mut most = 0;
+    for _ in 0..1000 {
+        stage.pass();
+        most = most.max(stage.turn.hub().memory_bytes());
+    }
+    assert!(most <= bound, "{most} bytes");
+    assert_eq!(stage.turn.hub().live(), talkers.len(), "the others are cut");
 }
 
 #[test]

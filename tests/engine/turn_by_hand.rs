@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chatd::config::Limits;
 use chatd::hub::{Hub, Random};
-use chatd::session::{CloseReason, ConnectionSummary, SessionId};
+use chatd::session::{AddressGroup, CloseReason, ConnectionSummary, SessionId};
 use chatd::time::{Time, WallTime};
 use chatd::turn::{Event, Fill, Flush, Io, Turn};
 
@@ -56,6 +56,10 @@ impl Io for Connections {
         let taken = std::str::from_utf8(&offered[..count]).unwrap();
         connection.heard.push_str(taken);
         Flush::Took(count)
+    }
+
+    fn address_group(&mut self, id: SessionId) -> AddressGroup {
+        AddressGroup(u128::from(id.0))
     }
 
     fn shut(&mut self, _: SessionId) {}
@@ -255,7 +259,7 @@ fn who_ends_while_memory_is_short_is_still_told_why() {
     let mut stage = Stage::new(Limits {
         outbox_total_bytes_max: 10,
         stall_timeout: Duration::from_secs(60),
-        prompt_timeout: Duration::from_secs(60),
+        prompt_timeout: None,
         ..Limits::default()
     });
     stage.connect(0, "\n");
@@ -335,8 +339,8 @@ fn who_is_cut_in_the_middle_of_a_line_reads_it_to_its_end() {
     stage.connect(0, "ann\n");
     stage.connect(1, "ben\n");
     stage.connect(2, "{\"do\":\"enter\",\"name\":\"bot\"}\n");
-    stage.turn();
-    stage.turn();
+    stage.turn_after(1);
+    stage.turn_after(1);
     stage.take(1, 5);
     stage.take(2, 20);
     stage.said(0, "hello there\n");
@@ -542,8 +546,8 @@ fn a_loop_that_stood_still_cuts_nobody() {
 fn a_talker_waits_for_a_reader_that_gets_on() {
     let limits = Limits {
         line_bytes_max: 128,
-        outbox_bytes_max: 16 << 10,
-        stall_timeout: Duration::from_secs(1),
+        outbox_bytes_max: 64 << 10,
+        stall_timeout: Duration::from_secs(4),
         rate_lines_per_second: 0,
         ..Limits::default()
     };
@@ -554,8 +558,8 @@ fn a_talker_waits_for_a_reader_that_gets_on() {
     stage.turn();
     stage.turn();
     let mut said = 0;
-    for tick in 0..300 {
-        // 100 kB a second are said, 40 kB are taken; 16 would be fast enough.
+    for tick in 0..600 {
+        // 100 kB a second are said, 20 kB are taken; 16 would be fast enough.
         let lines = (0..10).map(|_| {
             said += 1;
             format!("{said:0>99}\n")
@@ -565,7 +569,7 @@ fn a_talker_waits_for_a_reader_that_gets_on() {
         if tick % 50 == 49 {
             stage.say(2, "a word\n");
         }
-        stage.take(1, 400);
+        stage.take(1, 200);
         stage.turn_after(10);
         let heard = stage.heard_by(0).matches("<quiet> a word").count();
         assert_eq!(heard, (tick + 1) / 50, "a quiet one is not held");
@@ -585,8 +589,46 @@ fn a_talker_waits_for_a_reader_that_gets_on() {
         "each once, in order"
     );
     // Now it takes nothing any more.
-    for _ in 0..300 {
+    for _ in 0..600 {
         stage.turn_after(10);
     }
     assert_eq!(stage.connection(1).closed, Some(CloseReason::TooSlow));
+}
+
+/// Who comes into the slot of a reader that was behind is a reader of its own.
+#[test]
+fn the_pace_of_a_reader_is_not_that_of_who_was_in_its_slot() {
+    let limits = Limits {
+        line_bytes_max: 128,
+        outbox_bytes_max: 16 << 10,
+        rate_lines_per_second: 0,
+        ..Limits::default()
+    };
+    let mut stage = Stage::new(limits.with_derived());
+    stage.connect(0, "loud\n");
+    stage.connect(1, "slow\n");
+    stage.turn();
+    stage.turn();
+    let much = format!("{:0>99}\n", 7).repeat(100);
+    stage.connection(1).takes = Some(0);
+    stage.said(0, &much);
+    for _ in 0..40 {
+        stage.turn_after(10);
+    }
+    // Between two looks at it, it takes everything and goes, and another comes.
+    stage.connection(1).takes = None;
+    stage.note(1, false, true);
+    stage.end(1);
+    stage.turn_after(0);
+    assert_eq!(stage.connection(1).closed, Some(CloseReason::HungUp));
+    stage.connect(1, "next\n");
+    stage.connection(1).takes = Some(0);
+    stage.turn_after(0);
+    stage.say(0, &much);
+    // A room says only so much in a turn.
+    for _ in 0..10 {
+        stage.turn_after(0);
+    }
+    assert_eq!(stage.connection(1).closed, None, "it has only come");
+    assert_eq!(stage.turn.hub().live(), 2);
 }

@@ -74,20 +74,10 @@ impl<'a> Fields<'a> {
     /// What is needed to refuse a line that [`Fields::read`] does not take: `do` and `ref`, where
     /// they are strings. `None` if it is no JSON object.
     pub(super) fn read_tolerantly(line: &[u8]) -> Option<Fields<'static>> {
-        #[derive(Deserialize)]
-        struct Tolerant<'a> {
-            #[serde(borrow, rename = "do")]
-            verb: Option<&'a RawValue>,
-            #[serde(borrow, rename = "ref")]
-            reference: Option<&'a RawValue>,
-        }
-
         let line = String::from_utf8_lossy(line);
-        // To serde an array is as good as an object.
-        if !line.trim_ascii_start().starts_with('{') {
-            return None;
-        }
-        let Tolerant { verb, reference } = serde_json::from_str(&line).ok()?;
+        let mut json = serde_json::Deserializer::from_str(&line);
+        let Essentials { verb, reference } = json.deserialize_map(EssentialsVisitor).ok()?;
+        json.end().ok()?;
         let string = |raw: &RawValue| serde_json::from_str::<String>(raw.get()).ok();
         let verb = verb.and_then(string).map(String::into_bytes);
         Some(Fields {
@@ -95,6 +85,38 @@ impl<'a> Fields<'a> {
             reference: reference.and_then(string).map(Cow::Owned),
             ..Fields::default()
         })
+    }
+}
+
+/// `do` and `ref`, whatever they are.
+#[derive(Default)]
+struct Essentials<'a> {
+    verb: Option<&'a RawValue>,
+    reference: Option<&'a RawValue>,
+}
+
+struct EssentialsVisitor;
+
+impl<'de> Visitor<'de> for EssentialsVisitor {
+    type Value = Essentials<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Essentials<'de>, A::Error> {
+        let mut essentials = Essentials::default();
+        // Of a field that stands twice the last counts, as in [`FieldsVisitor`].
+        while let Some(Given(key)) = map.next_key()? {
+            match &*key {
+                b"do" => essentials.verb = Some(map.next_value()?),
+                b"ref" => essentials.reference = Some(map.next_value()?),
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(essentials)
     }
 }
 

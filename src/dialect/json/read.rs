@@ -544,6 +544,8 @@ mod tests {
             r#""do":"ping","text":{"a":[1,{}]}"#,
             r#""do":7"#,
             r#""text":"hello""#,
+            r#""ref":1,"ref":"2""#,
+            r#""do":7,"do":"ping","\ud800":7"#,
         ] {
             assert_eq!(code(format!("{{{fields}}}")), "bad-usage", "{fields}");
         }
@@ -594,6 +596,7 @@ mod tests {
             (r#"{"do":"say","text":7,"ref":"1"}"#, Some("1")),
             (r#"{"do":["say"],"ref":"\u00e4"}"#, Some("ä")),
             (r#"{"do":"say","ref":["1"]}"#, None),
+            (r#"{"ref":1,"do":"say","ref":"2"}"#, Some("2")),
             (r#"{"do":"say","x":[[[{"ref":"2"}]]],"ref":"1"}"#, Some("1")),
         ] {
             assert_eq!(Line::read(line.as_bytes()).reference(), reference, "{line}");

@@ -85,9 +85,6 @@ impl Simulation {
                 .collect();
             rooms.sort();
             known.push((slot, name, rooms));
-            if self.turn.hub().queued_bytes(SessionId(slot as u32)) > self.limits.outbox_bytes_max {
-                return Err(format!("slot {slot} is over its bound and was not cut"));
-            }
         }
         let clients = self.turn.hub().clients().map(|client| {
             let mut rooms: Vec<String> = client.rooms.iter().map(|&room| room.to_owned()).collect();
@@ -187,6 +184,9 @@ impl Simulation {
             let id = SessionId(slot as u32);
             let hub = self.turn.hub();
             let (owed, wanted) = (hub.queued_bytes(id), hub.wants_input(id));
+            if owed > self.limits.outbox_bytes_max && socket.ended_in.is_none() {
+                return Err(format!("slot {slot} is over its bound and was not cut"));
+            }
             if owed > 0 && socket.writable && !at_once {
                 return Err(format!(
                     "slot {slot} takes bytes, is owed {owed}, and nobody will write"

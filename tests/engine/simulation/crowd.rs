@@ -64,7 +64,7 @@ impl Crowd {
             orders: Vec::new(),
             messages: 0,
             size,
-            acts_left: rng.u32(20..=150),
+            acts_left: rng.u32(15..=100),
             closed: false,
         }
     }

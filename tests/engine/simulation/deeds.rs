@@ -70,7 +70,7 @@ impl World {
             };
             match next.asked {
                 Asked::Quit(_) => foreseen.quits = true,
-                Asked::Enter(entry) if self.takes_over_now(&entry) => {
+                Asked::Enter(entry) if self.takes_over_now(slot, &entry) => {
                     foreseen.comes_back = true;
                     break;
                 }
@@ -139,7 +139,7 @@ impl World {
                 self.greet(slot).is_ok() && self.tell(slot, &words).is_ok()
             }
             // No fact tells of that, but the old connection is read to its end then.
-            (Verdict::Deed, Asked::Enter(entry)) if self.takes_over_now(entry) => {
+            (Verdict::Deed, Asked::Enter(entry)) if self.takes_over_now(slot, entry) => {
                 return self.run_line(slot, unheld).map(|()| true);
             }
             (Verdict::Deed, _) => false,

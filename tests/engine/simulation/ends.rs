@@ -217,22 +217,32 @@ impl World {
         Ok(())
     }
 
-    /// Nobody is cut who took its bytes in time and stayed under the limits.
+    /// Nobody is cut who took its bytes in time and stayed under the limits; and where all together
+    /// hold too much, whoever is furthest behind goes first.
     pub(crate) fn check_cuts(&mut self, memory_bytes_max: usize) -> Outcome {
         let limits = &self.limits;
         let cuts = std::mem::take(&mut self.cuts);
         // The others who were cut may have left after somebody was over its bound, or before.
         let leaves = cuts.len() * 160 * limits.rooms_per_member_max.min(8);
-        for slot in cuts {
-            let Some(peer) = &self.peers[slot] else {
-                continue;
-            };
+        let is_pressed = memory_bytes_max > limits.outbox_total_bytes_max;
+        let others = self.peers.iter().flatten();
+        let others = others.filter(|peer| peer.is_live() && peer.gone.is_none());
+        let furthest = others.filter_map(|peer| peer.oldest).min();
+        for peer in cuts.iter().filter_map(|&slot| self.peers[slot].as_ref()) {
             let owed = peer.owed_bytes + peer.stream.told_bytes + leaves;
-            let is_pressed = memory_bytes_max > limits.outbox_total_bytes_max;
-            if owed <= limits.outbox_bytes_max && !(is_pressed && peer.oldest.is_some()) {
+            if owed > limits.outbox_bytes_max {
+                continue;
+            }
+            if !is_pressed || peer.oldest.is_none() {
                 return Err(format!(
-                    "slot {slot} was cut as too slow: it was owed {owed} of {} bytes, all together {memory_bytes_max} of {}",
-                    limits.outbox_bytes_max, limits.outbox_total_bytes_max
+                    "{:?} was cut as too slow: it was owed {owed} of {} bytes, all together {memory_bytes_max} of {}",
+                    peer.left_as, limits.outbox_bytes_max, limits.outbox_total_bytes_max
+                ));
+            }
+            if furthest.is_some() && furthest < peer.oldest {
+                return Err(format!(
+                    "{:?} was cut for memory, but somebody is behind since {furthest:?}",
+                    peer.left_as
                 ));
             }
         }

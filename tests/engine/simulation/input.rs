@@ -79,10 +79,13 @@ impl Input {
 
     /// How much of what it has sent may be kept.
     pub(crate) fn bytes_max(&self) -> usize {
-        let is_long = |item: &&Item| **item == Item::TooLong;
-        let long = self.pending.iter().filter(is_long).count();
-        // The longest that is sent, and an unfinished one.
-        self.unhandled().len() + self.pending.len() + (long + 1) * (10 * self.line_bytes_max + 200)
+        let bytes = |item: &Item| match item {
+            Item::Line(line) | Item::LastLine(line) => line.len() + 1,
+            // The longest that is sent.
+            Item::TooLong => 10 * self.line_bytes_max + 200,
+        };
+        let lines: usize = self.pending.iter().map(bytes).sum();
+        lines + 10 * self.line_bytes_max + 200
     }
 
     /// All that is not handled yet, as it came, but for the ends of its lines.

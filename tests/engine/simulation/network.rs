@@ -4,7 +4,7 @@
 use std::io::IoSlice;
 use std::rc::Rc;
 
-use chatd::session::{ConnectionSummary, SessionId};
+use chatd::session::{AddressGroup, ConnectionSummary, SessionId};
 use chatd::turn::{Fill, Flush, Io};
 use fastrand::Rng;
 
@@ -112,6 +112,10 @@ impl Io for Network {
         }
         self.hear(Event::Flush(id.slot(), flush));
         flush
+    }
+
+    fn address_group(&mut self, id: SessionId) -> AddressGroup {
+        AddressGroup(u128::from(id.0))
     }
 
     fn shut(&mut self, id: SessionId) {

@@ -59,7 +59,7 @@ pub(crate) fn limits(rng: &mut Rng) -> Limits {
     Limits {
         clients_max: pick(rng, &[2, 5, 30, 100]),
         name_timeout: milliseconds(rng, 20, 2000),
-        prompt_timeout: milliseconds(rng, 1, 300),
+        prompt_timeout: rng.bool().then(|| milliseconds(rng, 1, 300)),
         stall_timeout: milliseconds(rng, 5, 500),
         drain_timeout: milliseconds(rng, 0, 200),
         flush_timeout: milliseconds(rng, 1, 200),
@@ -88,7 +88,12 @@ pub(crate) fn limits(rng: &mut Rng) -> Limits {
         who_names_max: pick(rng, &[1, 4, 1000]),
         rooms_listed_max: pick(rng, &[1, 3, 100]),
         block_bytes_max: pick(rng, &[20, 100, outbox_bytes_max / 4, outbox_bytes_max]),
-        read_bytes_max: pick(rng, &[1, 16, 300, 300, 4096, 4096, 4096, 4096]),
+        read_bytes_max: pick(
+            rng,
+            &[
+                1, 16, 16, 16, 64, 64, 300, 300, 300, 4096, 4096, 4096, 4096, 4096, 4096, 4096,
+            ],
+        ),
         turn_bytes_max: pick(rng, &[100, 1000, 1 << 24, 1 << 24]),
         answer_bytes_per_second: pick(rng, &[3000, 1 << 20, 1 << 20]),
         answer_burst_bytes_max: pick(rng, &[1, 5000, 4 << 20]),

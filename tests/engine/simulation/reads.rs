@@ -31,23 +31,26 @@ impl World {
     }
 
     fn play_fill(&mut self, slot: usize, bytes: &[u8], fill: Fill) -> Outcome {
-        if self.peer(slot).stream.blind {
-            // What was handled before was not seen.
-            self.run_what_fits(slot)?;
-        }
         let is_read_on = matches!(self.log.front(), Some(Event::Fill(next, ..)) if *next == slot);
         let peer = self.peer(slot);
-        let is_held = peer.input.has_line()
-            || peer.input.ended
-            || peer.waits
-            || (peer.survived && fill == Fill::Lost && !is_read_on);
+        // Whoever is held back is read from only when it is broken, and then to its end; who is
+        // not, once, and then again if it is broken.
+        let may_be_held = peer.input.has_line() || peer.input.ended || peer.waits || peer.survived;
+        let is_held = peer.failed && may_be_held && (fill == Fill::Lost) != is_read_on;
         if peer.is_live() && is_held {
-            if !peer.failed {
-                return Err(format!("slot {slot} was read from although it has lines"));
-            }
-            // It is broken: this is the first of what is read then.
+            self.run_unseen_answers(slot)?;
+            // This is the first of what is read then.
             self.log.push_front(Event::Fill(slot, bytes.to_vec(), fill));
             return self.after_fill(slot, Fill::Lost);
+        }
+        // What was handled before was not seen, if it is blind.
+        while self.can_run(slot) && self.peer(slot).stream.blind && self.peer(slot).input.has_line()
+        {
+            self.run_unseen_line(slot)?;
+        }
+        let peer = self.peer(slot);
+        if peer.is_live() && (peer.input.has_line() || peer.waits) {
+            return Err(format!("slot {slot} was read from although it has lines"));
         }
         peer.bytes_in += bytes.len() as u64;
         if peer.is_live() {
@@ -83,6 +86,18 @@ impl World {
         self.after_run(slot)
     }
 
+    /// What was handled of somebody who is blind before it was read from, as far as it was answered
+    /// alone: of the rest facts tell.
+    fn run_unseen_answers(&mut self, slot: usize) -> Outcome {
+        let now = self.now;
+        while self.can_run(slot)
+            && self.peer(slot).stream.blind
+            && self.peer(slot).throttle.allows(now)
+            && self.try_line(slot, false)?
+        {}
+        Ok(())
+    }
+
     /// Bytes that came before the connection broke: they are kept.
     fn keep_last(&mut self, slot: usize, bytes: &[u8], _: Fill) -> Outcome {
         let peer = self.peer(slot);
@@ -101,6 +116,9 @@ impl World {
             return Ok(());
         }
         if peer.member().is_none() || !peer.input.has_whole_line() {
+            while self.can_run(slot) && self.peer(slot).stream.blind {
+                self.run_unseen_line(slot)?;
+            }
             return self.end(slot, CloseReason::ConnectionLost, None);
         }
         let reason = match peer.input.ended {

@@ -67,10 +67,16 @@ impl World {
 
     /// Whether somebody takes the place that it asks for in this turn, or tries to: then that is
     /// among the last that are read from.
-    pub(crate) fn takes_over_now(&self, entry: &Entry) -> bool {
+    pub(crate) fn takes_over_now(&self, new: usize, entry: &Entry) -> bool {
         let Some(old) = self.may_take_over(entry) else {
             return false;
         };
+        let is_read = |event: &Event| matches!(event, Event::Fill(slot, ..) if *slot == old);
+        let mut before = self.log.iter().take_while(|event| !is_read(event));
+        if self.arriving() == Some(new) && before.any(|event| matches!(event, Event::Token(_))) {
+            // It comes in as anybody does, before that.
+            return false;
+        }
         let is_old = |slot: usize| {
             let mut takeovers = self.takeovers.iter();
             slot == old || takeovers.any(|takeover| takeover.old == slot)

@@ -54,11 +54,29 @@ impl Seen {
     pub(crate) fn is_quiet(&self) -> bool {
         let is_flush =
             |event: &Event| matches!(event, Event::Flush(_, Flush::Took(_) | Flush::Blocked));
-        self.start.log.is_empty()
+        self.lines.is_empty()
+            && self.start.log.is_empty()
             && self.start.records.is_empty()
             && self.orders.is_empty()
             && self.finish.log.iter().all(is_flush)
             && self.finish.records.is_empty()
+    }
+}
+
+impl Seen {
+    /// Whether somebody came, went or has another name.
+    pub(crate) fn moves_somebody(&self) -> bool {
+        let orders = self.orders.iter().map(|(_, segment)| segment);
+        let mut segments = orders.chain([&self.start, &self.finish]);
+        let is_move = |event: &Event| match event {
+            Event::Fact(heard) => matches!(
+                heard.what,
+                Happened::Entered { .. } | Happened::Parted | Happened::Renamed { .. }
+            ),
+            _ => false,
+        };
+        segments.any(|segment| !segment.records.is_empty() || segment.log.iter().any(is_move))
+            || !self.orders.is_empty()
     }
 }
 
@@ -198,7 +216,9 @@ impl World {
     }
 
     fn play_prompts(&mut self) -> Outcome {
-        let (now, timeout) = (self.now, self.limits.prompt_timeout);
+        let (now, Some(timeout)) = (self.now, self.limits.prompt_timeout) else {
+            return Ok(());
+        };
         for slot in 0..self.peers.len() {
             let name_timeout = self.limits.name_timeout;
             let Some(peer) = self.peers[slot].as_mut() else {
@@ -312,7 +332,7 @@ impl World {
         }
     }
 
-    fn arriving(&self) -> Option<usize> {
+    pub(crate) fn arriving(&self) -> Option<usize> {
         let mut records = self.records.iter();
         let joined = records.find(|record| matches!(record.what, Recorded::Joined(_)))?;
         joined.session.map(|session| session.slot())

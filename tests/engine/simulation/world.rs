@@ -103,6 +103,12 @@ impl World {
         self.peers.get(slot)?.as_ref()?.member()
     }
 
+    /// Whether somebody was told something in this turn.
+    pub(crate) fn was_told_anything(&self) -> bool {
+        let mut peers = self.peers.iter().flatten();
+        peers.any(|peer| !peer.stream.observed.is_empty())
+    }
+
     pub(crate) fn connect(&mut self, slot: usize) -> Outcome {
         if self.peers.len() <= slot {
             self.peers.resize_with(slot + 1, || None);
@@ -252,7 +258,11 @@ impl World {
 /// The code of the last line of a connection that the server ended.
 fn code(reason: CloseReason) -> Option<&'static str> {
     match reason {
-        CloseReason::Quit | CloseReason::HungUp | CloseReason::ConnectionLost => None,
+        CloseReason::Quit
+        | CloseReason::HungUp
+        | CloseReason::ConnectionLost
+        | CloseReason::MadeRoom
+        | CloseReason::Answered => None,
         CloseReason::TooSlow => Some("too-slow"),
         CloseReason::NameTimeout => Some("name-timeout"),
         CloseReason::Kicked => Some("kicked"),
