@@ -3,7 +3,7 @@
 const LINES_MAX = 1000; // of a room, in memory and in the document
 const PAGE_LINES = 200, DRAWN_AT_ONCE = 100, ASK_FROM_LINES = 3, UNANSWERED_MAX = 8, GROUP_MS = 300e3;
 const LOST = 'No connection. What you write is kept.';
-const QUIET_MS = 25e3, ANSWER_MS = 10e3, PROBE_MS = 3e3, OFFLINE_MS = 1200;
+const QUIET_MS = 25e3, ANSWER_MS = 10e3, PROBE_MS = 3e3;
 
 const me = { name: '' };
 const server = {}; // what its hello says
@@ -210,7 +210,6 @@ function add(room, line, isNew) {
 	if (line.isNamed && !line.past) notify(room, line);
 }
 
-// `turn` says on which link it came.
 function know(room, line, turn) {
 	const isNamed = line.from && line.from !== me.name && (line.is === 'private' || me.named.test(line.text));
 	Object.assign(line, { time: Date.parse(line.at) || Date.now(), turn, isNamed });
@@ -258,7 +257,7 @@ function settle(room, isWhole) {
 	save();
 }
 
-// Something is no longer in the server's memory. It may be on its disk.
+// What is no longer in the server's memory may be on its disk.
 function openGap(room, missed) {
 	const gap = { is: 'gap', time: Date.now(), text: missed ? `${missed} lines of this time are gone` : 'The server does not know what was said meanwhile' };
 	rebuild(room, room.lines.toSpliced(room.first, 0, gap));
@@ -396,8 +395,8 @@ function colored(node, name) {
 	return node;
 }
 
-const clock = new Intl.DateTimeFormat([], { hour: '2-digit', minute: '2-digit' });
-const calendar = new Intl.DateTimeFormat([], { weekday: 'long', day: 'numeric', month: 'long' });
+const clock = new Intl.DateTimeFormat([], { timeStyle: 'short' });
+const calendar = new Intl.DateTimeFormat([], { dateStyle: 'full' });
 
 // Drawing: once an animation frame whatever comes, and less often when it takes long
 
@@ -465,7 +464,7 @@ function nodeOf({ is, time, from, text, isNamed, action, past, posted }) {
 	return node;
 }
 
-const FATES = { waiting: 'kept until it can be sent', sent: 'sending', doubtful: 'looking whether it arrived', unsure: 'perhaps sent' };
+const FATES = { waiting: 'kept, not sent yet', sent: 'sending', doubtful: 'perhaps sent, looking', unsure: 'perhaps sent' };
 
 function drawUnsent(room) {
 	sync($('unsent'), room.unsent.filter((order) => order.state !== 'heard').slice(0, 20), (order) => {
@@ -744,7 +743,7 @@ onfocus = onblur = document.onvisibilitychange = () => {
 onpagehide = save;
 onresize = redraw;
 ononline = () => probe(PROBE_MS);
-onoffline = () => probe(OFFLINE_MS);
+onoffline = () => link.state === 'up' && lose();
 setInterval(look, 20e3);
 
 // What was kept
