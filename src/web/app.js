@@ -167,7 +167,7 @@ const heard = {
 		if (!event.ends) return tell(event.text, 'fault');
 		if (!/kicked|banned|replaced/.test(event.code)) return tell(`The server says: ${event.text}`, 'news');
 		drop();
-		setLink('ended', event.code === 'replaced' ? 'You came in with this name elsewhere.' : event.text);
+		setLink('ended', event.code === 'replaced' ? 'This name came in elsewhere.' : event.text);
 	},
 	joined: (event) => presence(event, `${event.name} joined`, (names) => names.add(event.name)),
 	left(event) {
@@ -224,7 +224,7 @@ function news({ room, at }, text, is = 'news') {
 	for (const one of room ? [roomOf(room)] : all()) add(one, { is, at, text });
 }
 
-// Comings and goings that follow one another share a line.
+// Comings and goings in a row share a line.
 function presence({ room: name, here, at }, text, change) {
 	const room = roomOf(name), last = room.lines.at(-1);
 	change(room.names, room);
@@ -259,7 +259,7 @@ function settle(room, isWhole) {
 
 // What is no longer in the server's memory may be on its disk.
 function openGap(room, missed) {
-	const gap = { is: 'gap', time: Date.now(), text: missed ? `${missed} lines of this time are gone` : 'The server does not know what was said meanwhile' };
+	const gap = { is: 'gap', time: Date.now(), text: missed ? `${missed} lines of this time are gone` : 'What was said meanwhile is not known' };
 	rebuild(room, room.lines.toSpliced(room.first, 0, gap));
 	const fill = (after) => askPage(room, { after }, gap, link.turn, ({ messages, more }, isKnown) => {
 		if (more && !isKnown && room.lines.length < LINES_MAX) return fill(messages.at(-1).id);
@@ -464,7 +464,7 @@ function nodeOf({ is, time, from, text, isNamed, action, past, posted }) {
 	return node;
 }
 
-const FATES = { waiting: 'kept, not sent yet', sent: 'sending', doubtful: 'perhaps sent, looking', unsure: 'perhaps sent' };
+const FATES = { waiting: 'kept, not sent yet', sent: 'sending', doubtful: 'perhaps sent', unsure: 'perhaps sent' };
 
 function drawUnsent(room) {
 	sync($('unsent'), room.unsent.filter((order) => order.state !== 'heard').slice(0, 20), (order) => {
@@ -717,9 +717,10 @@ log.onscroll = () => {
 $('newer').onclick = () => show(active.name, rebuild(active));
 
 // The page ends where a phone's keyboard begins.
-visualViewport.onresize = () => {
+onresize = visualViewport.onresize = () => {
 	if (visualViewport.scale === 1) document.documentElement.style.setProperty('--height', `${visualViewport.height}px`);
 	scrollTo(0, 0);
+	if (view.isAtEnd) log.scrollTop = log.scrollHeight;
 	redraw();
 };
 
@@ -741,7 +742,6 @@ onfocus = onblur = document.onvisibilitychange = () => {
 	redraw();
 };
 onpagehide = save;
-onresize = redraw;
 ononline = () => probe(PROBE_MS);
 onoffline = () => link.state === 'up' && lose();
 setInterval(look, 20e3);

@@ -224,10 +224,10 @@ fn door(profile: &std::path::Path) -> (u16, String) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let text = fs::read_to_string(profile.join("DevToolsActivePort")).unwrap_or_default();
-        if let Some((port, path)) = text.split_once('\n') {
-            if !path.is_empty() {
-                return (port.parse().expect("a port"), path.trim().to_owned());
-            }
+        if let Some((port, path)) = text.split_once('\n')
+            && !path.is_empty()
+        {
+            return (port.parse().expect("a port"), path.trim().to_owned());
         }
         assert!(Instant::now() < deadline, "the browser did not start");
         std::thread::park_timeout(Duration::from_millis(20));

@@ -31,10 +31,10 @@ impl Link {
         // Ends with the process.
         thread::spawn(move || {
             for near in listener.incoming().flatten() {
-                if own.is_up.load(Ordering::SeqCst) {
-                    if let Ok(far) = TcpStream::connect(server) {
-                        own.join(near, far);
-                    }
+                if own.is_up.load(Ordering::SeqCst)
+                    && let Ok(far) = TcpStream::connect(server)
+                {
+                    own.join(near, far);
                 }
             }
         });
