@@ -134,6 +134,11 @@ settings! {
         #[arg(skip = 2_u32)]
         pub websocket_pings_unanswered_max: u32,
 
+        /// Of all places, in percent: when more are taken by connections without a name and none is
+        /// free, the one that has been silent for longest makes room.
+        #[arg(skip = 25_usize)]
+        pub unnamed_share_max_percent: usize,
+
         /// Addresses whose posts over HTTP are remembered for the sake of their rate.
         #[arg(skip = 4096_usize)]
         pub post_address_groups_max: usize,

@@ -15,6 +15,7 @@ mod input;
 mod listeners;
 mod operator;
 mod pace;
+mod places;
 mod pressure;
 mod queues;
 mod records;
@@ -66,6 +67,7 @@ pub struct Hub {
     gone: HashMap<SessionId, Time>,
     /// What sessions were called that have left and are still there.
     left_names: HashMap<SessionId, Box<str>>,
+    silent: places::Silent,
     doomed: Vec<SessionId>,
     live: usize,
 }
@@ -88,6 +90,7 @@ impl Hub {
             just_ended: Vec::new(),
             gone: HashMap::new(),
             left_names: HashMap::new(),
+            silent: places::Silent::default(),
             doomed: Vec::new(),
             live: 0,
             limits,

@@ -196,10 +196,11 @@ impl Acceptor {
         conns: &mut Conns,
         turn: &mut Turn,
     ) -> io::Result<()> {
-        let refusal = if turn.hub().live() >= self.clients_max {
-            Some(CloseReason::ServerFull)
-        } else if !self.census.has_place(peer) {
+        let is_full = turn.hub().live() >= self.clients_max;
+        let refusal = if !self.census.has_place(peer) {
             Some(CloseReason::TooManyFromAddress)
+        } else if is_full && !turn.hub_mut().make_place(self.clients_max) {
+            Some(CloseReason::ServerFull)
         } else {
             None
         };

@@ -30,6 +30,8 @@ pub enum CloseReason {
     ServerFull,
     /// There was no place for one more from its address.
     TooManyFromAddress,
+    /// It said nothing, and its place was needed.
+    MadeRoom,
     /// The server stopped.
     ShuttingDown,
     /// Its request over HTTP was answered.
@@ -51,6 +53,7 @@ impl CloseReason {
             | CloseReason::WrongProtocol
             | CloseReason::ServerFull
             | CloseReason::TooManyFromAddress
+            | CloseReason::MadeRoom
             | CloseReason::Answered => Cause::Quit,
         }
     }
@@ -61,6 +64,7 @@ impl CloseReason {
             CloseReason::Quit
             | CloseReason::HungUp
             | CloseReason::ConnectionLost
+            | CloseReason::MadeRoom
             | CloseReason::Answered => None,
             CloseReason::TooSlow => Some(Refusal::TooSlow),
             CloseReason::NameTimeout => Some(Refusal::NameTimeout),
@@ -97,6 +101,7 @@ impl fmt::Display for CloseReason {
             CloseReason::WrongProtocol => "another protocol",
             CloseReason::ServerFull => "server full",
             CloseReason::TooManyFromAddress => "too many from its address",
+            CloseReason::MadeRoom => "silent, and its place was needed",
             CloseReason::ShuttingDown => "shutting down",
             CloseReason::Answered => "answered",
         })

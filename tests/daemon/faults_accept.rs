@@ -169,6 +169,39 @@ fn f09_one_address_that_opens_all_it_can_keeps_nobody_else_out() {
 }
 
 #[test]
+fn silent_connections_make_room_for_those_who_come_to_talk() {
+    let chatd = Daemon::start(&["--max-clients", "12", "--name-timeout", "60"]);
+    let mut named: Vec<Client> = (0..6).map(|n| chatd.join(&format!("m{n}"))).collect();
+    let mut halfway = chatd.connect();
+    halfway.send(b"hal");
+    let mut silent: Vec<Client> = (0..5).map(|_| chatd.connect()).collect();
+    // By then they were accepted, and `halfway` was read from in the turn after.
+    for _ in 0..2 {
+        named[0].lines_until_pong();
+    }
+    // All places are taken, half of them by those without a name. The one that has been silent for
+    // longest goes, without a word.
+    let mut late = chatd.join("late");
+    silent.remove(0).expect_closed();
+    let mut later = chatd.join("later");
+    silent.remove(0).expect_closed();
+    let mut last = chatd.join("last");
+    silent.remove(0).expect_closed();
+    // Now that is a quarter: who comes next finds no place.
+    let mut refused = chatd.connect();
+    refused.expect_refusal("server-full");
+    refused.expect_closed();
+    for client in named.iter_mut().chain([&mut late, &mut later, &mut last]) {
+        client.lines_until_pong();
+    }
+    halfway.say("f");
+    halfway.expect_welcome();
+    let mut still_there = silent.remove(0);
+    still_there.say("patient");
+    still_there.expect_welcome();
+}
+
+#[test]
 fn f11_those_who_never_give_a_name_are_cut_and_no_others() {
     const TIMEOUT: Duration = Duration::from_secs(1);
     let chatd = Daemon::start_for_talk(&["--name-timeout", "1"]);

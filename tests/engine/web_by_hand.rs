@@ -321,6 +321,29 @@ fn one_answer_to_a_ping_is_queued_and_the_next_is_to_the_newest() {
 }
 
 #[test]
+fn after_the_last_word_all_that_comes_is_read_so_that_no_reset_destroys_it() {
+    let close_of = |code: u16| [&[0x88, 2], &code.to_be_bytes()[..]].concat();
+    for (last, code) in [
+        (frame(0x82, b""), 1003),
+        (frame(0x88, &1000_u16.to_be_bytes()), 1000),
+    ] {
+        let mut stage = Stage::new(Limits::default());
+        stage.websocket(0);
+        stage.say(0, &[last, vec![0; 50_000]].concat());
+        assert_eq!(stage.taken(0), close_of(code));
+        assert!(stage.socket(0).is_shut);
+        assert_eq!(stage.socket(0).closed, None, "what was sent is not read");
+        let now = stage.now.since(Time::START).as_millis() as u64;
+        while !stage.socket(0).to_read.is_empty() {
+            assert_eq!(stage.socket(0).closed, None);
+            stage.turn_at(now);
+        }
+        stage.pass_until(now + 500);
+        assert!(stage.socket(0).closed.is_some(), "not for ever");
+    }
+}
+
+#[test]
 fn post_address_groups_max_bounds_whose_rates_are_remembered() {
     let limits = Limits {
         rate_lines_per_second: 1,

@@ -261,6 +261,7 @@ fn code(reason: CloseReason) -> Option<&'static str> {
         CloseReason::Quit
         | CloseReason::HungUp
         | CloseReason::ConnectionLost
+        | CloseReason::MadeRoom
         | CloseReason::Answered => None,
         CloseReason::TooSlow => Some("too-slow"),
         CloseReason::NameTimeout => Some("name-timeout"),
