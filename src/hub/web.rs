@@ -78,6 +78,18 @@ impl Hub {
         self.read_request(id, &mut first);
     }
 
+    /// A browser came without TLS, which is required.
+    pub(super) fn refuse_plain_request(&mut self, id: SessionId) {
+        if let Some(session) = self.session_mut(id) {
+            session.dialect = Dialect::Http;
+        }
+        self.listeners.delivery.tell_one(id, |out| {
+            Response::wants_tls().write(out);
+            0
+        });
+        self.end(id, CloseReason::TlsRequired, None);
+    }
+
     /// Bytes of a request.
     pub(super) fn read_request(&mut self, id: SessionId, bytes: &mut [u8]) {
         let Some(session) = self.session_mut(id) else {
