@@ -143,6 +143,11 @@ settings! {
         #[arg(skip = 25_usize)]
         pub unnamed_share_max_percent: usize,
 
+        /// What all together may have sent that is not handled: unfinished lines and requests, and
+        /// lines that are held back. Past it, those go that keep most.
+        #[arg(skip = 64_usize << 20)]
+        pub unhandled_bytes_max: usize,
+
         /// Addresses whose posts over HTTP are remembered for the sake of their rate.
         #[arg(skip = 4096_usize)]
         pub post_address_groups_max: usize,

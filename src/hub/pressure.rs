@@ -25,6 +25,7 @@ impl Hub {
     /// which others are told, which may make them overflow: so it goes on in rounds, each told
     /// as a whole, until nobody does.
     pub fn seal(&mut self) {
+        self.cut_backlog();
         self.cut_slow_consumers();
         loop {
             self.listeners.delivery.seal_rooms();

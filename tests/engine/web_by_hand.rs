@@ -200,7 +200,7 @@ fn http_head_timeout_is_one_clock_from_the_accept_for_head_and_body() {
     // Who has not said what it is has the time for a name.
     assert_eq!(stage.turn.hub().live(), 2);
     for slot in [0, 1] {
-        assert_eq!(stage.taken(slot), b"", "without a word");
+        assert_eq!(stage.status(slot), "408");
     }
     // A head that comes late and whole is answered; one that begins late has no time left.
     stage.say(2, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -321,6 +321,29 @@ fn one_answer_to_a_ping_is_queued_and_the_next_is_to_the_newest() {
 }
 
 #[test]
+fn after_the_last_word_all_that_comes_is_read_so_that_no_reset_destroys_it() {
+    let close_of = |code: u16| [&[0x88, 2], &code.to_be_bytes()[..]].concat();
+    for (last, code) in [
+        (frame(0x82, b""), 1003),
+        (frame(0x88, &1000_u16.to_be_bytes()), 1000),
+    ] {
+        let mut stage = Stage::new(Limits::default());
+        stage.websocket(0);
+        stage.say(0, &[last, vec![0; 50_000]].concat());
+        assert_eq!(stage.taken(0), close_of(code));
+        assert!(stage.socket(0).is_shut);
+        assert_eq!(stage.socket(0).closed, None, "what was sent is not read");
+        let now = stage.now.since(Time::START).as_millis() as u64;
+        while !stage.socket(0).to_read.is_empty() {
+            assert_eq!(stage.socket(0).closed, None);
+            stage.turn_at(now);
+        }
+        stage.pass_until(now + 500);
+        assert!(stage.socket(0).closed.is_some(), "not for ever");
+    }
+}
+
+#[test]
 fn post_address_groups_max_bounds_whose_rates_are_remembered() {
     let limits = Limits {
         rate_lines_per_second: 1,
@@ -358,7 +381,44 @@ fn what_is_left_of_a_post_does_not_stay_in_memory() {
     stage.connect(0, &whole[..whole.len() - 10]);
     assert!(stage.turn.hub().memory_bytes() > before);
     stage.pass_until(11_000);
-    assert_eq!(stage.socket(0).closed, Some(CloseReason::NameTimeout));
+    assert_eq!(stage.socket(0).closed, Some(CloseReason::Answered));
     stage.pass_until(30_000);
     assert!(stage.turn.hub().memory_bytes() <= before);
+}
+
+#[test]
+fn unhandled_bytes_max_ends_those_who_keep_most_unfinished() {
+    let limits = Limits {
+        unhandled_bytes_max: 100_000,
+        ..Limits::default()
+    };
+    let mut stage = Stage::new(limits);
+    let says = |stage: &mut Stage, slot: u32, first: &[u8], bytes: usize| {
+        stage.connect(slot, first);
+        let rest = vec![b'x'; bytes - first.len()];
+        for piece in rest.chunks(4096) {
+            stage.say(slot, piece);
+        }
+        stage.turn.hub().live()
+    };
+    let posts = post("lobby", &"x".repeat(60_000));
+    let head = &posts[..posts.len() - 60_000];
+    assert_eq!(says(&mut stage, 0, head, 50_000), 1);
+    assert_eq!(says(&mut stage, 1, b"GET /", 8_000), 2);
+    assert_eq!(says(&mut stage, 2, b"{\"do\":\"ping\"}\n{", 30_000), 3);
+    assert_eq!(says(&mut stage, 3, b"ann\nhal", 2_000), 4);
+    // Now it is too much: the body goes, and with it enough.
+    assert_eq!(says(&mut stage, 4, b"{", 20_000), 4);
+    assert_eq!(stage.status(0), "503");
+    // Of lines that have no end long ones go, and are told; short ones stay.
+    says(&mut stage, 5, b"{", 32_000);
+    says(&mut stage, 6, b"{", 25_000);
+    let refusal = r#"{"is":"refused","code":"line-too-long","#;
+    let told = [2, 4, 5, 6].map(|slot| String::from_utf8(stage.taken(slot)).unwrap());
+    let ended = told.iter().filter(|told| told.contains(refusal));
+    assert!((1..4).contains(&ended.count()), "{told:?}");
+    stage.say(3, b"f a line\n");
+    for slot in [1, 3] {
+        assert!(!stage.socket(slot).is_shut, "slot {slot}");
+    }
 }

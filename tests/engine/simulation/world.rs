@@ -266,6 +266,7 @@ fn code(reason: CloseReason) -> Option<&'static str> {
         | CloseReason::TlsFault => None,
         CloseReason::TlsRequired => Some("tls-required"),
         CloseReason::TooSlow => Some("too-slow"),
+        CloseReason::Unfinished => Some("line-too-long"),
         CloseReason::NameTimeout => Some("name-timeout"),
         CloseReason::Kicked => Some("kicked"),
         CloseReason::Replaced => Some("replaced"),
