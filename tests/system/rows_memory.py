@@ -122,7 +122,7 @@ async def f32(setting):
 
 @row("F32b", "members who say their burst and read nothing")
 async def f32b(setting):
-    count, total = setting.pick(1000, 9000), setting.pick(8, 256) * MIB
+    count, total = setting.pick(2000, 9000), setting.pick(16, 256) * MIB
     need_descriptors(count)
     flags = ["--max-rooms", str(count), "--outbox-total-max", str(total), "--stall-timeout", "10"]
     with setting.daemon(*flags) as daemon:
