@@ -1,15 +1,14 @@
-//! The lines of the workload, as each server takes and gives them, and the parser
-//! that knows which line is due. Pure: bytes in, bytes out, no socket, no clock.
+//! The lines of the workload, as each server takes and gives them. Pure: bytes in, bytes out, no
+//! socket, no clock. Whether they came is `parser`'s.
 //!
 //! Every text is `SSSSS NNNNNNNNNN abc…`: the number of the sending connection, the
 //! number of the line from that sender, and filling up to the text's length. All lines
 //! of a run have one length, so bytes are lines, exactly.
 
-use super::fault::Fault;
-
 /// Bytes of a text that carry the numbers; no text is shorter.
 pub(crate) const TEXT_BYTES_MIN: usize = 18;
-const SENDER_DIGITS: usize = 5;
+/// Digits of the sender's number, with which a text begins.
+pub(crate) const SENDER_DIGITS: usize = 5;
 const SEQUENCE_DIGITS: usize = 10;
 
 /// Who is spoken to.
@@ -39,9 +38,11 @@ impl Contender {
 /// How lines look in one run.
 #[derive(Debug, Clone)]
 pub(crate) struct Frames {
-    contender: Contender,
+    /// Who is spoken to.
+    pub(crate) contender: Contender,
     text_bytes: usize,
-    rooms: u32,
+    /// How many rooms the connections are spread over.
+    pub(crate) rooms: u32,
     name_digits: usize,
     room_digits: usize,
 }
@@ -140,7 +141,7 @@ impl Frames {
     }
 
     /// Where the sender's number stands in a received line.
-    fn sender_at(&self) -> usize {
+    pub(crate) fn sender_at(&self) -> usize {
         let ending = if self.contender == Contender::Redis {
             2
         } else {
@@ -169,141 +170,4 @@ fn put_bulk_head(bytes: usize, out: &mut Vec<u8>) {
     out.push(b'$');
     put_number(bytes as u64, digits_of(bytes), out);
     out.extend_from_slice(b"\r\n");
-}
-
-/// A line that was seen and was right.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen {
-    /// Which sender of the room, from 0.
-    pub(crate) sender: usize,
-    /// Which line of this sender, from 0.
-    pub(crate) sequence: u64,
-    /// Position in the stream just behind the line, in bytes.
-    pub(crate) end: u64,
-}
-
-/// Follows the stream of one receiver and accepts only the line that is due from each sender:
-/// a lost, repeated, reordered or changed line is a fault.
-#[derive(Debug)]
-pub(crate) struct Parser {
-    frames: Frames,
-    frame_bytes: usize,
-    sender_at: usize,
-    connection: u32,
-    next: Vec<u64>,
-    unparsed: Vec<u8>,
-    due: Vec<u8>,
-    position: u64,
-    departed: u64,
-}
-
-impl Parser {
-    /// A parser at the start of the stream of `connection`, in a room with `senders` senders.
-    pub(crate) fn new(frames: &Frames, connection: u32, senders: usize) -> Self {
-        Parser {
-            frame_bytes: frames.received_bytes(),
-            sender_at: frames.sender_at(),
-            frames: frames.clone(),
-            connection,
-            next: vec![0; senders],
-            unparsed: Vec::new(),
-            due: Vec::new(),
-            position: 0,
-            departed: 0,
-        }
-    }
-
-    /// Takes the next bytes and calls `on_line` for each line they complete.
-    pub(crate) fn feed(
-        &mut self,
-        bytes: &[u8],
-        mut on_line: impl FnMut(Seen),
-    ) -> Result<(), Fault> {
-        if self.unparsed.is_empty() {
-            let used = self.parse(bytes, &mut on_line)?;
-            self.unparsed.extend_from_slice(&bytes[used..]);
-        } else {
-            let mut whole = std::mem::take(&mut self.unparsed);
-            whole.extend_from_slice(bytes);
-            let used = self.parse(&whole, &mut on_line)?;
-            whole.drain(..used);
-            self.unparsed = whole;
-        }
-        Ok(())
-    }
-
-    /// How many departures the news of the room told of.
-    pub(crate) fn departed(&self) -> u64 {
-        self.departed
-    }
-
-    fn parse(&mut self, bytes: &[u8], on_line: &mut impl FnMut(Seen)) -> Result<usize, Fault> {
-        let mut used = 0;
-        while let Some(&first) = bytes.get(used) {
-            let rest = &bytes[used..];
-            let is_news =
-                self.frames.contender != Contender::Redis && first != b'<' && first != b'!';
-            let taken = if is_news {
-                match memchr::memchr(b'\n', rest) {
-                    Some(end) => self.take_news(&rest[..=end]),
-                    None => break,
-                }
-            } else if rest.len() >= self.frame_bytes {
-                self.take_line(&rest[..self.frame_bytes], on_line)?
-            } else if first == b'!' {
-                return Err(self.refusal(rest));
-            } else {
-                break;
-            };
-            used += taken;
-        }
-        Ok(used)
-    }
-
-    fn take_line(&mut self, line: &[u8], on_line: &mut impl FnMut(Seen)) -> Result<usize, Fault> {
-        let digits = &line[self.sender_at..self.sender_at + SENDER_DIGITS];
-        let number = digits.iter().fold(0u32, |number, digit| {
-            number * 10 + u32::from(digit.wrapping_sub(b'0') % 10)
-        });
-        let sender = (number / self.frames.rooms) as usize;
-        let Some(&sequence) = self.next.get(sender) else {
-            return Err(self.refusal(line));
-        };
-        self.due.clear();
-        self.frames.put_received(number, sequence, &mut self.due);
-        if self.due != line {
-            return Err(Fault::Mangled {
-                connection: self.connection,
-                due: String::from_utf8_lossy(&self.due).into_owned(),
-                found: String::from_utf8_lossy(line).into_owned(),
-            });
-        }
-        self.next[sender] += 1;
-        self.position += line.len() as u64;
-        on_line(Seen {
-            sender,
-            sequence,
-            end: self.position,
-        });
-        Ok(line.len())
-    }
-
-    /// `* ann left (2 here): too slow`, or `* 3 left (97 here)` in a large room.
-    fn take_news(&mut self, line: &[u8]) -> usize {
-        let words = String::from_utf8_lossy(line);
-        let words: Vec<&str> = words.split([' ', ',']).collect();
-        if let Some(at) = words.iter().position(|word| *word == "left") {
-            let told = words.get(at.wrapping_sub(1)).copied().unwrap_or_default();
-            self.departed += told.parse().unwrap_or(1);
-        }
-        self.position += line.len() as u64;
-        line.len()
-    }
-
-    fn refusal(&self, bytes: &[u8]) -> Fault {
-        Fault::Refused {
-            connection: self.connection,
-            words: String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned(),
-        }
-    }
 }

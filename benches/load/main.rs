@@ -5,7 +5,8 @@
 //! the connections to threads (`worker`), each of which opens them (`connect`) and then receives,
 //! checks and sends in a loop (`driver`, over `member`); what the threads tell each other is
 //! `progress`; `conduct` measures; `report` writes the table. `raw` is the ceiling, in a process
-//! of its own; `languages` is a run of its own kind. The words of each protocol are all in `frame`.
+//! of its own; `languages` is a run of its own kind. The words of each protocol are all in `frame`, and
+//! `parser` knows which is due.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -33,6 +34,7 @@ mod machine;
 mod member;
 mod modes;
 mod options;
+mod parser;
 mod progress;
 mod raw;
 mod report;

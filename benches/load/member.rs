@@ -7,8 +7,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::fault::Fault;
-use super::frame::{Contender, Frames, Parser, Seen};
+use super::frame::{Contender, Frames};
 use super::options::Check;
+use super::parser::{Parser, Seen};
 use super::progress::{BLOCK_BYTES, Ledger, RoomProgress, Shared};
 
 /// A receiving connection.

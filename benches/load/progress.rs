@@ -8,7 +8,7 @@ use std::sync::{Barrier, OnceLock};
 use std::time::Instant;
 
 use super::fault::Fault;
-use super::frame::Seen;
+use super::parser::Seen;
 
 /// Bytes whose checksum is compared between the receivers of a room.
 pub(crate) const BLOCK_BYTES: u64 = 64 << 10;
