@@ -5,11 +5,21 @@
 //! number of the line from that sender, and filling up to the text's length. All lines
 //! of a run have one length, so bytes are lines, exactly.
 
+use crate::door::Door;
+use crate::program;
+
 /// Bytes of a text that carry the numbers; no text is shorter.
 pub(crate) const TEXT_BYTES_MIN: usize = 18;
 /// Digits of the sender's number, with which a text begins.
 pub(crate) const SENDER_DIGITS: usize = 5;
 const SEQUENCE_DIGITS: usize = 10;
+/// Between the room and the time of what is said to programs.
+pub(crate) const BETWEEN_ID_AND_TIME: &[u8] = b"\",\"at\":\"";
+/// A time: `2026-11-21T12:00:00.123Z`.
+pub(crate) const TIME_BYTES: usize = 24;
+const LONGEST_ID: &[u8] = b"9999999999999-1048575";
+/// Beside start, id and end: what leads to the time, the time, and the head of a frame.
+const PROGRAM_EXTRA_BYTES: usize = BETWEEN_ID_AND_TIME.len() + TIME_BYTES + 4;
 
 /// Who is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +32,12 @@ pub(crate) enum Contender {
     RawBlast,
     /// The raw ceiling for single lines: each line received goes to each socket.
     RawRelay,
+    /// The ceiling of TLS: 64 KiB sealed and sent to each socket in turn.
+    RawSealed,
+    /// The same with rustls's own records.
+    RawRustls,
+    /// No server: the handshakes of rustls, in memory.
+    RustlsAlone,
 }
 
 impl Contender {
@@ -31,7 +47,16 @@ impl Contender {
             Contender::Chatd => "chatd",
             Contender::Redis => "redis",
             Contender::RawBlast | Contender::RawRelay => "raw",
+            Contender::RawSealed => "raw sealed",
+            Contender::RawRustls => "raw rustls",
+            Contender::RustlsAlone => "rustls alone",
         }
+    }
+
+    /// Whether it sends the same 64 KiB again and again, and listens to nobody.
+    pub(crate) fn is_blast(self) -> bool {
+        use Contender::{RawBlast, RawRustls, RawSealed};
+        matches!(self, RawBlast | RawSealed | RawRustls)
     }
 }
 
@@ -40,7 +65,10 @@ impl Contender {
 pub(crate) struct Frames {
     /// Who is spoken to.
     pub(crate) contender: Contender,
-    text_bytes: usize,
+    /// Through which door.
+    pub(crate) door: Door,
+    /// Bytes of a text.
+    pub(crate) text_bytes: usize,
     /// How many rooms the connections are spread over.
     pub(crate) rooms: u32,
     name_digits: usize,
@@ -50,13 +78,14 @@ pub(crate) struct Frames {
 impl Frames {
     /// Frames for texts of this length, from connections numbered below `connections`.
     pub(crate) fn new(
-        contender: Contender,
+        (contender, door): (Contender, Door),
         text_bytes: usize,
         connections: usize,
         rooms: usize,
     ) -> Self {
         Frames {
             contender,
+            door,
             text_bytes,
             rooms: rooms as u32,
             name_digits: digits_of(connections.saturating_sub(1)),
@@ -64,9 +93,16 @@ impl Frames {
         }
     }
 
-    /// Length of one received line in bytes, everything included.
+    /// Length of one received line in bytes, everything included; of a program's lines, whose ids
+    /// grow, the most that it can be.
     pub(crate) fn received_bytes(&self) -> usize {
         let mut line = Vec::new();
+        if self.door.is_program() {
+            self.put_said_start(0, &mut line);
+            line.extend_from_slice(LONGEST_ID);
+            self.put_said_end(0, 0, &mut line);
+            return line.len() + PROGRAM_EXTRA_BYTES;
+        }
         self.put_received(0, 0, &mut line);
         line.len()
     }
@@ -83,6 +119,9 @@ impl Frames {
 
     /// The room of a connection.
     pub(crate) fn room(&self, connection: u32) -> String {
+        if self.has_one_room() && self.contender == Contender::Chatd {
+            return "lobby".to_owned();
+        }
         let width = self.room_digits;
         format!("room{:0width$}", connection % self.rooms)
     }
@@ -90,6 +129,17 @@ impl Frames {
     /// Appends line `sequence` of `sender` as the server takes it.
     pub(crate) fn put_sent(&self, sender: u32, sequence: u64, out: &mut Vec<u8>) {
         match self.contender {
+            Contender::Chatd if self.door.is_program() => {
+                let room = self.room(sender);
+                let mut text = Vec::with_capacity(self.text_bytes);
+                self.put_text(sender, sequence, &mut text);
+                let start = b"{\"do\":\"say\",\"room\":\"";
+                let between = b"\",\"text\":\"";
+                let sentence: [&[u8]; 5] = [start, room.as_bytes(), between, &text, b"\"}"];
+                // No line has the same key as the one before, and none has none.
+                let key = (sequence as u32 | 1).wrapping_mul(0x9e37_79b9);
+                program::put(&sentence, self.door.is_framed(), key, out);
+            }
             Contender::Chatd => {
                 self.put_text(sender, sequence, out);
                 out.push(b'\n');
@@ -98,11 +148,27 @@ impl Frames {
                 out.extend_from_slice(b"*3\r\n$7\r\nPUBLISH\r\n");
                 self.put_channel_and_text(sender, sequence, out);
             }
-            Contender::RawBlast | Contender::RawRelay => self.put_received(sender, sequence, out),
+            _ => self.put_received(sender, sequence, out),
         }
     }
 
-    /// Appends line `sequence` of `sender` as every receiver must get it.
+    /// Appends what every program is told of a line before its id, which is the server's to choose.
+    pub(crate) fn put_said_start(&self, sender: u32, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"is\":\"said\",\"room\":\"");
+        out.extend_from_slice(self.room(sender).as_bytes());
+        out.extend_from_slice(b"\",\"id\":\"");
+    }
+
+    /// Appends what it is told behind the time.
+    pub(crate) fn put_said_end(&self, sender: u32, sequence: u64, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"\",\"from\":\"c");
+        put_number(u64::from(sender), self.name_digits, out);
+        out.extend_from_slice(b"\",\"text\":\"");
+        self.put_text(sender, sequence, out);
+        out.extend_from_slice(b"\"}");
+    }
+
+    /// Appends line `sequence` of `sender` as every receiver must get it; not those of programs.
     pub(crate) fn put_received(&self, sender: u32, sequence: u64, out: &mut Vec<u8>) {
         if self.contender == Contender::Redis {
             out.extend_from_slice(b"*3\r\n$7\r\nmessage\r\n");

@@ -2,7 +2,8 @@
 //! socket, no clock. How lines look is `frame`'s.
 
 use super::fault::Fault;
-use super::frame::{Contender, Frames, SENDER_DIGITS};
+use super::frame::{BETWEEN_ID_AND_TIME, Contender, Frames, SENDER_DIGITS, TIME_BYTES};
+use super::program::{self, Kind, Piece};
 
 /// A line that was seen and was right.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +29,8 @@ pub(crate) struct Parser {
     due: Vec<u8>,
     position: u64,
     departed: u64,
+    /// The id of the last line, where lines have ids.
+    last_id: (u64, u64),
 }
 
 impl Parser {
@@ -35,7 +38,11 @@ impl Parser {
     pub(crate) fn new(frames: &Frames, connection: u32, senders: usize) -> Self {
         Parser {
             frame_bytes: frames.received_bytes(),
-            sender_at: frames.sender_at(),
+            sender_at: if frames.door.is_program() {
+                0
+            } else {
+                frames.sender_at()
+            },
             frames: frames.clone(),
             connection,
             next: vec![0; senders],
@@ -43,6 +50,7 @@ impl Parser {
             due: Vec::new(),
             position: 0,
             departed: 0,
+            last_id: (0, 0),
         }
     }
 
@@ -71,6 +79,9 @@ impl Parser {
     }
 
     fn parse(&mut self, bytes: &[u8], on_line: &mut impl FnMut(Seen)) -> Result<usize, Fault> {
+        if self.frames.door.is_program() {
+            return self.parse_pieces(bytes, on_line);
+        }
         let mut used = 0;
         while let Some(&first) = bytes.get(used) {
             let rest = &bytes[used..];
@@ -94,10 +105,7 @@ impl Parser {
     }
 
     fn take_line(&mut self, line: &[u8], on_line: &mut impl FnMut(Seen)) -> Result<usize, Fault> {
-        let digits = &line[self.sender_at..self.sender_at + SENDER_DIGITS];
-        let number = digits.iter().fold(0u32, |number, digit| {
-            number * 10 + u32::from(digit.wrapping_sub(b'0') % 10)
-        });
+        let number = sender_of(&line[self.sender_at..]);
         let sender = (number / self.frames.rooms) as usize;
         let Some(&sequence) = self.next.get(sender) else {
             return Err(self.refusal(line));
@@ -105,11 +113,7 @@ impl Parser {
         self.due.clear();
         self.frames.put_received(number, sequence, &mut self.due);
         if self.due != line {
-            return Err(Fault::Mangled {
-                connection: self.connection,
-                due: String::from_utf8_lossy(&self.due).into_owned(),
-                found: String::from_utf8_lossy(line).into_owned(),
-            });
+            return Err(self.mangled(line));
         }
         self.next[sender] += 1;
         self.position += line.len() as u64;
@@ -119,6 +123,69 @@ impl Parser {
             end: self.position,
         });
         Ok(line.len())
+    }
+
+    fn parse_pieces(
+        &mut self,
+        bytes: &[u8],
+        on_line: &mut impl FnMut(Seen),
+    ) -> Result<usize, Fault> {
+        let mut used = 0;
+        while let Some(piece) = program::piece(&bytes[used..], self.frames.door.is_framed()) {
+            self.position += piece.bytes as u64;
+            match piece.kind() {
+                Kind::Said => self.take_said(&piece, on_line)?,
+                Kind::Left(members) => self.departed += members,
+                Kind::News => {}
+                Kind::Done | Kind::Refused => return Err(self.refusal(piece.content)),
+            }
+            used += piece.bytes;
+        }
+        Ok(used)
+    }
+
+    /// `{"is":"said","room":"lobby","id":"MS-SEQ","at":"…","from":"c1","text":"…"}`: all of it is
+    /// known but the id, which must be above the one before, and the time.
+    fn take_said(
+        &mut self,
+        piece: &Piece<'_>,
+        on_line: &mut impl FnMut(Seen),
+    ) -> Result<(), Fault> {
+        let line = piece.content;
+        let text_at = line.len().saturating_sub(self.frames.text_bytes + 2);
+        let number = sender_of(&line[text_at..]);
+        let sender = (number / self.frames.rooms) as usize;
+        let Some(&sequence) = self.next.get(sender) else {
+            return Err(self.refusal(line));
+        };
+        self.due.clear();
+        self.frames.put_said_start(number, &mut self.due);
+        let id = line.strip_prefix(self.due.as_slice()).and_then(read_id);
+        let Some((id, rest)) = id.filter(|(id, _)| *id > self.last_id) else {
+            return Err(self.mangled(line));
+        };
+        self.due.clear();
+        self.frames.put_said_end(number, sequence, &mut self.due);
+        let rest = rest.strip_prefix(BETWEEN_ID_AND_TIME);
+        if rest.and_then(|rest| rest.get(TIME_BYTES..)) != Some(self.due.as_slice()) {
+            return Err(self.mangled(line));
+        }
+        self.last_id = id;
+        self.next[sender] += 1;
+        on_line(Seen {
+            sender,
+            sequence,
+            end: self.position,
+        });
+        Ok(())
+    }
+
+    fn mangled(&self, line: &[u8]) -> Fault {
+        Fault::Mangled {
+            connection: self.connection,
+            due: String::from_utf8_lossy(&self.due).into_owned(),
+            found: String::from_utf8_lossy(line).into_owned(),
+        }
     }
 
     /// `* ann left (2 here): too slow`, or `* 3 left (97 here)` in a large room.
@@ -139,4 +206,27 @@ impl Parser {
             words: String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned(),
         }
     }
+}
+
+/// The number of the sender, with which a text begins.
+fn sender_of(text: &[u8]) -> u32 {
+    let digits = text.iter().take(SENDER_DIGITS);
+    digits.fold(0, |number, digit| {
+        number * 10 + u32::from(digit.wrapping_sub(b'0') % 10)
+    })
+}
+
+/// An id as its two numbers, and what stands behind it.
+fn read_id(bytes: &[u8]) -> Option<((u64, u64), &[u8])> {
+    let number = |digits: &[u8]| {
+        let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+        let value = digits
+            .iter()
+            .fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
+        (is_number && digits.len() <= 18).then_some(value)
+    };
+    let end = memchr::memchr(b'"', bytes)?;
+    let dash = memchr::memchr(b'-', &bytes[..end])?;
+    let id = (number(&bytes[..dash])?, number(&bytes[dash + 1..end])?);
+    Some((id, &bytes[end..]))
 }
