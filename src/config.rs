@@ -4,6 +4,7 @@
 //! Nothing here does anything with them. Owned by `main`, which reads them once.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
@@ -18,8 +19,8 @@ mod value;
 use address::ListenAddress;
 pub use command_line::NoConfig;
 pub use limits::{Contradiction, Limits};
-pub use value::Switch;
 use value::{Setting, log_level, settings};
+pub use value::{Switch, TlsMode};
 
 const AFTER_HELP: &str = "\
 BYTES may end in K, M or G (256K, 1M). S is in seconds and may have a fraction (0.5).
@@ -58,6 +59,23 @@ settings! {
         #[command(flatten)]
         pub limits: Limits,
 
+        /// Where what outlives the process is kept: the server's own certificate; under systemd it
+        /// is $STATE_DIRECTORY unless this says otherwise
+        #[arg(long, value_name = "DIR")]
+        pub data: Option<PathBuf>,
+
+        /// TLS on the same port; `only` turns plain connections away, loopback excepted
+        #[arg(long, value_name = "MODE", default_value = "on")]
+        pub tls: TlsMode,
+
+        /// The certificate and those that it hangs on, in PEM; without it a certificate of one's own
+        /// is made and kept in --data. Read again on SIGHUP
+        #[arg(long, value_name = "FILE", requires = "tls_key")]
+        pub tls_cert: Option<PathBuf>,
+
+        /// The certificate's private key, in PEM; may be the same file
+        #[arg(long, value_name = "FILE", requires = "tls_cert")]
+        pub tls_key: Option<PathBuf>,
         /// The page, the WebSocket and posts over HTTP, on the same port
         #[arg(long, value_name = "SWITCH", default_value = "on")]
         pub web: Switch,
@@ -99,7 +117,8 @@ impl Config {
 
     /// With what follows from one setting for another.
     fn effective(self) -> Config {
-        let prompt_timeout = (self.web == Switch::Off).then_some(PROMPT_TIMEOUT);
+        let has_people_alone = self.web == Switch::Off && self.tls == TlsMode::Off;
+        let prompt_timeout = has_people_alone.then_some(PROMPT_TIMEOUT);
         let limits = Limits {
             prompt_timeout,
             ..self.limits
@@ -166,7 +185,11 @@ mod tests {
     fn what_is_printed_gives_the_same_settings_again() {
         for seed in 0..2000 {
             let mut rng = fastrand::Rng::with_seed(seed);
-            let flags = random_flags(&mut rng);
+            let mut flags = random_flags(&mut rng);
+            if rng.bool() {
+                let paths = ["--data=/a b", "--tls-cert=c.pem", "--tls-key=ä/k.pem"];
+                flags.extend(paths.map(str::to_owned));
+            }
             let config = parse(&flags);
             let printed = config.to_string();
             let again: Vec<String> = printed
@@ -198,6 +221,9 @@ mod tests {
                 "SWITCH" => among(&["on", "off"]),
                 "NAME" => among(&["chat.example", "a.example,b.example"]),
                 "L" => among(&["off", "info", "trace"]),
+                "MODE" => among(&["on", "off", "only"]),
+                // A certificate and its key come together or not at all.
+                "DIR" | "FILE" => continue,
                 "ADDR:PORT" => among(&["[::1]:1", "a:2,127.0.0.1:3 , b:4", "[fe80::1%eth0]:5"]),
                 "CHECK" => continue,
                 other => panic!("no values of the kind {other}"),
@@ -212,7 +238,7 @@ mod tests {
 
     #[test]
     fn every_flag_with_a_value_is_printed() {
-        let printed = parse::<&str>(&[]).to_string();
+        let printed = parse(&["--data=d", "--tls-cert=c", "--tls-key=k"]).to_string();
         for flag in Config::command().get_arguments() {
             let long = flag.get_long().expect("a flag has a name");
             let is_printed = printed

@@ -17,6 +17,7 @@ use chatd::config::{Config, NoConfig};
 use chatd::net::listener::LISTENERS_MAX;
 use chatd::net::server::Server;
 use chatd::net::systemd::{self, Notify};
+use chatd::net::tls::TlsSetup;
 use chatd::net::turn_away::turn_away;
 use chatd::net::{file_limit, listener, log as server_log, resolve, signals};
 use mio::net::TcpListener;
@@ -34,12 +35,18 @@ enum Exit {
 struct Fault {
     exit: Exit,
     said: String,
+    /// The sockets that the service manager has handed in, if they were taken already.
+    handed_in: Vec<TcpListener>,
 }
 
 impl Fault {
     fn new(exit: Exit, said: impl fmt::Display) -> Fault {
         let said = said.to_string();
-        Fault { exit, said }
+        Fault {
+            exit,
+            said,
+            handed_in: Vec::new(),
+        }
     }
 }
 
@@ -61,11 +68,12 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             report_fault(&fault.said);
-            if matches!(fault.exit, Exit::Usage | Exit::Settings)
-                && let Ok(handed_in) = systemd::inherited_listeners()
-                && !handed_in.is_empty()
-            {
-                turn_away(handed_in);
+            if matches!(fault.exit, Exit::Usage | Exit::Settings) {
+                let mut handed_in = fault.handed_in;
+                handed_in.extend(systemd::inherited_listeners().unwrap_or_default());
+                if !handed_in.is_empty() {
+                    turn_away(handed_in);
+                }
             }
             ExitCode::from(fault.exit as u8)
         }
@@ -77,7 +85,8 @@ fn check(mut config: Config) -> Result<(), Fault> {
     let settings = |fault: Fault| Fault::new(Exit::Settings, fault.said);
     let listen = resolve(&config).map_err(settings)?;
     let warning = fit_to_machine(&mut config, listen.len()).map_err(settings)?;
-    if let Some(warning) = warning {
+    let of_tls = TlsSetup::check(&config).map_err(|bad| Fault::new(Exit::Settings, bad))?;
+    for warning in warning.into_iter().chain(of_tls) {
         report_fault(&warning);
     }
     config.listen = listen.into_iter().map(ListenAddress::Numeric).collect();
@@ -99,16 +108,27 @@ fn serve(mut config: Config) -> Result<(), Fault> {
     if let Some(warning) = warning {
         log::warn!("{warning}");
     }
+    let is_handed_in = !inherited.is_empty();
     let listeners = if inherited.is_empty() {
         listener::bind_all(&listen).map_err(|error| unavailable(&error))?
     } else {
         inherited
     };
     let listening = addresses(&listeners)?;
+    let tls = match TlsSetup::load(&config, &listening) {
+        Ok(tls) => tls,
+        Err(bad) => {
+            let fault = Fault::new(Exit::Settings, bad);
+            let handed_in = if is_handed_in { listeners } else { Vec::new() };
+            return Err(Fault { handed_in, ..fault });
+        }
+    };
     let cannot_poll = |error| Fault::new(Exit::Unavailable, format!("cannot poll: {error}"));
-    let mut server = Server::new(&config, listeners, Notify::from_env()).map_err(cannot_poll)?;
+    let mut server =
+        Server::new(&config, listeners, tls, Notify::from_env()).map_err(cannot_poll)?;
     // Only now: whoever waits for this line may at once connect, or send a signal.
     log::info!("chatd {} starts", env!("CARGO_PKG_VERSION"));
+    server.announce();
     for address in listening {
         log::info!("listening on {address}");
     }

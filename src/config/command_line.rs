@@ -8,6 +8,7 @@
 use std::env;
 use std::error::Error;
 use std::ffi::OsStr;
+use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command, CommandFactory, FromArgMatches};
@@ -37,10 +38,20 @@ pub(super) fn read() -> Result<Config, NoConfig> {
     let config = matches.and_then(|matches| Config::from_arg_matches(&matches));
     let config = config.map_err(|error| no_config(error, &command))?;
     check_environment(&command).map_err(NoConfig::Settings)?;
-    let config = config.effective();
+    let mut config = config.effective();
+    if config.data.is_none() {
+        config.data = state_directory();
+    }
     let checked = config.limits.check();
     checked.map_err(|error| NoConfig::Settings(error.to_string()))?;
     Ok(config)
+}
+
+/// What the service manager has made for what outlives the process; the first if these are several.
+fn state_directory() -> Option<PathBuf> {
+    let given = env::var_os("STATE_DIRECTORY")?;
+    let first = env::split_paths(&given).next()?;
+    (!first.as_os_str().is_empty()).then_some(first)
 }
 
 /// Every flag also comes from the environment, under its own name or another that it has.

@@ -229,6 +229,32 @@ settings! {
         /// Connections accepted in one turn.
         #[arg(skip = 64_usize)]
         pub accepts_per_turn_max: usize,
+
+        /// How long a TLS handshake may take, from the accept on; never longer than a name.
+        #[arg(skip = Duration::from_secs(10))]
+        pub tls_handshake_timeout: Duration,
+
+        /// Bytes of a TLS handshake from the other side; the largest of browsers are about 2,000.
+        #[arg(skip = 16_usize << 10)]
+        pub tls_hello_bytes_max: usize,
+
+        /// How long a TLS record may stay unfinished: it is memory that one connection makes the
+        /// server keep.
+        #[arg(skip = Duration::from_secs(30))]
+        pub tls_record_timeout: Duration,
+
+        /// Bytes that are sealed for one connection at once, as four records: more are hardly
+        /// cheaper, and what a reader that has stopped does not take is memory.
+        #[arg(skip = 64_usize << 10)]
+        pub tls_seal_bytes_max: usize,
+
+        /// The same for a connection whose socket did not take all of the last.
+        #[arg(skip = 16_usize << 10)]
+        pub tls_seal_blocked_bytes_max: usize,
+
+        /// Time that TLS handshakes may take in one turn; what is over it waits for the next.
+        #[arg(skip = Duration::from_millis(1))]
+        pub tls_handshake_time_per_turn_max: Duration,
     }
 }
 
@@ -261,6 +287,7 @@ impl Limits {
             // little is read at once.
             read_bytes_max: if has_rate { 4 << 10 } else { 64 << 10 },
             byte_rate_bytes_per_second: self.byte_rate(),
+            tls_handshake_timeout: self.name_timeout.min(Duration::from_secs(10)),
             ..self
         }
     }

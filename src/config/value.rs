@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -90,6 +91,27 @@ impl Display for Switch {
     }
 }
 
+/// Whether TLS is spoken on the port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TlsMode {
+    /// Beside plain connections.
+    On,
+    /// It is not.
+    Off,
+    /// And nothing else, but from this machine itself.
+    Only,
+}
+
+impl Display for TlsMode {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            TlsMode::On => "on",
+            TlsMode::Off => "off",
+            TlsMode::Only => "only",
+        })
+    }
+}
+
 /// A level of the log.
 pub(super) fn log_level() -> impl TypedValueParser<Value = LevelFilter> {
     PossibleValuesParser::new(["off", "error", "warn", "info", "debug", "trace"])
@@ -137,11 +159,13 @@ macro_rules! shown_as {
 shown_as! {
     usize: |number| vec![number.to_string()];
     u32: |number| vec![number.to_string()];
+    Option<PathBuf>: |path| path.iter().map(|path| path.display().to_string()).collect();
     bool: |switch| vec![switch.to_string()];
     Duration: |time| vec![in_seconds(time)];
     Option<Duration>: |time| time.iter().map(in_seconds).collect();
     Vec<String>: Clone::clone;
     Switch: |switch| vec![switch.to_string()];
+    TlsMode: |mode| vec![mode.to_string()];
     LevelFilter: |level| vec![level.as_str().to_ascii_lowercase()];
     Vec<ListenAddress>: |list| list.iter().map(ListenAddress::to_string).collect();
 }

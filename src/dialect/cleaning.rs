@@ -18,7 +18,7 @@ pub fn clean<'a>(line: &'a [u8], scratch: &'a mut String) -> &'a str {
 
 /// Makes clean text of a string that may hold line feeds, which become blanks. The rest is as in
 /// [`clean`].
-pub(super) fn clean_string(given: Cow<'_, [u8]>) -> Cow<'_, str> {
+pub fn clean_string(given: Cow<'_, [u8]>) -> Cow<'_, str> {
     if let Cow::Borrowed(bytes) = given
         && let Some(text) = as_clean(bytes)
     {

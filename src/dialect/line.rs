@@ -1,7 +1,7 @@
 //! `LineBuffer`: the bytes of a stream → bounded lines. It knows line endings and the bound,
 //! nothing of what a line means. Each session (and each client) owns one.
 
-use memchr::memchr;
+use memchr::{memchr, memrchr};
 
 /// One thing that was found in the stream.
 #[derive(Debug, PartialEq, Eq)]
@@ -107,6 +107,13 @@ impl LineBuffer {
         let start = self.start();
         self.mark(self.kept.len());
         Some(finish(&self.kept[start..], line_bytes_max))
+    }
+
+    /// Drops the unfinished line at the end of the stream.
+    pub fn drop_unfinished(&mut self) {
+        let whole = memrchr(b'\n', self.kept()).map_or(0, |end| end + 1);
+        self.kept.truncate(self.start() + whole);
+        self.scanned = self.start;
     }
 
     /// What is kept and not yet given out.

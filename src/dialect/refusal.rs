@@ -45,6 +45,8 @@ pub enum Refusal<'a> {
     ShuttingDown,
     /// Another protocol was spoken.
     WrongProtocol,
+    /// This server is to be spoken to over TLS.
+    TlsRequired,
 }
 
 impl Refusal<'_> {
@@ -77,6 +79,7 @@ impl Refusal<'_> {
             Refusal::Replaced => "replaced",
             Refusal::ShuttingDown => "shutting-down",
             Refusal::WrongProtocol => "wrong-protocol",
+            Refusal::TlsRequired => "tls-required",
         }
     }
 
@@ -130,6 +133,9 @@ impl fmt::Display for Refusal<'_> {
             Refusal::ShuttingDown => "the server stops now",
             Refusal::WrongProtocol => {
                 "this is chatd, which speaks plain lines of text: use chat-client, or nc, and send your name first"
+            }
+            Refusal::TlsRequired => {
+                "this server is to be spoken to over TLS: use chat-client --tls, or openssl s_client -quiet"
             }
         };
         f.write_str(words)

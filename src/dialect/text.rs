@@ -15,6 +15,8 @@ use super::{Refusal, Reply};
 
 mod read;
 
+/// What [`read`] gives, for whoever speaks this language and imports no rules: the client.
+pub use crate::chat::{Command, Request};
 pub use read::{COMMANDS, Line, read, split_word, without_hash};
 
 /// Appends what stands before the last line to somebody who spoke `protocol`, so that their
@@ -104,7 +106,7 @@ pub fn encode_reply(reply: &Reply<'_>, out: &mut Vec<u8>) -> u32 {
 }
 
 /// What a person can do about it, in this language.
-fn hint(refusal: &Refusal<'_>) -> &'static str {
+pub fn hint(refusal: &Refusal<'_>) -> &'static str {
     match refusal {
         Refusal::UnknownCommand(_) => "; /help shows the commands, //text says /text",
         Refusal::Rules(chat::Refusal::NoSuchRoom(_)) => "; /rooms shows them",

@@ -17,7 +17,9 @@ pub struct Outbox {
     rest: VecDeque<Slice>,
     /// Bytes of the first slice that were taken already.
     head_offset: u32,
-    sealed: bool,
+    /// So many of the first bytes owed must follow whatever happens: the transport has sealed them
+    /// already, and has not got all of them into the kernel.
+    promised: u32,
     /// Sum of the slices less the head offset.
     bytes: usize,
     lines_taken: u64,
@@ -31,7 +33,6 @@ const IDLE_SLICES_MAX: usize = 64;
 impl Outbox {
     /// Adds a slice behind the others. One that goes on where the last one ends makes that longer.
     pub fn push(&mut self, store: &mut BlockStore, slice: Slice) {
-        debug_assert!(!self.sealed, "a sealed outbox takes nothing more");
         if slice.bytes() == 0 {
             return;
         }
@@ -51,9 +52,15 @@ impl Outbox {
         store.retain(slice.block);
     }
 
-    /// Nothing may be added any more.
-    pub fn seal(&mut self) {
-        self.sealed = true;
+    /// So many of the first bytes owed must follow, also if the connection is cut.
+    pub fn promise(&mut self, count: usize) {
+        debug_assert!(count <= self.bytes, "more is promised than is owed");
+        self.promised = u32::try_from(count).expect("a transport seals a few records at once");
+    }
+
+    /// Bytes that must follow, also if the connection is cut.
+    pub fn promised(&self) -> usize {
+        self.promised as usize
     }
 
     /// Bytes owed.
@@ -98,6 +105,11 @@ impl Outbox {
     /// The first `count` bytes were taken.
     pub fn consume(&mut self, store: &mut BlockStore, count: usize) {
         debug_assert!(count <= self.bytes, "more was taken than is owed");
+        debug_assert!(
+            count >= self.promised(),
+            "a part of what was sealed was taken"
+        );
+        self.promised = 0;
         self.bytes -= count;
         self.bytes_taken += count as u64;
         let mut rest = count + self.head_offset as usize;
@@ -126,25 +138,37 @@ impl Outbox {
         self.rest = VecDeque::new();
         self.first = Slice::default();
         self.head_offset = 0;
+        self.promised = 0;
         self.bytes = 0;
     }
 
-    /// Forgets everything, and appends to `rest` what is missing of a line of which a part was
-    /// taken already, so that what comes next can start a line of its own. It is copied: a slice
-    /// of it would keep its whole block in memory.
+    /// Forgets everything, and appends to `rest` what is promised, and what is missing of a line of
+    /// which a part was taken or is promised, so that what comes next can start a line of its own.
+    /// It is copied: a slice of it would keep its whole block in memory. What was promised still is:
+    /// `rest` must be pushed before anything else.
     pub fn cut_to_line(&mut self, store: &mut BlockStore, encoding: Encoding, rest: &mut Vec<u8>) {
-        if let Some(slice) = self.slices().next() {
+        let promised = self.promised;
+        let mut start = self.head_offset as usize;
+        let mut end = start + promised as usize;
+        for slice in self.slices() {
             let bytes = store.bytes(slice);
-            let taken = self.head_offset as usize;
-            rest.extend_from_slice(&bytes[taken..encoding.end_of_line(bytes, taken)]);
+            if end < bytes.len() {
+                rest.extend_from_slice(&bytes[start..encoding.end_of_line(bytes, end)]);
+                break;
+            }
+            rest.extend_from_slice(&bytes[start..]);
+            (start, end) = (0, end - bytes.len());
         }
         self.clear(store);
+        self.promised = promised;
     }
 
     /// Whether the byte count is what the slices say.
     pub fn is_sound(&self) -> bool {
         let sum: usize = self.slices().map(Slice::bytes).sum();
-        sum == self.bytes + self.head_offset as usize && (self.bytes > 0 || self.rest.is_empty())
+        sum == self.bytes + self.head_offset as usize
+            && (self.bytes > 0 || self.rest.is_empty())
+            && self.promised() <= self.bytes
     }
 
     /// All slices, in order.
@@ -239,6 +263,30 @@ mod tests {
             );
             assert!(rest.len() < 6, "{taken}: only a rest is kept");
             assert_eq!(store.references(), 1);
+        }
+    }
+
+    #[test]
+    fn a_cut_keeps_what_is_promised_up_to_the_end_of_its_line() {
+        let all = b"abc\ndefgh\nij\n";
+        for taken in 0..all.len() {
+            for promised in 0..=all.len() - taken {
+                let (mut store, slices) = store_with(&["abc\n", "own\n", "defgh\n", "ij\n"]);
+                let mut outbox = Outbox::default();
+                for slice in [0, 2, 3].map(|index| slices[index]) {
+                    add(&mut outbox, &mut store, slice);
+                }
+                outbox.consume(&mut store, taken);
+                outbox.promise(promised);
+                let mut rest = Vec::new();
+                outbox.cut_to_line(&mut store, Encoding::Text, &mut rest);
+                let must = taken + promised;
+                let line_end = (must..=all.len()).find(|&end| end == 0 || all[end - 1] == b'\n');
+                let end = line_end.expect("the last line has an end");
+                assert_eq!(rest, all[taken..end], "{taken} taken, {promised} promised");
+                assert_eq!(outbox.promised(), promised);
+                assert_eq!(store.references(), 1);
+            }
         }
     }
 

@@ -36,7 +36,7 @@ impl Hub {
         };
         let reason = match session.input {
             Input::Open => CloseReason::ConnectionLost,
-            Input::Ended => CloseReason::HungUp,
+            Input::Closed | Input::Ended => CloseReason::HungUp,
             Input::Gone(_) => return,
         };
         let has_more = session.lines.has_line(b"", usize::MAX);
@@ -54,6 +54,30 @@ impl Hub {
             session.hold = Hold::Turn;
         }
         self.arm(id);
+    }
+
+    /// What came over the connection cannot be understood by what carries it, or did not come whole
+    /// in time. Nothing that was queued can be written.
+    pub fn break_off(&mut self, id: SessionId) {
+        self.end(id, CloseReason::TlsFault, None);
+        self.clear_outbox(id);
+        // One that was draining already has nothing left to drain.
+        self.listeners.delivery.mark_dirty(id);
+    }
+
+    /// What is to carry the connection did not come about in time.
+    pub fn expire_handshake(&mut self, id: SessionId) {
+        self.end(id, CloseReason::NameTimeout, None);
+        self.clear_outbox(id);
+    }
+
+    /// Its side is shut and need not linger: if the other side has ended too, it is over.
+    pub fn close_if_ended(&mut self, id: SessionId) {
+        let input = self.session(id).map(|session| session.input);
+        // Over what was not read, closing would become a reset that destroys the last word.
+        if matches!(input, Some(Input::Ended | Input::Gone(_))) {
+            self.doom(id);
+        }
     }
 
     /// A connection that is gone has said what it had sent, or had the time for it.
@@ -130,8 +154,10 @@ impl Hub {
                 .leave(member, reason.cause(), words, listeners);
             self.listeners.delivery.unbind(member);
         }
-        if reason == CloseReason::TooSlow {
-            self.forget_what_is_owed(id);
+        match reason {
+            CloseReason::TooSlow => self.forget_what_is_owed(id),
+            CloseReason::TlsFault => self.clear_outbox(id),
+            _ => {}
         }
         self.start_ending(id, reason, words);
         if is_lost {
@@ -165,9 +191,7 @@ impl Hub {
         self.end(id, CloseReason::WrongProtocol, None);
     }
 
-    /// A session that is drained shuts its side and lingers, unless the other side is shut already,
-    /// or gone.
-    /// Whether the turn is to shut it.
+    /// A session that is drained shuts its side and lingers. Whether the turn is to shut it.
     pub(super) fn start_lingering(&mut self, id: SessionId) -> bool {
         let until = self.now() + self.limits.linger_timeout;
         let Some(session) = self.session_mut(id) else {
@@ -176,11 +200,7 @@ impl Hub {
         if !session.advance(Step::Linger(until)) {
             return false;
         }
-        if session.input != Input::Open {
-            self.doom(id);
-        } else {
-            self.arm(id);
-        }
+        self.arm(id);
         true
     }
 
@@ -228,7 +248,6 @@ impl Hub {
             self.released.push(id);
         }
         session.armed = Time::NEVER;
-        session.outbox.seal();
         self.forget_lines(id);
         self.take_door(id);
         self.live -= 1;
@@ -251,10 +270,18 @@ impl Hub {
         // Its last lines may stay for long: they shall not hold what others were told.
         delivery.start_new_answers();
         if !rest.is_empty() {
+            let lines = memchr::memchr_iter(b'\n', &rest).count();
             delivery.tell_one(id, |out| {
                 out.extend_from_slice(&rest);
-                1
+                u32::try_from(lines).expect("fewer lines than bytes are sealed at once")
             });
+        }
+    }
+
+    fn clear_outbox(&mut self, id: SessionId) {
+        let delivery = &mut self.listeners.delivery;
+        if let Some(session) = delivery.sessions[id.slot()].as_mut() {
+            session.outbox.clear(&mut delivery.store);
         }
     }
 

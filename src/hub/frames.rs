@@ -25,7 +25,7 @@ impl Hub {
         let Some(session) = self.session_mut(id) else {
             return;
         };
-        let mut pings_to_pay = 0;
+        let mut pings_to_pay = 0_u32;
         if let Some(frames) = session.frames_mut() {
             if !bytes.is_empty() {
                 frames.pings_unanswered = 0;
@@ -37,8 +37,10 @@ impl Hub {
                     Framed::Ping(payload) => {
                         frames.ping = Some(Box::new(payload));
                         let rate = Rate::new(FREE_PINGS_PER_SECOND, FREE_PINGS_AT_ONCE);
-                        pings_to_pay += u32::from(frames.ping_bucket.check(now, rate).is_err());
-                        frames.ping_bucket.take(now, rate, 1);
+                        match frames.ping_bucket.check(now, rate) {
+                            Ok(()) => frames.ping_bucket.take(now, rate, 1),
+                            Err(_) => pings_to_pay += 1,
+                        }
                     }
                     Framed::Pong => {}
                     Framed::Close(code) => frames.ending = Some(FramesEnding::Closed(code)),
@@ -46,8 +48,10 @@ impl Hub {
                 }
             }
         }
-        for _ in 0..pings_to_pay {
+        // What was read at once is not held against it for longer than a line too many would be.
+        while pings_to_pay > 0 && session.throttle.check(now, &rates).is_ok() {
             session.throttle.take_line(now, &rates);
+            pings_to_pay -= 1;
         }
         if session.hold != Hold::No && holds == Holds::Apply {
             self.keep(id, &lines);
@@ -56,7 +60,24 @@ impl Hub {
         }
         self.memory.unframed = lines;
         self.answer_ping(id);
+        if pings_to_pay > 0 && holds == Holds::Apply {
+            self.hold_for_pings(id);
+        }
         self.end_with_frames(id);
+    }
+
+    /// Who pings more than its rate allows is not read from until that allows more.
+    fn hold_for_pings(&mut self, id: SessionId) {
+        let (now, rates) = (self.now(), self.rates);
+        let Some(session) = self.session(id) else {
+            return;
+        };
+        if session.is_live()
+            && session.hold == Hold::No
+            && let Err(until) = session.throttle.check(now, &rates)
+        {
+            self.hold(id, Hold::Rate(until));
+        }
     }
 
     /// Takes the lines out of the last frames of a connection that broke; they are not handled yet.
@@ -141,7 +162,7 @@ impl Hub {
             .frames()
             .is_some_and(|frames| frames.ending.is_some());
         if is_over && session.is_live() && session.input == Input::Open {
-            session.input = Input::Ended;
+            session.input = Input::Closed;
             if self.wants_input(id) {
                 self.finish_input(id);
             }

@@ -5,7 +5,7 @@
 use crate::dialect::line::LineBuffer;
 use crate::dialect::sniff::{self, ForeignProtocol, SNIFF_BYTES_MAX, Verdict};
 use crate::dialect::{Dialect, Framing};
-use crate::session::{CloseReason, Door, Hold, Input, Phase, Session, SessionId};
+use crate::session::{CloseReason, Door, Hold, Input, Phase, Session, SessionId, Transport};
 use crate::time::Time;
 
 use super::Hub;
@@ -25,6 +25,8 @@ pub(super) struct Memory {
     spare_bytes: usize,
     /// Memory of what all sessions have said that is not handled yet.
     pub(super) kept_bytes: usize,
+    /// What carries the connections holds.
+    pub(super) transport_bytes: usize,
 }
 
 impl Memory {
@@ -95,9 +97,31 @@ impl Hub {
         }
         if self.wants_input(id) && self.decide_dialect(id, &[], Input::Ended) {
             self.take_in(id, &mut [], Holds::Apply);
-            if self.wants_input(id) {
+            if self.wants_input(id) && !self.is_posting(id) {
                 self.finish_input(id);
             }
+        }
+    }
+
+    /// The connection is gone, and has not said that this is its end: as [`Hub::half_close`], but an
+    /// unfinished line at the end is none. Somebody between the two may have cut it short.
+    pub fn truncate(&mut self, id: SessionId) {
+        if let Some(session) = self.listeners.delivery.session_mut(id) {
+            session.lines.drop_unfinished();
+        }
+        self.half_close(id);
+    }
+
+    /// Whether nothing has come from this connection yet.
+    pub fn is_silent(&self, id: SessionId) -> bool {
+        self.session(id)
+            .is_some_and(|session| !session.has_spoken())
+    }
+
+    /// What the connection is carried by, as its first bytes have shown.
+    pub fn set_transport(&mut self, id: SessionId, transport: Transport) {
+        if let Some(session) = self.session_mut(id) {
+            session.transport = transport;
         }
     }
 
@@ -129,6 +153,7 @@ impl Hub {
         if session.dialect != Dialect::Undecided {
             return true;
         }
+        let is_unwanted = session.transport == Transport::PlainUnwanted;
         let mut head = [0; SNIFF_BYTES_MAX];
         let first = session.lines.kept().iter().chain(bytes);
         let length = head
@@ -140,13 +165,20 @@ impl Hub {
             Verdict::More => self.keep(id, bytes),
             Verdict::Text => session.dialect = Dialect::Text,
             Verdict::Json => session.dialect = Dialect::JsonUngreeted(Framing::Lines),
+            Verdict::Http if self.web.is_some() && is_unwanted => self.refuse_plain_request(id),
             Verdict::Http if self.web.is_some() => self.begin_request(id),
             Verdict::Http => self.end_foreign(id, ForeignProtocol::Http),
             Verdict::Tls => self.end_foreign(id, ForeignProtocol::Tls),
             Verdict::Foreign(protocol) => self.end_foreign(id, protocol),
         }
-        self.session(id)
-            .is_some_and(|session| session.dialect != Dialect::Undecided)
+        let Some(session) = self.session(id) else {
+            return false;
+        };
+        let is_decided = session.dialect != Dialect::Undecided;
+        if is_decided && is_unwanted {
+            self.end(id, CloseReason::TlsRequired, None);
+        }
+        is_decided && !is_unwanted
     }
 
     /// Handles whole lines of what is kept and of `bytes`, until the session is held back.
@@ -292,7 +324,7 @@ impl Hub {
         if self.wants_input(id) {
             match self.session(id).map(|session| session.input) {
                 Some(Input::Open) => self.released.push(id),
-                Some(Input::Ended) => self.finish_input(id),
+                Some(Input::Closed | Input::Ended) => self.finish_input(id),
                 Some(Input::Gone(reason)) => {
                     if reason == CloseReason::HungUp {
                         self.finish_input(id);

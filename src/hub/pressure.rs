@@ -81,6 +81,19 @@ impl Hub {
         }
     }
 
+    /// So many of these bytes are sealed and must be written, also if the connection is cut.
+    pub fn promise(&mut self, id: SessionId, count: usize) {
+        if let Some(session) = self.session_mut(id) {
+            session.outbox.promise(count);
+        }
+    }
+
+    /// What the transport of all connections holds: sealed and not written, or read and not whole.
+    /// It counts as what outboxes hold does.
+    pub fn set_transport_bytes(&mut self, bytes: usize) {
+        self.memory.transport_bytes = bytes;
+    }
+
     /// Bytes that a connection has taken in all.
     pub fn bytes_taken(&self, id: SessionId) -> u64 {
         self.session(id)
@@ -132,7 +145,8 @@ impl Hub {
     /// All that slow readers and held talkers make grow: blocks, what refers to them, and lines that
     /// wait. What one turn adds to that is bounded by itself, and histories are by theirs.
     fn pressing_bytes(&self) -> usize {
-        self.listeners.delivery.store.memory_bytes() + self.memory.kept_bytes
+        let delivery = &self.listeners.delivery;
+        delivery.store.memory_bytes() + self.memory.kept_bytes + self.memory.transport_bytes
     }
 
     /// All that can grow, histories included.
@@ -142,7 +156,8 @@ impl Hub {
 
     /// While all outboxes together hold too much memory, whoever is furthest behind goes: it is
     /// the oldest blocks that are to become free, and one that only drains must not keep them. What
-    /// was laid in this turn does not count yet, since most of it will be taken at once.
+    /// was laid in this turn does not count yet, since most of it will be taken at once. What is
+    /// sealed for a connection becomes free only with the connection: that one is not told why.
     fn cut_slow_consumers(&mut self) {
         let bound = self.limits.outbox_total_bytes_max;
         if self.pressing_bytes() <= bound {
@@ -152,10 +167,17 @@ impl Hub {
             if self.pressing_bytes() <= bound {
                 break;
             }
-            if self.session(id).is_some_and(|session| session.is_live()) {
+            let Some(session) = self.session(id) else {
+                continue;
+            };
+            let (is_live, sealed) = (session.is_live(), session.outbox.promised());
+            if is_live {
                 self.end(id, CloseReason::TooSlow, None);
-            } else {
+            }
+            if !is_live || sealed > 0 {
                 self.doom(id);
+                let left = self.memory.transport_bytes.saturating_sub(sealed);
+                self.memory.transport_bytes = left;
             }
         }
     }

@@ -28,6 +28,7 @@ impl Queues {
         if matches!(session.input, Input::Gone(_)) {
             return;
         }
+        debug_assert!(session.is_live(), "nothing follows the last word");
         session.outbox.push(store, slice);
         self.mark_dirty(session, id);
         if session.outbox.bytes() > self.outbox_bytes_max / 2 {

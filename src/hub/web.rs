@@ -45,6 +45,14 @@ impl Hub {
         self.web.as_mut()?.posts.pop_front()
     }
 
+    /// Whether this is a post that is whole, which is said and answered in this turn, or held back.
+    pub(super) fn is_posting(&self, id: SessionId) -> bool {
+        match self.session(id).and_then(|session| session.door.as_deref()) {
+            Some(Door::Posting(posting)) => posting.is_whole(),
+            _ => false,
+        }
+    }
+
     /// Says what a post asks for, unless that must wait.
     pub fn say_post(&mut self, id: SessionId, group: AddressGroup) {
         let session = self.session_mut(id);
@@ -68,6 +76,18 @@ impl Hub {
         // The time for a head is shorter than that for a name.
         self.arm(id);
         self.read_request(id, &mut first);
+    }
+
+    /// A browser came without TLS, which is required.
+    pub(super) fn refuse_plain_request(&mut self, id: SessionId) {
+        if let Some(session) = self.session_mut(id) {
+            session.dialect = Dialect::Http;
+        }
+        self.listeners.delivery.tell_one(id, |out| {
+            Response::wants_tls().write(out);
+            0
+        });
+        self.end(id, CloseReason::TlsRequired, None);
     }
 
     /// Bytes of a request.

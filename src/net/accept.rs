@@ -153,7 +153,7 @@ impl Acceptor {
                 None => return,
                 Some(Ok((stream, peer))) => {
                     accepted += 1;
-                    let admitted = self.admit(registry, stream, peer, conns, turn);
+                    let admitted = self.admit(registry, stream, peer, conns, turn, now);
                     if let Err(error) = admitted {
                         let said = format_args!("cannot register a connection: {error}");
                         log.warn(now, said);
@@ -195,6 +195,7 @@ impl Acceptor {
         peer: SocketAddr,
         conns: &mut Conns,
         turn: &mut Turn,
+        now: Instant,
     ) -> io::Result<()> {
         let is_full = turn.hub().live() >= self.clients_max;
         let refusal = if !self.census.has_place(peer) {
@@ -206,7 +207,7 @@ impl Acceptor {
         };
         match refusal {
             None => {
-                let id = conns.add(registry, stream, peer, true)?;
+                let id = conns.add(registry, stream, peer, true, now)?;
                 self.census.add(peer);
                 turn.admit(id);
             }
@@ -215,7 +216,7 @@ impl Acceptor {
                 turn_away(stream, reason);
             }
             Some(reason) => {
-                let id = conns.add(registry, stream, peer, false)?;
+                let id = conns.add(registry, stream, peer, false, now)?;
                 turn.refuse(id, reason);
             }
         }

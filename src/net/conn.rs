@@ -11,18 +11,25 @@ use mio::{Interest, Registry};
 use slab::Slab;
 use socket2::SockRef;
 
-use crate::session::{AddressGroup, ConnectionSummary, SessionId};
-use crate::turn::{Fill, Flush, Io};
+use crate::session::{AddressGroup, ConnectionSummary, SessionId, Transport};
+use crate::turn::{Event, Fill, Flush, Io};
 
 use super::accept::number_of;
 use super::listener::{LAST_LINES_TIMEOUT, SEND_BUFFER_BYTES};
+use super::stream::{self, AcceptedAt, Beginning, Stream};
+use super::tls::{Expired, TlsKey, TlsStreams};
 use super::tokens::{Generation, Source};
 use super::watch::{Trouble, Watch};
 
 /// All connections.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Conns {
     conns: Slab<Conn>,
+    /// Those over TLS; `None` where it is off.
+    tls: Option<TlsStreams>,
+    /// Who comes without TLS from another machine is not welcome.
+    is_tls_required: bool,
+    started_at: Instant,
     generation: Generation,
     /// Those that were closed and not yet reported.
     closed: Vec<Closed>,
@@ -33,7 +40,8 @@ pub(super) struct Conns {
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Conn {
-    stream: TcpStream,
+    socket: TcpStream,
+    stream: Stream,
     pub(super) peer: SocketAddr,
     generation: Generation,
     /// It has a place among those of its address; one that was refused has none.
@@ -47,10 +55,25 @@ pub(super) struct Closed {
     pub(super) peer: SocketAddr,
     /// It still had a place among those of its address.
     pub(super) counted: bool,
+    /// What was wrong with what it sent as TLS.
+    pub(super) tls_fault: Option<Box<str>>,
     pub(super) summary: ConnectionSummary,
 }
 
 impl Conns {
+    /// No connections yet. `tls` for those that will be over TLS, where it is not off.
+    pub(super) fn new(tls: Option<TlsStreams>, is_tls_required: bool, now: Instant) -> Conns {
+        Conns {
+            conns: Slab::new(),
+            tls,
+            is_tls_required,
+            started_at: now,
+            generation: Generation::default(),
+            closed: Vec::new(),
+            watch: Watch::default(),
+        }
+    }
+
     /// Takes a connection in.
     ///
     /// # Errors
@@ -58,17 +81,23 @@ impl Conns {
     pub(super) fn add(
         &mut self,
         registry: &Registry,
-        mut stream: TcpStream,
+        mut socket: TcpStream,
         peer: SocketAddr,
         counted: bool,
+        now: Instant,
     ) -> io::Result<SessionId> {
         self.generation = self.generation.next();
+        let stream = match self.tls {
+            Some(_) => Stream::New(AcceptedAt::new(self.started_at, now)),
+            None => Stream::Plain,
+        };
         let entry = self.conns.vacant_entry();
         let slot = u32::try_from(entry.key()).expect("fewer descriptors than u32 holds");
         let id = SessionId(slot);
         let token = Source::Conn(id, self.generation).token();
-        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
         entry.insert(Conn {
+            socket,
             stream,
             peer,
             generation: self.generation,
@@ -112,7 +141,7 @@ impl Conns {
         let Conns { conns, watch, .. } = self;
         let (troubled, done) = watch.look(now, stall_timeout, |id| {
             let conn = conns.get(id.slot()).filter(|conn| conn.watched)?;
-            Some((conn.stream.as_fd(), written(id)))
+            Some((conn.socket.as_fd(), written(id)))
         });
         for id in done {
             if let Some(conn) = self.get_mut(id) {
@@ -120,6 +149,101 @@ impl Conns {
             }
         }
         troubled
+    }
+
+    /// A turn begins: what the turn is to note beside what the kernel says.
+    pub(super) fn start_turn(&mut self) -> impl Iterator<Item = (SessionId, Event)> {
+        self.tls.iter_mut().flat_map(TlsStreams::start_turn)
+    }
+
+    /// Whether the next turn has something to note, so that it is to begin at once.
+    pub(super) fn is_ready(&self) -> bool {
+        self.tls.as_ref().is_some_and(TlsStreams::is_ready)
+    }
+
+    /// The kernel says that a socket takes bytes. What its TLS has to say by itself, nobody else
+    /// will write.
+    pub(super) fn note_writable(&mut self, id: SessionId) {
+        self.with_tls(id, |tls, key, socket| tls.write_pending(key, socket));
+    }
+
+    /// Bytes that connections hold beside what they are owed.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.tls.as_ref().map_or(0, TlsStreams::held_bytes)
+    }
+
+    /// When to look for TLS that did not come in time.
+    pub(super) fn tls_deadline(&self) -> Option<Instant> {
+        self.tls.as_ref()?.deadline()
+    }
+
+    /// Looks for TLS that did not come in time, if it is time to.
+    pub(super) fn look_for_expired(&mut self, now: Instant) -> Vec<(SessionId, Expired)> {
+        let tls = self.tls.as_mut();
+        tls.map_or(Vec::new(), |tls| tls.look(now))
+    }
+
+    /// The connections over TLS; `None` where it is off.
+    pub(super) fn tls_mut(&mut self) -> Option<&mut TlsStreams> {
+        self.tls.as_mut()
+    }
+
+    /// Which TLS a connection is over, if it is.
+    pub(super) fn tls_version(&self, id: SessionId) -> Option<&'static str> {
+        match self.get(id)?.stream {
+            Stream::Tls(key) => Some(self.tls.as_ref()?.version(key)),
+            Stream::New(_) | Stream::FirstByte(_) | Stream::Plain => None,
+        }
+    }
+
+    /// One step of a connection over TLS, and what follows from it. `None` if it is none.
+    fn with_tls<T>(
+        &mut self,
+        id: SessionId,
+        step: impl FnOnce(&mut TlsStreams, TlsKey, &mut TcpStream) -> T,
+    ) -> Option<T> {
+        let conn = self.conns.get_mut(id.slot())?;
+        let Stream::Tls(key) = conn.stream else {
+            return None;
+        };
+        let tls = self.tls.as_mut()?;
+        let result = step(tls, key, &mut conn.socket);
+        if tls.settle(key, Instant::now) && !std::mem::replace(&mut conn.watched, true) {
+            self.watch.add(id, Instant::now());
+        }
+        Some(result)
+    }
+
+    /// Reads the first bytes of a connection, by which is known what carries it.
+    fn fill_first(&mut self, id: SessionId, buffer: &mut [u8]) -> (usize, Fill) {
+        let (Some(conn), Some(tls)) = (self.conns.get_mut(id.slot()), self.tls.as_mut()) else {
+            return (0, Fill::Lost);
+        };
+        let (accepted_at, kept) = match conn.stream {
+            Stream::FirstByte(accepted_at) => (accepted_at, 1),
+            Stream::New(accepted_at) => (accepted_at, 0),
+            Stream::Plain | Stream::Tls(_) => return (0, Fill::Lost),
+        };
+        buffer[..kept].fill(stream::HANDSHAKE);
+        let (length, fill) = read(&mut conn.socket, buffer, kept);
+        conn.stream = match (stream::beginning(&buffer[..length]), fill) {
+            (Beginning::Unknown, Fill::Exhausted) => {
+                if length == 1 {
+                    conn.stream = Stream::FirstByte(accepted_at);
+                }
+                return (0, fill);
+            }
+            (Beginning::Unknown | Beginning::Plain, _) => Stream::Plain,
+            (Beginning::Tls, _) => {
+                let accepted_at = accepted_at.instant(self.started_at, Instant::now());
+                let Some(key) = tls.open(id, accepted_at, &buffer[..length], fill) else {
+                    return (0, Fill::Lost);
+                };
+                conn.stream = Stream::Tls(key);
+                return self.fill(id, buffer);
+            }
+        };
+        (length, fill)
     }
 
     /// Those that were closed since the last call.
@@ -133,29 +257,30 @@ impl Io for Conns {
         let Some(conn) = self.conns.get_mut(id.slot()) else {
             return (0, Fill::Lost);
         };
-        let mut length = 0;
-        while length < buffer.len() {
-            match conn.stream.read(&mut buffer[length..]) {
-                Ok(0) => return (length, Fill::Ended),
-                Ok(count) => length += count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    return (length, Fill::Exhausted);
-                }
-                Err(_) => return (length, Fill::Lost),
+        match conn.stream {
+            Stream::Plain => read(&mut conn.socket, buffer, 0),
+            Stream::New(_) | Stream::FirstByte(_) => self.fill_first(id, buffer),
+            Stream::Tls(_) => {
+                let filled = self.with_tls(id, |tls, key, socket| tls.fill(key, socket, buffer));
+                filled.unwrap_or((0, Fill::Lost))
             }
         }
-        (length, Fill::Full)
     }
 
     fn flush(&mut self, id: SessionId, chunks: &[IoSlice<'_>]) -> Flush {
         let Some(conn) = self.conns.get_mut(id.slot()) else {
             return Flush::Lost;
         };
+        if let Stream::Tls(_) = conn.stream {
+            let flushed = self.with_tls(id, |tls, key, socket| tls.flush(key, socket, chunks));
+            return flushed.unwrap_or(Flush::Lost);
+        }
+        // Who is told something before it has spoken is told it plainly.
+        conn.stream = Stream::Plain;
         loop {
             let written = match chunks {
-                [chunk] => conn.stream.write(chunk),
-                _ => conn.stream.write_vectored(chunks),
+                [chunk] => conn.socket.write(chunk),
+                _ => conn.socket.write_vectored(chunks),
             };
             return match written {
                 Ok(count) => {
@@ -176,9 +301,30 @@ impl Io for Conns {
     }
 
     fn shut(&mut self, id: SessionId) {
-        if let Some(conn) = self.get(id) {
+        if self
+            .with_tls(id, |tls, key, socket| tls.shut(key, socket))
+            .is_none()
+            && let Some(conn) = self.get(id)
+        {
             // A connection that cannot be shut is broken; the reading side will say so.
-            let _ = conn.stream.shutdown(Shutdown::Write);
+            let _ = conn.socket.shutdown(Shutdown::Write);
+        }
+    }
+
+    fn must_linger(&self, id: SessionId) -> bool {
+        match (self.get(id).map(|conn| conn.stream), &self.tls) {
+            (Some(Stream::Tls(key)), Some(tls)) => tls.must_linger(key),
+            _ => false,
+        }
+    }
+
+    fn transport(&self, id: SessionId) -> Transport {
+        match self.get(id) {
+            Some(conn) if matches!(conn.stream, Stream::Tls(_)) => Transport::Tls,
+            Some(conn) if self.is_tls_required && !conn.peer.ip().to_canonical().is_loopback() => {
+                Transport::PlainUnwanted
+            }
+            _ => Transport::Plain,
         }
     }
 
@@ -189,7 +335,7 @@ impl Io for Conns {
         let Some(conn) = self.get(id) else {
             return false;
         };
-        let socket = SockRef::from(&conn.stream);
+        let socket = SockRef::from(&conn.socket);
         socket
             .set_tcp_user_timeout(Some(LAST_LINES_TIMEOUT))
             .and_then(|()| socket.set_send_buffer_size(2 * SEND_BUFFER_BYTES))
@@ -198,11 +344,32 @@ impl Io for Conns {
 
     fn close(&mut self, id: SessionId, summary: ConnectionSummary) {
         if let Some(conn) = self.conns.try_remove(id.slot()) {
+            let tls_fault = match (conn.stream, &mut self.tls) {
+                (Stream::Tls(key), Some(tls)) => tls.close(key),
+                _ => None,
+            };
             self.closed.push(Closed {
                 peer: conn.peer,
                 counted: conn.counted,
+                tls_fault,
                 summary,
             });
         }
     }
+}
+
+/// Reads behind the first `length` bytes, until the buffer is full or the socket exhausted.
+fn read(socket: &mut TcpStream, buffer: &mut [u8], mut length: usize) -> (usize, Fill) {
+    while length < buffer.len() {
+        match socket.read(&mut buffer[length..]) {
+            Ok(0) => return (length, Fill::Ended),
+            Ok(count) => length += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                return (length, Fill::Exhausted);
+            }
+            Err(_) => return (length, Fill::Lost),
+        }
+    }
+    (length, Fill::Full)
 }

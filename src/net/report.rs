@@ -86,8 +86,16 @@ impl Reporter {
         let conn = record.session.and_then(|session| conns.get(session));
         match (&record.what, conn) {
             (Recorded::Joined(name), Some(conn)) => {
-                let said = format_args!("join {} from {}", quote(&**name), conn.peer);
-                self.log.info(now, said);
+                let (name, peer) = (quote(&**name), conn.peer);
+                let tls = record
+                    .session
+                    .and_then(|session| conns.tls_version(session));
+                match tls {
+                    Some(tls) => self
+                        .log
+                        .info(now, format_args!("join {name} from {peer}, {tls}")),
+                    None => self.log.info(now, format_args!("join {name} from {peer}")),
+                }
             }
             (Recorded::Posted { name, room }, Some(conn)) => {
                 let (name, room) = (quote(&**name), quote(&**room));
@@ -116,10 +124,12 @@ impl Reporter {
         let name = name
             .as_deref()
             .map_or("without a name".into(), |name| quote(name).to_string());
+        let fault = closed.tls_fault.as_deref();
+        let fault = fault.map_or(String::new(), |fault| format!(" ({})", Clean::of(fault)));
         self.log.info(
             now,
             format_args!(
-                "end {name} from {}: {reason}; lines in {lines_in} out {lines_out}, \
+                "end {name} from {}: {reason}{fault}; lines in {lines_in} out {lines_out}, \
                  bytes in {bytes_in} out {bytes_out}, {:.1} s",
                 closed.peer,
                 duration.as_secs_f64(),

@@ -11,7 +11,7 @@ use mio::{Events, Poll};
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::system::uname;
 
-use crate::config::{Config, Switch};
+use crate::config::{Config, Switch, TlsMode};
 use crate::dialect::http::Site;
 use crate::hub::Random;
 use crate::time::{Time, WallTime};
@@ -24,7 +24,9 @@ use super::heap::Heap;
 use super::printer::Printer;
 use super::report::Reporter;
 use super::signals::{Request, Signals};
+use super::supervisor::Supervisor;
 use super::systemd::Notify;
+use super::tls::{Expired, TlsSetup, TlsStreams};
 use super::tokens::Source;
 use super::watch::Trouble;
 
@@ -44,6 +46,7 @@ pub struct Server {
     supervisor: Supervisor,
     clock: Clock,
     life: Life,
+    tls: Option<TlsSetup>,
     drain_timeout: Duration,
     stall_timeout: Duration,
 }
@@ -73,27 +76,22 @@ struct Clock {
     now: Instant,
 }
 
-/// The service manager, and when it is told next that the loop turns.
-#[derive(Debug)]
-struct Supervisor {
-    notify: Notify,
-    next_at: Instant,
-}
-
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
 /// A second wish to stop that comes sooner is part of the first: service managers, terminals and
 /// impatient scripts send several signals in one instant.
 const STOP_AGAIN_MIN: Duration = Duration::from_millis(100);
-/// How often the service manager hears of the numbers when no watchdog asks for more.
-const STATUS_INTERVAL: Duration = Duration::from_secs(10);
-
 impl Server {
     /// A server on these sockets. It accepts nobody before [`Server::run`].
     ///
     /// # Errors
     /// Those of poll and of taking over the signals.
-    pub fn new(config: &Config, listeners: Vec<TcpListener>, notify: Notify) -> io::Result<Server> {
+    pub fn new(
+        config: &Config,
+        listeners: Vec<TcpListener>,
+        tls: Option<TlsSetup>,
+        notify: Notify,
+    ) -> io::Result<Server> {
         let poll = Poll::new()?;
         let registry = poll.registry();
         let signals = Signals::register(registry, Source::Signals.token())?;
@@ -105,36 +103,44 @@ impl Server {
             .then(|| Console::register(registry, line_bytes_max, now))
             .transpose()?;
         let mut turn = Turn::new(config.limits.clone(), Random::new(random_bytes));
+        let streams = tls
+            .as_ref()
+            .map(|tls| TlsStreams::new(tls.config(), &config.limits));
         let has_board = config.board || config.console;
         if has_board {
             turn.hub_mut().turn_board_on();
         }
         if config.web == Switch::On {
-            turn.hub_mut().open_web(Site::new(site_names(config)));
+            let mut names = site_names(config);
+            names.extend(tls.iter().flat_map(TlsSetup::names).cloned());
+            turn.hub_mut().open_web(Site::new(names));
         }
         Ok(Server {
             events: Events::with_capacity(EVENTS_MAX),
             turn,
-            conns: Conns::default(),
+            conns: Conns::new(streams, config.tls == TlsMode::Only, now),
             acceptor,
             signals,
             console,
             printer: has_board.then(Printer::new),
             reporter: Reporter::new(now),
             heap: Heap::new(now),
-            supervisor: Supervisor {
-                notify,
-                next_at: now,
-            },
+            supervisor: Supervisor::new(notify, now),
             clock: Clock {
                 started_at: now,
                 now,
             },
             life: Life::Running,
+            tls,
             drain_timeout: config.limits.drain_timeout,
             stall_timeout: config.limits.stall_timeout,
             poll,
         })
+    }
+
+    /// Says in the log by which certificate it is known.
+    pub fn announce(&self) {
+        self.tls.iter().for_each(TlsSetup::announce);
     }
 
     /// Serves until a signal asks it to stop and everybody is gone, or the time to drain is over.
@@ -172,6 +178,8 @@ impl Server {
         self.look_after_peers();
         self.serve_console();
         self.start_draining();
+        let held = self.conns.held_bytes();
+        self.turn.hub_mut().set_transport_bytes(held);
         self.turn.finish(&mut self.conns);
         self.report();
         self.housekeeping();
@@ -192,7 +200,7 @@ impl Server {
 
     /// How long to wait at most for something to happen.
     fn timeout(&self) -> Option<Duration> {
-        if self.acceptor.has_more() || self.life == Life::Closed {
+        if self.acceptor.has_more() || self.conns.is_ready() || self.life == Life::Closed {
             return Some(Duration::ZERO);
         }
         let turn = self.turn.next_timeout();
@@ -209,6 +217,7 @@ impl Server {
             self.acceptor.retry_at(),
             self.reporter.log.deadline(),
             self.conns.watch_deadline(),
+            self.conns.tls_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -221,6 +230,9 @@ impl Server {
     /// signals.
     fn note_events(&mut self) -> bool {
         let mut is_signalled = false;
+        for (id, event) in self.conns.start_turn() {
+            self.turn.note(id, event);
+        }
         for event in &self.events {
             match Source::of(event.token()) {
                 Source::Signals => is_signalled = true,
@@ -232,6 +244,9 @@ impl Server {
                         writable: event.is_writable(),
                         failed: event.is_error(),
                     };
+                    if event.writable {
+                        self.conns.note_writable(id);
+                    }
                     self.turn.note(id, event);
                 }
                 Source::Conn(..) => {}
@@ -252,6 +267,12 @@ impl Server {
                 Trouble::Stalled => self.turn.hub_mut().cut_stalled(id),
             }
         }
+        for (id, what) in self.conns.look_for_expired(self.clock.now) {
+            match what {
+                Expired::Handshake => self.turn.hub_mut().expire_handshake(id),
+                Expired::Record => self.turn.hub_mut().break_off(id),
+            }
+        }
     }
 
     fn handle_signals(&mut self) {
@@ -259,7 +280,7 @@ impl Server {
         for request in requests {
             match (request, self.life) {
                 (Request::Statistics, _) => info!("{}", self.statistics_line()),
-                (Request::Reload, _) => info!("asked to reload: there is nothing to read again"),
+                (Request::Reload, _) => self.reload(),
                 (Request::Stop, Life::Running) => self.stop(),
                 (Request::Stop, Life::Draining { since, .. })
                     if self.clock.now >= since + STOP_AGAIN_MIN =>
@@ -269,6 +290,15 @@ impl Server {
                 }
                 (Request::Stop, _) => {}
             }
+        }
+    }
+
+    /// Reads again what can be read again.
+    fn reload(&mut self) {
+        info!("asked to reload");
+        if let (Some(setup), Some(streams)) = (&mut self.tls, self.conns.tls_mut()) {
+            setup.reload();
+            streams.set_config(setup.config());
         }
     }
 
@@ -359,22 +389,6 @@ impl Server {
             let status = self.reporter.status(self.turn.hub(), now);
             self.supervisor.tell(&status, now);
         }
-    }
-}
-
-impl Supervisor {
-    fn deadline(&self) -> Option<Instant> {
-        self.notify.is_active().then_some(self.next_at)
-    }
-
-    fn is_due(&self, now: Instant) -> bool {
-        self.deadline().is_some_and(|at| at <= now)
-    }
-
-    fn tell(&mut self, status: &str, now: Instant) {
-        self.next_at = now + self.notify.watchdog_interval().unwrap_or(STATUS_INTERVAL);
-        self.notify.watchdog();
-        self.notify.status(status);
     }
 }
 

@@ -26,6 +26,10 @@ pub enum CloseReason {
     Replaced,
     /// It spoke another protocol.
     WrongProtocol,
+    /// What it sent as TLS is none, or a part of it did not come in time.
+    TlsFault,
+    /// It came without TLS, which is required here.
+    TlsRequired,
     /// There was no place.
     ServerFull,
     /// There was no place for one more from its address.
@@ -42,7 +46,7 @@ impl CloseReason {
     /// Why its member left, as the others are told.
     pub fn cause(self) -> Cause {
         match self {
-            CloseReason::ConnectionLost => Cause::Lost,
+            CloseReason::ConnectionLost | CloseReason::TlsFault => Cause::Lost,
             CloseReason::TooSlow => Cause::TooSlow,
             CloseReason::Kicked => Cause::Kicked,
             CloseReason::ShuttingDown => Cause::Stopped,
@@ -51,6 +55,7 @@ impl CloseReason {
             | CloseReason::Replaced
             | CloseReason::NameTimeout
             | CloseReason::WrongProtocol
+            | CloseReason::TlsRequired
             | CloseReason::ServerFull
             | CloseReason::TooManyFromAddress
             | CloseReason::MadeRoom
@@ -65,12 +70,14 @@ impl CloseReason {
             | CloseReason::HungUp
             | CloseReason::ConnectionLost
             | CloseReason::MadeRoom
-            | CloseReason::Answered => None,
+            | CloseReason::Answered
+            | CloseReason::TlsFault => None,
             CloseReason::TooSlow => Some(Refusal::TooSlow),
             CloseReason::NameTimeout => Some(Refusal::NameTimeout),
             CloseReason::Kicked => Some(Refusal::Kicked(None)),
             CloseReason::Replaced => Some(Refusal::Replaced),
             CloseReason::WrongProtocol => Some(Refusal::WrongProtocol),
+            CloseReason::TlsRequired => Some(Refusal::TlsRequired),
             CloseReason::ServerFull => Some(Refusal::ServerFull),
             CloseReason::TooManyFromAddress => Some(Refusal::TooManyFromAddress),
             CloseReason::ShuttingDown => Some(Refusal::ShuttingDown),
@@ -99,6 +106,8 @@ impl fmt::Display for CloseReason {
             CloseReason::Kicked => "kicked",
             CloseReason::Replaced => "replaced by another connection",
             CloseReason::WrongProtocol => "another protocol",
+            CloseReason::TlsFault => "TLS fault",
+            CloseReason::TlsRequired => "TLS is required",
             CloseReason::ServerFull => "server full",
             CloseReason::TooManyFromAddress => "too many from its address",
             CloseReason::MadeRoom => "silent, and its place was needed",

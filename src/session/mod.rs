@@ -56,11 +56,25 @@ pub enum Hold {
     Takeover,
 }
 
+/// What carries a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Bytes as they are.
+    Plain,
+    /// Bytes as they are, where that is not wanted: it is to be told that it must use TLS.
+    PlainUnwanted,
+    /// TLS.
+    Tls,
+}
+
 /// Whether the other side may still send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Input {
     /// It may.
     Open,
+    /// It has said its last, as a WebSocket does; what it sent before may not be handled yet, and
+    /// what still comes is nothing.
+    Closed,
     /// It has closed its side; what it sent before may not be handled yet.
     Ended,
     /// The connection is gone, and hears nothing any more. What it sent before is still said, as
@@ -75,6 +89,8 @@ pub struct Session {
     phase: Phase,
     /// The language it speaks.
     pub dialect: Dialect,
+    /// What carries it; known once it has spoken.
+    pub transport: Transport,
     /// Who it is in the chat, once it has a name.
     pub member: Option<MemberId>,
     /// The rooms it hears, as far as delivery goes.
@@ -125,6 +141,7 @@ impl Session {
         Session {
             phase: Phase::Naming { prompted: false },
             dialect: Dialect::default(),
+            transport: Transport::Plain,
             member: None,
             rooms: SmallVec::new(),
             input: Input::Open,

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-use crate::session::{AddressGroup, ConnectionSummary, SessionId};
+use crate::session::{AddressGroup, ConnectionSummary, SessionId, Transport};
 
 /// The sockets of a server, by the slots of their sessions.
 pub trait Io {
@@ -21,6 +21,17 @@ pub trait Io {
 
     /// Says that nothing more will be written.
     fn shut(&mut self, id: SessionId);
+
+    /// Whether a connection that is shut must stay for a moment although the other side has ended:
+    /// what says so to the other side is not written yet, or more than that may come.
+    fn must_linger(&self, _id: SessionId) -> bool {
+        false
+    }
+
+    /// What the connection is carried by. Asked once something was read from it.
+    fn transport(&self, _id: SessionId) -> Transport {
+        Transport::Plain
+    }
 
     /// Makes room in the kernel for the last lines to a socket that is full. Whether another try to
     /// write is worth it.
@@ -39,6 +50,12 @@ pub enum Fill {
     Exhausted,
     /// The other side sends no more.
     Ended,
+    /// The other side is gone without saying that this is its end: what it was in the middle of is
+    /// cut short.
+    Truncated,
+    /// What came cannot be understood by what carries the connection, which has told the other side
+    /// so. Nothing more can be written.
+    Faulty,
     /// The connection is broken.
     Lost,
 }
@@ -50,6 +67,9 @@ pub enum Flush {
     Took(usize),
     /// It takes no more; the kernel will say when it does.
     Blocked,
+    /// It takes no more, as with [`Flush::Blocked`]. None of these bytes counts as taken, but so many
+    /// of them are sealed and must follow: the next flush must begin with the same.
+    Promised(usize),
     /// The connection is broken.
     Lost,
 }

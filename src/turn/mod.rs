@@ -166,6 +166,8 @@ impl Turn {
         match fill {
             Fill::Full | Fill::Exhausted => {}
             Fill::Ended => self.hub.half_close(id),
+            Fill::Truncated => self.hub.truncate(id),
+            Fill::Faulty => self.hub.break_off(id),
             Fill::Lost => self.lose(id, io),
         }
     }
@@ -199,6 +201,9 @@ impl Turn {
             socket.readable = fill == Fill::Full;
         }
         if length > 0 {
+            if self.hub.is_silent(id) {
+                self.hub.set_transport(id, io.transport(id));
+            }
             receive(&mut self.hub, id, &mut self.scratch[..length]);
         }
         fill
@@ -246,7 +251,12 @@ impl Turn {
                     self.flush_one(id, io);
                 }
             }
-            AfterWrite::Shut => io.shut(id),
+            AfterWrite::Shut => {
+                io.shut(id);
+                if !io.must_linger(id) {
+                    self.hub.close_if_ended(id);
+                }
+            }
         }
     }
 
@@ -269,8 +279,10 @@ impl Turn {
                     if let Some(socket) = self.sockets.get_mut(id) {
                         socket.writable = false;
                     }
-                    if refused == Flush::Lost {
-                        return self.lose(id, io);
+                    match refused {
+                        Flush::Promised(count) => self.hub.promise(id, count),
+                        Flush::Lost => return self.lose(id, io),
+                        Flush::Took(_) | Flush::Blocked => {}
                     }
                 }
             }

@@ -13,6 +13,7 @@ mod client_support;
 #[path = "../common/mod.rs"]
 mod common;
 mod terminal_support;
+mod tls_support;
 
 mod bounds;
 mod scripted;
@@ -20,4 +21,5 @@ mod terminal_link;
 mod terminal_operator;
 mod terminal_seat;
 mod terminal_ways_out;
+mod tls;
 mod with_daemon;

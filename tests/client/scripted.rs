@@ -206,8 +206,8 @@ fn a_pipe_of_commands_does_them() {
     assert_eq!(ended.status.code(), Some(77), "{ended:?}");
     assert!(ended.output.ends_with("= 1 here: ann\n"), "{ended:?}");
     let wanted = "\
-chat-client: line 4 is refused: there is no /nope; /help lists the commands, //nope says it (unknown-command)
-chat-client: line 5 is refused: usage: /msg NAME TEXT (bad-usage)
+chat-client: line 4 is refused: there is no command nope; /help shows the commands, //text says /text (unknown-command)
+chat-client: line 5 is refused: write it so: /msg NAME TEXT (bad-usage)
 chat-client: line 3 is refused: there is no den (no-such-room)
 ";
     let sorted = |text: &str| {
@@ -658,7 +658,7 @@ fn a_terminal_is_asked_for_a_name_and_told_what_to_do() {
     seated.shows("delivered in ");
     peer.says("<ben> hi\n");
     seated.types("/what\n");
-    seated.shows("! unknown-command there is no /what");
+    seated.shows("! unknown-command there is no command what");
     seated.types("\u{4}");
     peer.sees_off();
     let ended = seated.wait();

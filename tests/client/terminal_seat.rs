@@ -520,9 +520,9 @@ fn an_escape_eats_nothing_that_follows() {
 fn an_unknown_command_is_refused_and_never_said() {
     let (sitting, mut peer, _server) = seated(&[]);
     sitting.types("/mgs ben secret\r");
-    sitting.sees_text("! unknown-command there is no /mgs");
+    sitting.sees_text("! unknown-command there is no command mgs");
     sitting.types("/HELP\r");
-    sitting.sees_text("= /msg NAME TEXT  says TEXT to NAME alone");
+    sitting.sees_text("= /msg NAME TEXT  says something to NAME alone");
     sitting.types("/ME waves\r");
     peer.hears("/me waves");
     sitting.sees_text("  …   /ME waves");

@@ -127,3 +127,43 @@ fn what_is_typed_while_the_server_is_away_is_said_when_it_is_back() {
     client.ends_input();
     assert_eq!(client.wait().status.code(), Some(0));
 }
+
+/// What the server says of its key when it starts, with the flag by which a client trusts it.
+fn pinned(chatd: &Daemon) -> [String; 2] {
+    let line = chatd.expect_log(&["public key SHA256:"]);
+    let (_, key) = line.split_once("SHA256:").unwrap();
+    let key = key.split([',', ' ']).next().unwrap();
+    ["--tls-pin".to_owned(), format!("SHA256:{key}")]
+}
+
+#[test]
+fn over_tls_the_conversation_is_the_same() {
+    let chatd = Daemon::start(&["--rate", "100", "--burst", "10"]);
+    let [flag, key] = pinned(&chatd);
+    let mut ben = chatd.join("ben");
+    let mut ann = start(&chatd, "ann", &[&flag, &key]);
+    ben.expect_line("* ann joined (2 here)");
+    ben.say("hello ann");
+    ann.shows("<ben> hello ann\n");
+    // More than the server takes at once: it holds us back.
+    for number in 0..60 {
+        ann.types(&format!("line {number}\n"));
+    }
+    ann.ends_input();
+    for number in 0..60 {
+        ben.expect_line(&format!("<ann> line {number}"));
+    }
+    ben.expect_line("* ann left (1 here)");
+    let ended = ann.wait();
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    let ended = start(&chatd, "cyd", &[&flag, &key, "--send", "backup is done"]).wait();
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    ben.expect_line("<cyd> backup is done");
+}
+
+#[test]
+fn a_server_without_tls_says_so() {
+    let chatd = Daemon::start(&["--tls", "off"]);
+    let ended = start(&chatd, "ann", &["--tls"]).wait();
+    ended.assert_one_line(76, "does not speak TLS");
+}

@@ -4,17 +4,20 @@
 
 use std::cell::Cell;
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockRef, Socket, Type};
 
+use super::websocket::Frames;
 use super::{LONG_PATIENCE, PATIENCE, hide_stamp};
 
 /// One connection to the server.
 pub struct Client {
-    stream: TcpStream,
+    pub(super) stream: TcpStream,
+    /// What its lines go through, if it is a WebSocket.
+    pub(super) frames: Option<Box<Frames>>,
     address: SocketAddr,
     /// Every byte the server ever sent here.
     received: Vec<u8>,
@@ -87,6 +90,7 @@ impl Client {
         Client {
             address: stream.local_addr().expect("a connected socket"),
             stream,
+            frames: None,
             received: Vec::new(),
             looked_at: 0,
             pings: 0,
@@ -126,6 +130,11 @@ impl Client {
     /// Sends these bytes in one write.
     pub fn send(&mut self, bytes: &[u8]) {
         self.sent.push((self.received.len(), bytes.to_vec()));
+        if let Some(frames) = &mut self.frames {
+            return frames
+                .send(bytes)
+                .expect("the server takes what is sent to it");
+        }
         self.stream
             .write_all(bytes)
             .expect("the server takes what is sent to it");
@@ -143,6 +152,11 @@ impl Client {
             Err(error) if error.kind() == ErrorKind::WouldBlock => false,
             Err(error) => panic!("sending: {error}"),
         }
+    }
+
+    /// Sends these bytes, unless the server has closed.
+    pub fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
     }
 
     /// Ends the sending side; what the server says can still be read.
@@ -289,6 +303,21 @@ impl Client {
         }
     }
 
+    /// The next bytes, so many: for what is no line of the protocol.
+    #[track_caller]
+    pub fn take_bytes(&mut self, count: usize) -> Vec<u8> {
+        let deadline = Instant::now() + PATIENCE;
+        while self.received.len() - self.looked_at < count {
+            let here = self.received.len() - self.looked_at;
+            if let Some(end) = self.fill(deadline) {
+                panic!("wanted {count} bytes, here are {here}, but: {end:?}");
+            }
+        }
+        let start = self.looked_at;
+        self.looked_at += count;
+        self.received[start..self.looked_at].to_vec()
+    }
+
     /// Reads a single byte, if one is there.
     pub fn sip(&mut self) {
         self.stream
@@ -329,23 +358,30 @@ impl Client {
         self.stream
             .set_read_timeout(Some(left))
             .expect("a deadline for reads");
-        let mut scratch = [0; 16 << 10];
-        match self.stream.read(&mut scratch) {
+        match self.read_some() {
             Ok(0) => {
                 let rest = self.received.len() - self.looked_at;
                 assert_eq!(rest, 0, "the server's last line has no end");
                 Some(Heard::Closed)
             }
-            Ok(length) => {
-                self.received.extend_from_slice(&scratch[..length]);
-                None
-            }
+            Ok(_) => None,
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => None,
                 ErrorKind::ConnectionReset => Some(Heard::Reset),
                 _ => panic!("reading: {error}"),
             },
         }
+    }
+
+    /// One read, of what is there.
+    fn read_some(&mut self) -> io::Result<usize> {
+        if let Some(frames) = &mut self.frames {
+            return frames.read(&mut self.received);
+        }
+        let mut scratch = [0; 16 << 10];
+        let length = self.stream.read(&mut scratch)?;
+        self.received.extend_from_slice(&scratch[..length]);
+        Ok(length)
     }
 
     /// Both directions, in the order this end saw them.

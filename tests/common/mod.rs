@@ -1,5 +1,5 @@
 //! What every black-box test starts from: a real `chatd` ([`Daemon`]) and real connections to it
-//! ([`Client`] in plain text, [`Program`] in JSON lines). It knows the outside of the server only: flags, log, signals, bytes. It holds no
+//! ([`Client`] in plain text, [`Program`] in JSON lines, [`TlsClient`] over TLS). It knows the outside of the server only: flags, log, signals, bytes. It holds no
 //! expectation of a single test. Owned by `tests/daemon`, used by `tests/client` too.
 //!
 //! ```no_run
@@ -21,13 +21,16 @@
 
 mod client;
 mod daemon;
+pub mod http;
 mod news;
 mod pair;
 pub mod process;
 mod program;
 mod seed;
 pub mod stamp;
+mod tls_client;
 mod view;
+pub mod websocket;
 
 use std::time::Duration;
 
@@ -39,6 +42,7 @@ pub use program::{Program, hello, id_of, text_of, token_of};
 pub use rustix::process::Signal;
 pub use seed::Seed;
 pub use stamp::hide_stamp;
+pub use tls_client::{Ended, TlsClient, TlsTerms};
 pub use view::View;
 
 /// How long anything may take before a test gives up on it. It is no statement on speed: it only
@@ -51,5 +55,5 @@ pub const LONG_PATIENCE: Duration = Duration::from_secs(60);
 /// What the server says to a connection that is silent for 300 ms.
 /// Flags that close every door at which something other than a person or a bot may stand: there,
 /// who is silent is told what to do.
-pub const ONLY_PEOPLE: &[&str] = &["--web", "off"];
+pub const ONLY_PEOPLE: &[&str] = &["--web", "off", "--tls", "off"];
 pub const PROMPT: &str = "* chatd: type your name and press Enter";

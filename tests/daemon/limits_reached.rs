@@ -314,7 +314,7 @@ fn history_total_bytes_max_makes_silent_rooms_forget() {
         "--outbox-max",
         "64K",
         "--history-total-max",
-        "40K",
+        "34K",
     ]);
     let rooms = ["silent", "a", "b", "c"];
     let mut bot = chatd.enter("bot", &rooms);

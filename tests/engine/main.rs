@@ -17,3 +17,4 @@ mod names;
 mod reserved_names;
 mod simulation;
 mod turn_by_hand;
+mod web_by_hand;

@@ -3,9 +3,12 @@
 
 use std::fmt;
 use std::net::Ipv6Addr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Parser, ValueEnum};
+use clap::{ColorChoice, Parser};
+
+use crate::tls::parse_key;
 
 const ABOUT: &str = "Chat on a chatd server, from a terminal or a script";
 
@@ -18,7 +21,7 @@ state of the link go to standard error. At the end of input it waits until every
 then leaves.
 
 Exit: 0 left and everything said, 1 link lost or perhaps not all said, 2 usage, 69 cannot connect,
-76 the server speaks something else, 77 refused, also when any line of a pipe was.";
+76 the server speaks something else, 77 refused, also when any line of a pipe was, or not trusted.";
 
 /// Chat from a terminal or a script.
 #[derive(Debug, Parser)]
@@ -45,6 +48,19 @@ pub struct Flags {
     #[arg(long, value_name = "ROOM", value_parser = parse_name)]
     pub room: Option<String>,
 
+    /// TLS. A certificate that no known authority has signed is shown once at a terminal, and then
+    /// remembered in $XDG_STATE_HOME/chat-client/known_servers; a changed key is refused
+    #[arg(long)]
+    pub tls: bool,
+
+    /// TLS with a server whose certificate is signed by an authority in FILE (PEM), and no other
+    #[arg(long, value_name = "FILE", conflicts_with = "tls_pin")]
+    pub tls_ca: Option<PathBuf>,
+
+    /// TLS with the server whose public key has this SHA-256, whatever its certificate says
+    #[arg(long, value_name = "SHA256", value_parser = parse_key)]
+    pub tls_pin: Option<String>,
+
     /// Exit with 1 when the link is lost, instead of coming back
     #[arg(long)]
     pub no_reconnect: bool,
@@ -60,18 +76,7 @@ pub struct Flags {
 
     /// When to use colours; auto is off for pipes, dumb terminals and where NO_COLOR is set
     #[arg(long, value_name = "WHEN", default_value = "auto")]
-    pub color: ColorWhen,
-}
-
-/// When to use colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ColorWhen {
-    /// On a terminal that can, unless `NO_COLOR` is set.
-    Auto,
-    /// In any case.
-    Always,
-    /// Never.
-    Never,
+    pub color: ColorChoice,
 }
 
 /// A server: a host name or address, and a port.

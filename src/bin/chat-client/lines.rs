@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use crate::style::{Colors, Style};
+use crate::style::{self, Colors, Style};
 use crate::wire::{Event, PastMessage};
 
 /// One line for the user to see.
@@ -109,19 +109,19 @@ impl Lines {
         if let Some(room) = &shown.room {
             let _ = write!(out, "[{}] ", Clean::of(room));
         }
-        let of_name = Style::of_name(from.as_str());
+        let of_name = style::of_name(from.as_str());
         let (name_style, [before, behind], style) = match shown.kind {
-            Kind::Said => (of_name, ["<", ">"], Style::PLAIN),
-            Kind::Mention => (of_name, ["<", ">"], Style::MENTION),
-            Kind::Own => (Style::OWN, ["<", ">"], Style::PLAIN),
-            Kind::Private => (of_name, ["-", "-"], Style::PRIVATE),
-            Kind::Answer if shown.from.is_empty() => (Style::PLAIN, ["=", ""], Style::PLAIN),
-            Kind::Answer => (Style::PLAIN, ["= <", ">"], Style::PLAIN),
-            Kind::News => (Style::QUIET, ["*", ""], Style::QUIET),
-            Kind::Asked => return self.paint_line(Style::QUIET, text.as_str(), out),
-            Kind::Refusal => (Style::WARNING, ["!", ""], Style::WARNING),
-            Kind::Delivered => (Style::QUIET, ["delivered", ""], Style::QUIET),
-            Kind::Status => (Style::QUIET, ["~", ""], Style::QUIET),
+            Kind::Said => (of_name, ["<", ">"], style::PLAIN),
+            Kind::Mention => (of_name, ["<", ">"], style::MENTION),
+            Kind::Own => (style::OWN, ["<", ">"], style::PLAIN),
+            Kind::Private => (of_name, ["-", "-"], style::PRIVATE),
+            Kind::Answer if shown.from.is_empty() => (style::PLAIN, ["=", ""], style::PLAIN),
+            Kind::Answer => (style::PLAIN, ["= <", ">"], style::PLAIN),
+            Kind::News => (style::QUIET, ["*", ""], style::QUIET),
+            Kind::Asked => return self.paint_line(style::QUIET, text.as_str(), out),
+            Kind::Refusal => (style::WARNING, ["!", ""], style::WARNING),
+            Kind::Delivered => (style::QUIET, ["delivered", ""], style::QUIET),
+            Kind::Status => (style::QUIET, ["~", ""], style::QUIET),
         };
         if name_style == style {
             return self.paint_line(style, &format!("{before}{from}{behind} {text}"), out);
@@ -146,16 +146,16 @@ impl Lines {
         let at = told.unwrap_or_else(Timestamp::now).to_zoned(zone.clone());
         if told.is_some() && self.day.replace(at.date()) != Some(at.date()) {
             let day = at.strftime("%A %F\n").to_string();
-            self.colors.paint(Style::QUIET, &day, out);
+            self.colors.paint(style::QUIET, &day, out);
         }
         match shown.kind {
             Kind::Delivered => out.push_str("      "),
             _ => self
                 .colors
-                .paint(Style::QUIET, &at.strftime("%H:%M").to_string(), out),
+                .paint(style::QUIET, &at.strftime("%H:%M").to_string(), out),
         }
         match shown.kind {
-            Kind::Mention => self.colors.paint(Style::MENTION_MARK, "@", out),
+            Kind::Mention => self.colors.paint(style::MENTION_MARK, "@", out),
             Kind::Delivered => {}
             _ => out.push(' '),
         }

@@ -12,6 +12,7 @@ use socket2::{SockRef, TcpKeepalive};
 
 use crate::flags::Address;
 use crate::session::LinkEnd;
+use crate::tls::Tls;
 
 /// For each address of the server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -27,16 +28,21 @@ const KEEPALIVE_QUESTIONS_MAX: u32 = 3;
 #[derive(Debug)]
 pub enum Link {
     Down,
-    Coming(Receiver<Result<TcpStream, String>>),
+    Coming {
+        outcome: Receiver<Result<TcpStream, String>>,
+        tls: Option<Tls>,
+    },
     Up {
         stream: TcpStream,
+        tls: Option<Tls>,
+        /// As the socket gets it.
         unwritten: Vec<u8>,
     },
 }
 
 impl Link {
     /// Begins to connect. A byte to `wake` says that it is made or has failed.
-    pub fn open(server: Address, mut wake: UnixStream) -> Self {
+    pub fn open(server: Address, tls: Option<Tls>, mut wake: UnixStream) -> Self {
         let (report, outcome) = channel();
         thread::spawn(move || {
             // Whoever does not listen any more has given it up.
@@ -44,18 +50,22 @@ impl Link {
                 let _ = wake.write(&[0]);
             }
         });
-        Link::Coming(outcome)
+        Link::Coming { outcome, tls }
     }
 
     /// Whether the connection has been made since the last time, or why there is none.
     pub fn take_outcome(&mut self) -> Result<bool, LinkEnd> {
-        let Link::Coming(outcome) = self else {
+        let Link::Coming { outcome, tls } = self else {
             return Ok(false);
         };
         match outcome.try_recv() {
             Ok(Ok(stream)) => {
-                let unwritten = Vec::new();
-                *self = Link::Up { stream, unwritten };
+                let (tls, unwritten) = (tls.take(), Vec::new());
+                *self = Link::Up {
+                    stream,
+                    tls,
+                    unwritten,
+                };
                 Ok(true)
             }
             Ok(Err(why)) => Err(LinkEnd::Unreachable(why)),
@@ -66,15 +76,23 @@ impl Link {
     /// What to wait for, and whether for room to write too.
     pub fn interest(&self) -> Option<(&TcpStream, bool)> {
         match self {
-            Link::Up { stream, unwritten } => Some((stream, !unwritten.is_empty())),
-            Link::Down | Link::Coming(_) => None,
+            Link::Up {
+                stream, unwritten, ..
+            } => Some((stream, !unwritten.is_empty())),
+            Link::Down | Link::Coming { .. } => None,
         }
     }
 
     /// Bytes to write, now or when there is room. They are lost with the link.
     pub fn send(&mut self, bytes: &[u8]) {
-        if let Link::Up { unwritten, .. } = self {
-            unwritten.extend_from_slice(bytes);
+        match self {
+            Link::Up {
+                tls: Some(tls),
+                unwritten,
+                ..
+            } => tls.seal(bytes, unwritten),
+            Link::Up { unwritten, .. } => unwritten.extend_from_slice(bytes),
+            _ => {}
         }
     }
 
@@ -89,7 +107,10 @@ impl Link {
     /// Writes what the kernel takes. That the link is broken is found out by reading, after what
     /// could still be read.
     pub fn flush(&mut self) {
-        let Link::Up { stream, unwritten } = self else {
+        let Link::Up {
+            stream, unwritten, ..
+        } = self
+        else {
             return;
         };
         let mut written = 0;
@@ -104,19 +125,47 @@ impl Link {
         unwritten.drain(..written);
     }
 
-    /// Reads what there is, once: how many bytes of `chunk`, none if there are none for the moment.
-    pub fn read(&mut self, chunk: &mut [u8]) -> Result<usize, LinkEnd> {
-        let Link::Up { stream, .. } = self else {
-            return Ok(0);
+    /// Reads what there is, once, by way of `chunk`, and appends what was said to `said`; with an
+    /// error too, what came before it.
+    pub fn read(&mut self, chunk: &mut [u8], said: &mut Vec<u8>) -> Result<(), LinkEnd> {
+        let Link::Up {
+            stream,
+            tls,
+            unwritten,
+        } = self
+        else {
+            return Ok(());
         };
-        match stream.read(chunk) {
-            Ok(0) => Err(LinkEnd::Closed),
-            Ok(count) => Ok(count),
-            Err(error) => match error.kind() {
-                ErrorKind::Interrupted | ErrorKind::WouldBlock => Ok(0),
+        let outcome = match (stream.read(chunk), tls) {
+            (Ok(0), None) => Err(LinkEnd::Closed),
+            (Ok(0), Some(_)) => Err(LinkEnd::Broken("it was cut off".to_owned())),
+            (Ok(count), None) => {
+                said.extend_from_slice(&chunk[..count]);
+                Ok(())
+            }
+            (Ok(count), Some(tls)) => tls.open(&chunk[..count], said, unwritten),
+            (Err(error), _) => match error.kind() {
+                ErrorKind::Interrupted | ErrorKind::WouldBlock => Ok(()),
                 _ => Err(LinkEnd::Broken(reason(&error))),
             },
+        };
+        // What TLS has to say to it, also at its end.
+        self.flush();
+        outcome
+    }
+
+    /// Ends it, and says so as far as the kernel takes it.
+    pub fn close(&mut self) {
+        if let Link::Up {
+            tls: Some(tls),
+            unwritten,
+            ..
+        } = self
+        {
+            tls.close(unwritten);
         }
+        self.flush();
+        *self = Link::Down;
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Read [`run`] first: it is the one place that waits. [`session`] is the conversation itself,
 //! without sockets or clocks, with [`ledger`] (what is unanswered), [`typed`] (commands) and
-//! [`wire`] (the lines of the server); [`link`] is the socket, [`screen`] where lines are shown and
+//! [`wire`] (the lines of the server); [`link`] is the socket, with [`tls`] if that is wanted, [`screen`] where lines are shown and
 //! come from. For a person at a terminal the [`seat`] is both.
 #![allow(
     clippy::disallowed_methods,
@@ -17,6 +17,7 @@
 )]
 
 mod flags;
+mod known_servers;
 mod ledger;
 mod lines;
 mod link;
@@ -26,6 +27,7 @@ mod seat;
 mod session;
 mod signals;
 mod style;
+mod tls;
 mod typed;
 mod wire;
 

@@ -9,6 +9,7 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::flags::{Address, Flags};
+use crate::lines::{Kind, Shown};
 use crate::link::Link;
 use crate::screen::{Plain, Screen, Wish};
 use crate::seat::Seat;
@@ -16,6 +17,7 @@ use crate::seat::terminal::Tty;
 use crate::session::{Code, Effect, End, LinkEnd, Manner, Session, Settings};
 use crate::signals::{self, Asked};
 use crate::style::{Colors, is_dumb_terminal};
+use crate::tls::Trust;
 
 /// Bytes that the kernel has not taken; above it no more input is taken.
 const UNWRITTEN_BYTES_MAX: usize = 64 << 10;
@@ -36,7 +38,11 @@ pub fn run(flags: Flags) -> End {
         manner,
         comes_back: !flags.no_reconnect,
     };
-    Client::new(flags, settings).map_or_else(
+    let trust = match Trust::of(&flags) {
+        Ok(trust) => trust,
+        Err(why) => return End::because(Code::Usage, &why),
+    };
+    Client::new(flags, trust, settings).map_or_else(
         |error| End::because(Code::Lost, &format!("cannot set up: {error}")),
         Client::run,
     )
@@ -76,6 +82,8 @@ struct Client {
     /// What has become of the output, if it is gone.
     output_end: Option<End>,
     server: Address,
+    /// Whom to believe, where TLS is spoken.
+    trust: Option<Trust>,
     link: Link,
     /// Bytes of other threads: see [`Asked`]. The end for them is beside it.
     asked: UnixStream,
@@ -92,7 +100,7 @@ struct Ready {
 }
 
 impl Client {
-    fn new(flags: Flags, settings: Settings) -> io::Result<Self> {
+    fn new(flags: Flags, trust: Option<Trust>, settings: Settings) -> io::Result<Self> {
         let (asked, wake) = UnixStream::pair()?;
         // A stream that is full says enough: a second signal must get through.
         wake.set_nonblocking(true)?;
@@ -111,6 +119,7 @@ impl Client {
             is_input_open: !is_given,
             output_end: None,
             server: flags.server,
+            trust,
             link: Link::Down,
             asked,
             wake,
@@ -164,8 +173,9 @@ impl Client {
             self.take_asked(now);
         }
         if ready.link {
-            let outcome = self.link.read(&mut self.chunk);
-            let outcome = outcome.map(|count| self.session.receive(&self.chunk[..count], now));
+            let mut said = Vec::new();
+            let outcome = self.link.read(&mut self.chunk, &mut said);
+            self.session.receive(&said, now);
             self.note_link(outcome, now);
         }
         if ready.input {
@@ -238,18 +248,23 @@ impl Client {
     fn do_effects(&mut self) {
         while let Some(effect) = self.session.next_effect() {
             match effect {
-                Effect::Connect => match self.wake.try_clone() {
-                    Ok(wake) => self.link = Link::open(self.server.clone(), wake),
-                    Err(error) => {
-                        let why = format!("cannot connect: {error}");
-                        self.note_link(Err(LinkEnd::Unreachable(why)), Instant::now());
-                    }
-                },
-                Effect::Send(bytes) => self.link.send(&bytes),
-                Effect::HangUp => {
-                    self.link.flush();
-                    self.link = Link::Down;
+                Effect::Connect => {
+                    let outcome = self.connect();
+                    self.note_link(outcome, Instant::now());
                 }
+                Effect::Send(bytes) => self.link.send(&bytes),
+                Effect::Trust(key) => {
+                    let outcome = self
+                        .trust
+                        .as_mut()
+                        .map_or(Ok(()), |trust| trust.remember(&key));
+                    if let Err(why) = outcome {
+                        let words = format!("that cannot be remembered: {why}");
+                        let outcome = self.screen.show(&Shown::of(Kind::Status, &words));
+                        self.note_output(outcome);
+                    }
+                }
+                Effect::HangUp => self.link.close(),
                 Effect::Show(shown) => {
                     let outcome = self.screen.show(&shown);
                     self.note_output(outcome);
@@ -258,9 +273,17 @@ impl Client {
         }
     }
 
+    fn connect(&mut self) -> Result<(), LinkEnd> {
+        let tls = self.trust.as_ref().map(Trust::start).transpose()?;
+        let wake = self.wake.try_clone();
+        let wake = wake.map_err(|why| LinkEnd::Unreachable(format!("cannot connect: {why}")))?;
+        self.link = Link::open(self.server.clone(), tls, wake);
+        Ok(())
+    }
+
     fn note_link(&mut self, outcome: Result<(), LinkEnd>, now: Instant) {
         if let Err(end) = outcome {
-            self.link = Link::Down;
+            self.link.close();
             self.session.link_down(end, now);
         }
     }

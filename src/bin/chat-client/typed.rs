@@ -1,7 +1,13 @@
-//! What a typed line means: the one place that tells a command from a text. Text that is said
-//! without being typed (a pipe, a paste) does not come through here.
+//! What a typed line asks for, as a request in JSON. What a command is and how it is written is
+//! `chatd::dialect::text`'s, the language that people type everywhere else. Text that is said without
+//! being typed (a pipe, a paste) does not come through here.
 
+use std::borrow::Cow;
+
+use chatd::dialect::cleaning::clean_string;
+use chatd::dialect::{Refusal, text};
 use serde_json::{Value, json};
+use text::Command;
 
 /// What the user wants.
 #[derive(Debug, PartialEq)]
@@ -15,101 +21,58 @@ pub enum Typed {
     Quit(Value),
 }
 
-/// Usage and meaning of each command, in the order of help.
-pub const COMMANDS: [(&str, &str); 12] = [
-    ("/help", "these lines"),
-    ("/who [ROOM]", "who is here"),
-    ("/rooms", "the rooms"),
-    ("/join ROOM", "leaves this room, enters that one"),
-    ("/nick NAME", "another name"),
-    ("/msg NAME TEXT", "says TEXT to NAME alone"),
-    ("/me TEXT", "says what you do"),
-    ("/topic [TEXT]", "shows or sets the topic of the room"),
-    ("/history [N]", "the last N messages, at most 100"),
-    ("/ping", "how long an answer takes"),
-    (
-        "/say TEXT",
-        "says TEXT, whatever it starts with; so does //text",
-    ),
-    ("/quit [REASON]", "leaves; so do exit, end and Ctrl-D"),
-];
-
 /// So that a page, which is one line, stays far below the bound of lines.
-const HISTORY_MESSAGES_MAX: u32 = 100;
+const HISTORY_MESSAGES_MAX: usize = 100;
+/// Of plain text alone: whoever speaks JSON hears itself in any case.
+const ECHO: &str = "/echo";
+
+/// How each command is written, and what it does, in the order of help.
+pub fn commands() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let commands = text::COMMANDS.into_iter();
+    commands.filter(|(usage, _)| !usage.starts_with(ECHO))
+}
 
 /// A text for the room, as the server will give it back: by that it is known again.
 pub fn say(room: &str, text: &str) -> Value {
-    let plain = |character: char| match character {
-        '\t' => character,
-        '\n' => ' ',
-        '\u{2028}' | '\u{2029}' => char::REPLACEMENT_CHARACTER,
-        _ if character.is_control() => char::REPLACEMENT_CHARACTER,
-        _ => character,
-    };
-    let text: String = text.chars().map(plain).collect();
+    let text = clean_string(Cow::Borrowed(text.as_bytes()));
     json!({"do": "say", "room": room, "text": text})
 }
 
 /// Reads a line that is typed in a room; else code and words of a refusal, which only the user
-/// sees. `/` and a blank begin a text like any other.
+/// sees.
 pub fn read(line: &str, room: &str) -> Result<Typed, (&'static str, String)> {
-    let command = match line.strip_prefix('/') {
-        None => return Ok(Typed::Ask(say(room, line))),
-        Some(text) if text.starts_with('/') => return Ok(Typed::Ask(say(room, text))),
-        Some(text) if text.starts_with([' ', '\t']) => return Ok(Typed::Ask(say(room, line))),
-        Some(command) => command,
-    };
-    let (word, rest) = split(command);
-    let word = word.to_lowercase();
-    let (first, behind) = split(rest);
-    let other = first.trim_start_matches('#');
-    let (is_empty, is_word) = (rest.is_empty(), !other.is_empty() && behind.is_empty());
-    let request = match word.as_str() {
-        "say" if !is_empty => say(room, rest),
-        "me" if !is_empty => {
-            let mut action = say(room, rest);
-            action["action"] = true.into();
-            action
+    let line = clean_string(Cow::Borrowed(line.as_bytes()));
+    let refused = |no: Refusal<'_>| (no.code(), format!("{no}{}", text::hint(&no)));
+    let request = text::read(&line).map_err(refused)?;
+    let room = request.room.unwrap_or(room);
+    Ok(Typed::Ask(match request.command {
+        Command::Say { text, action } => {
+            let mut said = say(room, text);
+            if action {
+                said["action"] = true.into();
+            }
+            said
         }
-        "msg" if !behind.is_empty() => json!({"do": "msg", "to": first, "text": behind}),
-        "join" if is_word => json!({"do": "join", "room": other}),
-        "nick" if is_word => json!({"do": "nick", "name": first}),
-        "who" if is_empty => json!({"do": "who", "room": room}),
-        "who" if is_word => json!({"do": "who", "room": other}),
-        "topic" if is_empty => return Ok(Typed::Topic),
-        "topic" => json!({"do": "topic", "room": room, "text": rest}),
-        "history" if is_empty => json!({"do": "history", "room": room, "limit": 20}),
-        "history" if is_count(rest) => {
-            json!({"do": "history", "room": room, "limit": rest.parse::<u32>().unwrap_or(1)})
+        Command::Msg { to, text } => json!({"do": "msg", "to": to, "text": text}),
+        Command::Move => json!({"do": "join", "room": room}),
+        Command::Nick(name) => json!({"do": "nick", "name": name}),
+        Command::Who => json!({"do": "who", "room": room}),
+        Command::Rooms => json!({"do": "rooms"}),
+        Command::ShowTopic => return Ok(Typed::Topic),
+        Command::SetTopic(text) => json!({"do": "topic", "room": room, "text": text}),
+        Command::History(page) => {
+            json!({"do": "history", "room": room, "limit": page.limit.min(HISTORY_MESSAGES_MAX)})
         }
-        "rooms" | "ping" if is_empty => json!({"do": word}),
-        "help" if is_empty => return Ok(Typed::Help),
-        "quit" if is_empty => return Ok(Typed::Quit(json!({"do": "quit"}))),
-        "quit" => return Ok(Typed::Quit(json!({"do": "quit", "reason": rest}))),
-        _ => return Err(refusal(&word)),
-    };
-    Ok(Typed::Ask(request))
-}
-
-fn split(text: &str) -> (&str, &str) {
-    let text = text.trim();
-    let (word, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
-    (word, rest.trim_start())
-}
-
-fn is_count(text: &str) -> bool {
-    matches!(text.parse(), Ok(1..=HISTORY_MESSAGES_MAX))
-}
-
-fn refusal(word: &str) -> (&'static str, String) {
-    let mut usages = COMMANDS.iter().map(|(usage, _)| *usage);
-    match usages.find(|usage| split(usage).0[1..] == *word) {
-        Some(usage) => ("bad-usage", format!("usage: {usage}")),
-        None => {
-            let words = format!("there is no /{word}; /help lists the commands, //{word} says it");
-            ("unknown-command", words)
+        Command::Search(words) => {
+            json!({"do": "search", "room": room, "text": words, "limit": HISTORY_MESSAGES_MAX})
         }
-    }
+        Command::Ping(_) => json!({"do": "ping"}),
+        Command::Help => return Ok(Typed::Help),
+        Command::Quit(None) => return Ok(Typed::Quit(json!({"do": "quit"}))),
+        Command::Quit(reason) => return Ok(Typed::Quit(json!({"do": "quit", "reason": reason}))),
+        // The others cannot be typed, but that one.
+        _ => return Err(refused(Refusal::UnknownCommand(&ECHO[1..]))),
+    }))
 }
 
 #[cfg(test)]
@@ -124,6 +87,7 @@ mod tests {
             (" /who", said(" /who")),
             ("//who", said("/who")),
             ("/ who", said("/ who")),
+            ("/", said("/")),
             ("/say /who", said("/who")),
             ("a\tb\u{1b}\u{2028}", said("a\tb\u{fffd}\u{fffd}")),
             (
@@ -136,16 +100,20 @@ mod tests {
                 "/history 3",
                 json!({"do": "history", "room": "lobby", "limit": 3}),
             ),
+            (
+                "/history 101",
+                json!({"do": "history", "room": "lobby", "limit": 100}),
+            ),
         ] {
             assert_eq!(read(line, "lobby"), Ok(Typed::Ask(wanted)), "{line:?}");
         }
         for (line, code) in [
             ("/mgs ben secret", "unknown-command"),
-            ("/", "unknown-command"),
+            ("/echo on", "unknown-command"),
             ("/msg ben", "bad-usage"),
             ("/me", "bad-usage"),
             ("/join a b", "bad-usage"),
-            ("/history 101", "bad-usage"),
+            ("/history 0", "bad-usage"),
         ] {
             assert_eq!(
                 read(line, "lobby").map_err(|(code, _)| code),

@@ -82,6 +82,11 @@ impl World {
                 self.run_what_fits(slot)?;
             }
             Fill::Ended => {}
+            Fill::Truncated | Fill::Faulty => {
+                return Err(format!(
+                    "slot {slot}: a plain socket does not end so: {fill:?}"
+                ));
+            }
         }
         self.after_run(slot)
     }

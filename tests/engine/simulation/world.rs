@@ -262,7 +262,9 @@ fn code(reason: CloseReason) -> Option<&'static str> {
         | CloseReason::HungUp
         | CloseReason::ConnectionLost
         | CloseReason::MadeRoom
-        | CloseReason::Answered => None,
+        | CloseReason::Answered
+        | CloseReason::TlsFault => None,
+        CloseReason::TlsRequired => Some("tls-required"),
         CloseReason::TooSlow => Some("too-slow"),
         CloseReason::NameTimeout => Some("name-timeout"),
         CloseReason::Kicked => Some("kicked"),

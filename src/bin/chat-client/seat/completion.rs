@@ -2,7 +2,7 @@
 
 use rustyline::completion::longest_common_prefix;
 
-use crate::typed::COMMANDS;
+use crate::typed;
 
 /// What the word before the cursor may be completed to.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,9 +21,7 @@ pub fn complete(line: &str, cursor: usize, names: &[String]) -> Option<Completio
     let word = before.rsplit(char::is_whitespace).next().unwrap_or(before);
     let start = cursor - word.len();
     let is_command = start == 0 && word.starts_with('/');
-    let commands = COMMANDS
-        .iter()
-        .filter_map(|(usage, _)| usage.split(' ').next());
+    let commands = typed::commands().filter_map(|(usage, _)| usage.split(' ').next());
     let behind = if start == 0 && !is_command { ": " } else { " " };
     let typed = word.to_lowercase();
     let all: Vec<&str> = match is_command {

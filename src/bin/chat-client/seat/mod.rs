@@ -26,7 +26,7 @@ use jiff::tz::TimeZone;
 use crate::lines::{Kind, Lines, Shown};
 use crate::screen::{Notice, Screen, Wish};
 use crate::session::Session;
-use crate::style::{Colors, Style};
+use crate::style::{self, Colors};
 use rows::{Row, Window};
 use terminal::Tty;
 use typing::{Allowance, Task, Typing};
@@ -94,14 +94,14 @@ impl Seat {
             Some(lines) => {
                 let room = standing.room.unwrap_or("the room");
                 let text = format!("say these {lines} lines in {room}, one by one? y/N ");
-                Row::of(Style::PLAIN, &text).cut(width)
+                Row::of(style::PLAIN, &text).cut(width)
             }
             None => prompt::prompt(&standing, now, self.columns),
         };
         let editor = &self.typing.editor;
-        let cursor = Row::of(Style::PLAIN, &editor.line()[..editor.cursor()]).len();
+        let cursor = Row::of(style::PLAIN, &editor.line()[..editor.cursor()]).len();
         // Laid out as one text: the cursor may stand between a letter and its mark.
-        let line = Row::of(Style::PLAIN, editor.line());
+        let line = Row::of(style::PLAIN, editor.line());
         let room = width.saturating_sub(edited.columns());
         let (seen, at) = self.window.show(&line, cursor.min(line.len()), room);
         let cursor = edited.len() + at;
@@ -245,5 +245,5 @@ impl Screen for Seat {
 
 /// A row with a mark where the time will stand.
 fn marked(text: &str) -> Row {
-    Row::of(Style::QUIET, &format!("  …   {text}"))
+    Row::of(style::QUIET, &format!("  …   {text}"))
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::rows::Row;
 use crate::session::{Phase, Standing};
-use crate::style::Style;
+use crate::style;
 
 /// `lobby 0.3 ms> `, or what else there is to say. In a narrow window it says less, so that there
 /// is room to type.
@@ -12,31 +12,32 @@ pub fn prompt(standing: &Standing<'_>, now: Instant, columns: usize) -> Row {
     let room = standing.room.unwrap_or("chat");
     // From the longest to the shortest.
     let (style, states) = match standing.phase {
-        Phase::Naming => return Row::of(Style::PLAIN, "your name> "),
+        Phase::Naming => return Row::of(style::PLAIN, "your name> "),
+        Phase::Trusting { .. } => return Row::of(style::PLAIN, "yes or no> "),
         Phase::Talking { .. } => {
             let figure = standing.round_trip.map(|time| format!(" {}", figure(time)));
-            (Style::QUIET, vec![figure.unwrap_or_default()])
+            (style::QUIET, vec![figure.unwrap_or_default()])
         }
         Phase::Away { until } => {
             let seconds = seconds_left(*until, now);
             let states = [" lost, trying again in", " lost,"];
             (
-                Style::WARNING,
+                style::WARNING,
                 states.map(|state| format!("{state} {seconds} s")).to_vec(),
             )
         }
-        Phase::Leaving { .. } | Phase::Ended(_) => (Style::QUIET, vec![" leaving".to_owned()]),
-        _ if standing.is_lost => (Style::WARNING, vec![" lost, trying".to_owned()]),
-        _ => (Style::QUIET, vec![" connecting".to_owned()]),
+        Phase::Leaving { .. } | Phase::Ended(_) => (style::QUIET, vec![" leaving".to_owned()]),
+        _ if standing.is_lost => (style::WARNING, vec![" lost, trying".to_owned()]),
+        _ => (style::QUIET, vec![" connecting".to_owned()]),
     };
     let is_up = matches!(standing.phase, Phase::Talking { .. });
-    let room_style = if is_up { Style::PLAIN } else { style };
+    let room_style = if is_up { style::PLAIN } else { style };
     let states = states.iter().map(|state| (room, state.as_str(), "> "));
     let short = [(room, "", if is_up { "> " } else { "! " }), ("", "", "> ")];
     let mut rows = states.chain(short).map(|(room, state, end)| {
         let mut row = Row::of(room_style, room);
         row.push(style, state);
-        row.push(Style::PLAIN, end);
+        row.push(style::PLAIN, end);
         row
     });
     let fitting = rows.find(|row| row.columns() <= columns / 2);

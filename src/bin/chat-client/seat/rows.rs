@@ -5,7 +5,7 @@ use chatd::clean::Clean;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-use crate::style::{Colors, Style};
+use crate::style::{self, Colors, Style};
 
 /// What on a screen is one character: a letter with its marks, say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +115,7 @@ impl Row {
         let kept = self.cells.iter().take_while(fits).count();
         self.cells.truncate(kept);
         if columns_max > 0 {
-            self.push(Style::QUIET, "…");
+            self.push(style::QUIET, "…");
         }
         self
     }
@@ -164,7 +164,7 @@ impl Window {
         }
         let mut seen = Row::default();
         if self.start > 0 {
-            seen.push(Style::QUIET, "‹");
+            seen.push(style::QUIET, "‹");
         }
         let marks = seen.len();
         seen.cells.extend_from_slice(&line.cells[self.start..end]);
@@ -192,7 +192,7 @@ mod tests {
             ("\u{1b}", 1, 1, true),
             ("\u{202e}", 1, 1, true),
         ] {
-            let row = Row::of(Style::PLAIN, text);
+            let row = Row::of(style::PLAIN, text);
             let is = (row.len(), row.columns(), row.is_certain());
             assert_eq!(is, (cells, columns, is_certain), "{text:?}");
         }
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_cut_row_fits() {
-        let row = Row::of(Style::PLAIN, "a漢字b");
+        let row = Row::of(style::PLAIN, "a漢字b");
         for columns in 0..6 {
             let cut = row.clone().cut(columns);
             assert!(cut.columns() <= columns, "{columns}: {cut:?}");
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_window_keeps_the_cursor_in_sight() {
-        let line = Row::of(Style::PLAIN, &"0123456789漢字".repeat(4));
+        let line = Row::of(style::PLAIN, &"0123456789漢字".repeat(4));
         for columns in 4..30 {
             let mut window = Window::default();
             let there_and_back = (0..=line.len()).chain((0..=line.len()).rev());
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_line_that_fits_is_seen_whole() {
-        let line = Row::of(Style::PLAIN, "0123456789");
+        let line = Row::of(style::PLAIN, "0123456789");
         let (seen, at) = Window::default().show(&line, 10, 11);
         assert_eq!((text(&seen).as_str(), at), ("0123456789", 10));
         let (seen, at) = Window::default().show(&line, 10, 10);

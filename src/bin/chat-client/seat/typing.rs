@@ -6,6 +6,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use chatd::dialect::text::Line;
+
 use super::completion::complete;
 use super::editor::{Editor, Pressed};
 use super::keys::{Key, Keys};
@@ -112,7 +114,12 @@ impl Typing {
     fn paste(&mut self, text: &str) -> Option<Task> {
         let (before, behind) = self.editor.line().split_at(self.editor.cursor());
         let (before, behind) = (before.to_owned(), behind.to_owned());
-        let is_command = before.starts_with('/') && !before.starts_with("//");
+        let whole = format!("{before}{text}");
+        let (is_command, said) = match Line::of(&whole) {
+            Line::Command { .. } if before.starts_with('/') => (true, whole.as_str()),
+            Line::Text(said) if before.starts_with('/') => (false, said),
+            _ => (false, whole.as_str()),
+        };
         let is_one_line = !text.trim_end().contains(['\r', '\n']);
         if is_one_line || is_command || self.question.is_some() {
             // What follows a `/msg` is for one person, and never for the room: it stays one line.
@@ -121,8 +128,8 @@ impl Typing {
             let words = "there is no room for that paste in one line";
             return (!is_inserted).then(|| Task::Tell(words.to_owned()));
         }
-        let text = format!("{before}{}", text.replace("\r\n", "\n").replace('\r', "\n"));
-        let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
+        let said = said.replace("\r\n", "\n").replace('\r', "\n");
+        let mut lines: Vec<String> = said.split('\n').map(str::to_owned).collect();
         let rest = lines.pop().unwrap_or_default();
         lines.retain(|line| !line.trim().is_empty());
         if lines.len() + usize::from(!rest.trim().is_empty()) > UNASKED_LINES_MAX {
@@ -231,6 +238,21 @@ mod tests {
         typing.read(b"say \x1b[200~one\r\n\r\n/two\rthree\x1b[201~", &[], now);
         assert_eq!(wishes(&mut typing, now), [text("say one"), text("/two")]);
         assert_eq!(typing.editor.line(), "three");
+        // What is typed before it, is read as such.
+        let mut typing = Typing::default();
+        typing.read(b"//one\x1b[200~\r//two\r\x1b[201~", &[], now);
+        assert_eq!(wishes(&mut typing, now), [text("/one"), text("//two")]);
+    }
+
+    #[test]
+    fn what_is_pasted_behind_the_start_of_a_command_is_no_text() {
+        for start in ["/", "/msg ben ", "/m"] {
+            let (mut typing, now) = (Typing::default(), Instant::now());
+            typing.read(start.as_bytes(), &[], now);
+            typing.read(b"\x1b[200~msg a\rsecret\r\x1b[201~", &[], now);
+            assert_eq!(wishes(&mut typing, now), [], "{start:?}");
+            assert_eq!(typing.editor.line(), format!("{start}msg a secret"));
+        }
     }
 
     #[test]

@@ -88,25 +88,28 @@ impl Session {
 
     /// The connection did not come about or is gone.
     pub fn link_down(&mut self, how: LinkEnd, now: Instant) {
+        match self.phase {
+            Phase::Connecting | Phase::Greeting { .. } | Phase::Talking { .. } => {}
+            Phase::Leaving { .. } => return self.finish_as_left(),
+            _ => return,
+        }
         let is_unreachable = matches!(how, LinkEnd::Unreachable(_));
         let server = &self.settings.server;
         let why = match how {
-            LinkEnd::Unreachable(why) => why,
             LinkEnd::Closed => format!("{server} closed the connection"),
             LinkEnd::Broken(why) => format!("the connection to {server} is lost ({why})"),
+            LinkEnd::Refused(why) => return self.finish(Code::Refused, &why),
+            LinkEnd::Stranger { key, why } => return self.ask_for_trust(key, &why),
+            LinkEnd::Foreign(why) if self.identity.is_none() => {
+                return self.finish(Code::NotChat, &why);
+            }
+            LinkEnd::Foreign(why) | LinkEnd::Unreachable(why) => why,
         };
-        match self.phase {
-            Phase::Connecting | Phase::Greeting { .. } if self.identity.is_none() => {
-                if !self.hear_unfinished_line() {
-                    self.never_up(&why, is_unreachable);
-                }
-            }
-            Phase::Connecting | Phase::Greeting { .. } | Phase::Talking { .. } => {
-                let why = self.link.cut.take().unwrap_or(why);
-                self.lose(why, now);
-            }
-            Phase::Leaving { .. } => self.finish_as_left(),
-            Phase::Idle | Phase::Naming | Phase::Away { .. } | Phase::Ended(_) => {}
+        if self.identity.is_some() {
+            let why = self.link.cut.take().unwrap_or(why);
+            self.lose(why, now);
+        } else if !self.hear_unfinished_line() {
+            self.never_up(&why, is_unreachable);
         }
     }
 
@@ -119,7 +122,7 @@ impl Session {
                 let since = self.ledger.waits_since()?.max(self.link.heard_at?);
                 Some(since + ANSWER_TIMEOUT)
             }
-            Phase::Idle | Phase::Connecting | Phase::Naming | Phase::Ended(_) => None,
+            _ => None,
         }
     }
 
@@ -140,7 +143,7 @@ impl Session {
             Phase::Talking { .. } => self.lose(format!("{server} has not answered for 30 s"), now),
             Phase::Away { .. } => self.connect(),
             Phase::Leaving { .. } => self.finish_as_left(),
-            Phase::Idle | Phase::Connecting | Phase::Naming | Phase::Ended(_) => {}
+            _ => {}
         }
     }
 
@@ -162,6 +165,36 @@ impl Session {
         self.phase = Phase::Naming;
         let server = &self.settings.server;
         self.status(&format!("chat on {server}: type your name and press Enter"));
+    }
+
+    /// Only the user can know whether this key is the server's: a person is asked. Without a link,
+    /// since servers do not wait so long.
+    fn ask_for_trust(&mut self, key: String, why: &str) {
+        let server = self.settings.server.clone();
+        if !self.settings.manner.is_person() {
+            let advice = format!("its key is {key}; if that is right, say so with --tls-pin");
+            let why = format!("{server} is not trusted: {why}; {advice}");
+            return self.finish(Code::Refused, &why);
+        }
+        self.status(&format!("{server}: {why}; it has the key"));
+        self.status(&key);
+        self.status("is that the right one, for now and later? yes or no");
+        self.phase = Phase::Trusting { key };
+    }
+
+    /// The user has said whether this is the server's key.
+    pub(super) fn answer_trust(&mut self, answer: &str, key: String) {
+        match answer.to_lowercase().as_str() {
+            "y" | "yes" => {
+                self.effects.push_back(Effect::Trust(key));
+                self.connect();
+            }
+            "n" | "no" => {
+                let why = format!("the key of {} is not trusted", self.settings.server);
+                self.finish(Code::Refused, &why);
+            }
+            _ => self.status("yes or no?"),
+        }
     }
 
     /// The greeting is over.

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::ledger::{Ledger, Order};
 use crate::lines::{Kind, Shown};
-use crate::typed::{self, COMMANDS, Typed};
+use crate::typed::{self, Typed};
 use crate::wire::{self, LineBuffer};
 use life::Away;
 pub use room::Room;
@@ -126,13 +126,14 @@ impl Session {
 
     /// Whether a line of the user would be taken now.
     pub fn wants_line(&self) -> bool {
-        self.farewell.is_none() && self.ledger.len() < UNANSWERED_LINES_MAX
+        let has_room = self.ledger.len() < UNANSWERED_LINES_MAX;
+        self.farewell.is_none() && (has_room || self.is_asking())
     }
 
     /// A line that the user typed, or of a pipe; without its ending.
     pub fn say_line(&mut self, line: &str, now: Instant) {
         let is_text = matches!(self.settings.manner, Manner::Pipe | Manner::Poster);
-        if is_text || line.trim().is_empty() || matches!(self.phase, Phase::Naming) {
+        if is_text || line.trim().is_empty() || self.is_asking() {
             return self.say_text(line, now);
         }
         self.number += 1;
@@ -142,8 +143,8 @@ impl Session {
         match typed::read(line, self.target()) {
             Ok(Typed::Ask(request)) => self.ask(line, request, now),
             Ok(Typed::Quit(farewell)) => self.leave_when_answered(farewell, now),
-            Ok(Typed::Help) => COMMANDS.iter().for_each(|(usage, meaning)| {
-                self.show(Kind::Answer, &format!("{usage}  {meaning}"));
+            Ok(Typed::Help) => typed::commands().for_each(|(usage, does)| {
+                self.show(Kind::Answer, &format!("{usage}  {does}"));
             }),
             Ok(Typed::Topic) => {
                 let topic = self.room.as_ref().and_then(|room| room.topic.as_ref());
@@ -154,15 +155,17 @@ impl Session {
         }
     }
 
-    /// A text of the user to say as it is, though it may look like a command; or the name that the
-    /// user is asked for.
+    /// A text of the user to say as it is, though it may look like a command; or what the user is
+    /// asked for.
     pub fn say_text(&mut self, text: &str, now: Instant) {
         self.number += 1;
         if text.trim().is_empty() {
             return;
         }
-        if let Phase::Naming = self.phase {
-            return self.choose_name(text.trim());
+        match &self.phase {
+            Phase::Naming => return self.choose_name(text.trim()),
+            Phase::Trusting { key } => return self.answer_trust(text.trim(), key.clone()),
+            _ => {}
         }
         let mut request = typed::say(self.target(), text);
         if self.settings.manner == Manner::Poster {
@@ -191,6 +194,11 @@ impl Session {
     /// What the user asked for and of which nothing has been heard, oldest first.
     pub fn unheard(&self) -> impl Iterator<Item = &str> {
         self.ledger.unheard()
+    }
+
+    /// Whether the user is asked something, which the next line answers.
+    fn is_asking(&self) -> bool {
+        matches!(self.phase, Phase::Naming | Phase::Trusting { .. })
     }
 
     /// The room for which the user types.

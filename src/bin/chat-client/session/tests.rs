@@ -148,6 +148,7 @@ impl World {
                         self.session.link_up(self.now);
                     }
                     Effect::HangUp => self.connection = None,
+                    Effect::Trust(key) => panic!("nobody asks about {key}"),
                     Effect::Show(shown) => self.shown.push((shown.kind, shown.text)),
                     Effect::Send(bytes) => self.carry_up(&bytes),
                 }

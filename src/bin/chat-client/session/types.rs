@@ -49,6 +49,8 @@ pub enum Effect {
     Connect,
     /// Write these bytes to the connection.
     Send(Vec<u8>),
+    /// Trust the server that has this key from now on.
+    Trust(String),
     /// Close the connection. Nothing is to be reported of it from now on.
     HangUp,
     /// Show this to the user.
@@ -64,6 +66,13 @@ pub enum LinkEnd {
     Closed,
     /// It broke; the words are the system's.
     Broken(String),
+    /// What answers there is no chat server.
+    Foreign(String),
+    /// Nobody but the user can say whether this is the server: it has this key, and for that reason
+    /// nobody else does.
+    Stranger { key: String, why: String },
+    /// It is not the server that is meant, or cannot be known to be.
+    Refused(String),
 }
 
 /// How a session ended.
@@ -95,7 +104,7 @@ pub enum Code {
     CannotConnect = 69,
     /// Whatever answers there does not speak the JSON language.
     NotChat = 76,
-    /// The server refused this client, or a line of a pipe.
+    /// The server refused this client, or a line of a pipe; or it is not to be trusted.
     Refused = 77,
 }
 
@@ -110,6 +119,8 @@ pub enum Phase {
     Greeting { since: Instant },
     /// The user is asked for a name. Without a link: servers do not wait so long for one.
     Naming,
+    /// The user is asked whether this is the server's key.
+    Trusting { key: String },
     /// We may speak.
     Talking { since: Instant },
     /// Waiting to try again.

@@ -7,11 +7,12 @@ use chatd::clean::Clean;
 use crate::wire::Event;
 
 /// What a server says as text, because it says it before it looks at what language we speak.
-const TOLD_AS_TEXT: [&str; 4] = [
+const TOLD_AS_TEXT: [&str; 5] = [
     "server-full",
     "too-many-from-your-address",
     "banned",
     "shutting-down",
+    "tls-required",
 ];
 
 /// The words for what happened in a room or on the server. What a user chose stands in quotes.
