@@ -105,7 +105,11 @@ pub(crate) fn execute(
 
 /// Waits until the server does nothing any more.
 fn rest(server: &Server, start: Instant) -> Result<(), Fault> {
-    let used = || server.process.map(|process| process.cpu().used);
+    // What it would have done with a core that others had is not done yet.
+    let used = || {
+        let process = server.process;
+        process.map(|process| process.cpu().used + process.cpu().waited)
+    };
     let mut last = used();
     loop {
         thread::sleep(QUIET);

@@ -138,13 +138,15 @@ impl Plan<'_> {
     }
 }
 
-/// The most that a silent member may take.
-fn resident_bytes_max(door: Door) -> f64 {
+/// What a silent member may take.
+fn resident_bound(door: Door) -> Bound {
     match door {
-        Door::Text | Door::Json => 560.0,
-        Door::Ws => 800.0,
-        Door::Tls => 560.0 + TLS_BYTES_MAX,
-        Door::Wss => 800.0 + TLS_BYTES_MAX,
+        Door::Text => Bound::AtMost(560.0),
+        // Nobody has set one.
+        Door::Json => Bound::None,
+        Door::Ws => Bound::AtMost(800.0),
+        Door::Tls => Bound::AtMost(560.0 + TLS_BYTES_MAX),
+        Door::Wss => Bound::AtMost(800.0 + TLS_BYTES_MAX),
     }
 }
 
@@ -160,7 +162,7 @@ fn resident_figure(place: usize, row: &Entry) -> Figure {
         unit: Unit::Memory,
         value: Box::new(move |run| run[place].resident_per_connection),
         bound: match workload.connections >= SHARING_CONNECTIONS_MIN {
-            true => Bound::AtMost(resident_bytes_max(workload.door)),
+            true => resident_bound(workload.door),
             false => Bound::None,
         },
     }
