@@ -201,9 +201,13 @@ impl Parser {
     }
 
     fn refusal(&self, bytes: &[u8]) -> Fault {
+        let words = match bytes.first() {
+            Some(&program::WHOLE_PING) => "a ping came, long before which all was due".into(),
+            _ => String::from_utf8_lossy(&bytes[..bytes.len().min(200)]),
+        };
         Fault::Refused {
             connection: self.connection,
-            words: String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned(),
+            words: words.into_owned(),
         }
     }
 }

@@ -4,6 +4,8 @@
 
 /// A text frame that is whole.
 const WHOLE_TEXT: u8 = 0x81;
+/// A ping that is whole.
+pub(crate) const WHOLE_PING: u8 = 0x89;
 /// A close frame that is whole.
 const WHOLE_CLOSE: u8 = 0x88;
 const IS_MASKED: u8 = 0x80;
