@@ -21,25 +21,27 @@ pub(crate) fn serve(role: RawRole, connections: usize, send_bytes: usize) -> io:
     listener.listen(4096)?;
     let address = listener.local_addr()?.as_socket().expect("bound to IPv4");
     println!("listening on {address}");
-    let mut sockets: Vec<std::net::TcpStream> = Vec::with_capacity(connections);
-    for _ in 0..connections {
+    let accepted = (0..connections).map(|_| {
         let (socket, _) = listener.accept()?;
         socket.set_tcp_nodelay(true)?;
-        sockets.push(socket.into());
-    }
+        Ok(socket.into())
+    });
     match role {
-        RawRole::Blast => blast(nonblocking(sockets)?, send_bytes),
-        RawRole::Relay => relay(nonblocking(sockets)?),
-        RawRole::Sealed | RawRole::Rustls => sealed::blast(sockets, role, send_bytes),
+        RawRole::Blast => blast(nonblocking(accepted)?, send_bytes),
+        RawRole::Relay => relay(nonblocking(accepted)?),
+        RawRole::Sealed | RawRole::Rustls => sealed::blast(accepted, role, send_bytes),
     }
 }
 
-fn nonblocking(sockets: Vec<std::net::TcpStream>) -> io::Result<Vec<TcpStream>> {
-    let prepare = |socket: std::net::TcpStream| {
+fn nonblocking(
+    accepted: impl Iterator<Item = io::Result<std::net::TcpStream>>,
+) -> io::Result<Vec<TcpStream>> {
+    let prepare = |socket: io::Result<std::net::TcpStream>| {
+        let socket = socket?;
         socket.set_nonblocking(true)?;
         Ok(TcpStream::from_std(socket))
     };
-    sockets.into_iter().map(prepare).collect()
+    accepted.map(prepare).collect()
 }
 
 /// The period so often that a send of this length may begin anywhere in it; and its length.

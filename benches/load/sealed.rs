@@ -14,13 +14,16 @@ use crate::raw;
 use crate::record::Direction;
 use crate::tls;
 
-/// Shakes hands with everybody, then sends. The sockets block until then.
-pub(crate) fn blast(sockets: Vec<TcpStream>, role: RawRole, send_bytes: usize) -> io::Result<()> {
+/// Shakes hands with everybody as they come, then sends. The sockets block until then.
+pub(crate) fn blast(
+    accepted: impl Iterator<Item = io::Result<TcpStream>>,
+    role: RawRole,
+    send_bytes: usize,
+) -> io::Result<()> {
     let mut config = tls::server_config(&[]).map_err(|fault| Error::other(fault.to_string()))?;
     config.send_tls13_tickets = 0;
     let config = Arc::new(config);
-    let receivers = sockets.into_iter();
-    let receivers = receivers.map(|socket| Receiver::open(socket, &config, role));
+    let receivers = accepted.map(|socket| Receiver::open(socket?, &config, role));
     let mut receivers: Vec<Receiver> = receivers.collect::<io::Result<_>>()?;
     let (stream, period_bytes) = raw::endless(send_bytes);
     let mut sealed = vec![0; Direction::sealed_bytes(send_bytes)];
