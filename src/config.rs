@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, CommandFactory, Parser};
+use ipnet::IpNet;
 use log::LevelFilter;
 
 pub mod address;
@@ -19,7 +20,7 @@ mod value;
 use address::ListenAddress;
 pub use command_line::NoConfig;
 pub use limits::{Contradiction, Limits};
-use value::{Setting, log_level, settings};
+use value::{Setting, log_level, network, settings};
 pub use value::{Switch, TlsMode};
 
 const AFTER_HELP: &str = "\
@@ -84,6 +85,11 @@ settings! {
         /// machine's name; may be repeated
         #[arg(long = "web-name", value_name = "NAME", value_delimiter = ',')]
         pub web_names: Vec<String>,
+
+        /// Addresses of proxies, as ADDR or ADDR/BITS; may be repeated. Connections from there must
+        /// begin with a PROXY header (version 1 or 2), and the address in it counts
+        #[arg(long = "proxy-from", value_name = "NET", value_delimiter = ',', value_parser = network())]
+        pub proxy_from: Vec<IpNet>,
 
         /// Print every message on standard output: the bulletin board
         #[arg(long, action = ArgAction::Set, num_args = 0..=1, require_equals = true, value_name = "BOOL",
@@ -218,6 +224,7 @@ mod tests {
                 "S" => (rng.f64() + 0.001).to_string(),
                 "BYTES" => among(&["128", "4096", "64k", "3K", "65535"]),
                 "BOOL" => among(&["true", "no", "on", "0"]),
+                "NET" => among(&["10.0.0.0/8", "127.0.0.1", "fd00::/8,::1"]),
                 "SWITCH" => among(&["on", "off"]),
                 "NAME" => among(&["chat.example", "a.example,b.example"]),
                 "L" => among(&["off", "info", "trace"]),
@@ -245,7 +252,7 @@ mod tests {
                 .lines()
                 .any(|line| line.starts_with(&format!("{long} = ")));
             // What is a list may be empty.
-            let is_setting = !["check", "web-name"].contains(&long);
+            let is_setting = !["check", "proxy-from", "web-name"].contains(&long);
             assert_eq!(is_printed, is_setting, "--{long}");
         }
     }

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Layers are folders, and imports point one way:
-//! `chat ← dialect ← fanout ← session ← hub ← turn ← net ← main`. [`config`], [`time`], [`bucket`] and
+//! `chat ← dialect ← fanout ← session ← hub ← turn ← net ← main`. [`config`], [`time`], [`bucket`], [`size_class`] and
 //! [`clean`] are plain values. Below `net` nothing knows a clock, a socket, a file or the log: clippy
 //! (`clippy.toml`) and `tests/engine/imports.rs` fail if it does.
 //!
@@ -32,5 +32,6 @@ pub mod fanout;
 pub mod hub;
 pub mod net;
 pub mod session;
+pub mod size_class;
 pub mod time;
 pub mod turn;

@@ -33,6 +33,11 @@ pub fn check(socket: &Socket, summary: &ConnectionSummary, sockets: &Sockets) {
         }
         CloseReason::ServerFull | CloseReason::TooManyFromAddress => socket.refused,
         CloseReason::ShuttingDown => sockets.is_stopping,
+        // There is neither a web door here, nor TLS, nor a limit of clients.
+        CloseReason::MadeRoom
+        | CloseReason::Answered
+        | CloseReason::TlsFault
+        | CloseReason::TlsRequired => false,
     };
     assert!(possible, "{summary:?} of {socket:?}");
     // To a connection that is broken nothing can be said.

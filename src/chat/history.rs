@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use super::command::PageEnd;
 use super::fact::{Fact, Listen, Manner, To, What};
 use super::id::{MessageId, RoomId};
+use crate::size_class;
 
 /// The last messages of every room, bounded in memory.
 #[derive(Debug)]
@@ -245,7 +246,9 @@ impl History {
         }
         // Not by doubling: what many rooms remember is most of what they cost.
         if self.said.capacity() - self.said.len() < bytes {
-            self.said.reserve_exact(bytes.max(self.said.len() / 4));
+            let more = bytes.max(self.said.len() / 4);
+            let capacity = size_class::capacity(self.said.len() + more);
+            self.said.reserve_exact(capacity - self.said.len());
         }
         self.said.push_str(message.from);
         self.said.push_str(message.text);

@@ -134,10 +134,19 @@ settings! {
         #[arg(skip = 2_u32)]
         pub websocket_pings_unanswered_max: u32,
 
+        /// Time to say from where a connection comes, for those of a proxy.
+        #[arg(skip = Duration::from_secs(3))]
+        pub proxy_timeout: Duration,
+
         /// Of all places, in percent: when more are taken by connections without a name and none is
         /// free, the one that has been silent for longest makes room.
         #[arg(skip = 25_usize)]
         pub unnamed_share_max_percent: usize,
+
+        /// What all together may have sent that is not handled: unfinished lines and requests, and
+        /// lines that are held back. Past it, those go that keep most.
+        #[arg(skip = 64_usize << 20)]
+        pub unhandled_bytes_max: usize,
 
         /// Addresses whose posts over HTTP are remembered for the sake of their rate.
         #[arg(skip = 4096_usize)]

@@ -2,6 +2,7 @@
 //! which settings there are. Owned by the settings.
 
 use std::fmt::{self, Display};
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use ipnet::IpNet;
 use log::LevelFilter;
 
 use super::address::ListenAddress;
@@ -112,6 +114,18 @@ impl Display for TlsMode {
     }
 }
 
+/// An address, or all that begin with the same bits.
+pub(super) fn network() -> impl TypedValueParser<Value = IpNet> {
+    let unreadable = BadValue::Unreadable("give an address or a network, such as 10.0.0.0/8");
+    move |text: &str| {
+        let address = || text.parse::<IpAddr>().map(IpNet::from);
+        text.parse::<IpNet>()
+            .or_else(|_| address())
+            .map(|net| net.trunc())
+            .map_err(|_| unreadable.clone())
+    }
+}
+
 /// A level of the log.
 pub(super) fn log_level() -> impl TypedValueParser<Value = LevelFilter> {
     PossibleValuesParser::new(["off", "error", "warn", "info", "debug", "trace"])
@@ -167,6 +181,7 @@ shown_as! {
     Switch: |switch| vec![switch.to_string()];
     TlsMode: |mode| vec![mode.to_string()];
     LevelFilter: |level| vec![level.as_str().to_ascii_lowercase()];
+    Vec<IpNet>: |list| list.iter().map(IpNet::to_string).collect();
     Vec<ListenAddress>: |list| list.iter().map(ListenAddress::to_string).collect();
 }
 

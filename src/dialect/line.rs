@@ -3,6 +3,8 @@
 
 use memchr::{memchr, memrchr};
 
+use crate::size_class;
+
 /// One thing that was found in the stream.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
@@ -57,6 +59,7 @@ impl LineBuffer {
 
     /// Keeps `input` unread, behind what is kept already, for later calls of [`LineBuffer::next`].
     pub fn keep(&mut self, input: &[u8]) {
+        self.reserve(input.len());
         self.kept.extend_from_slice(input);
     }
 
@@ -65,9 +68,27 @@ impl LineBuffer {
         if let Some(start) = self.start_of_last(line) {
             return self.mark(start);
         }
-        let behind = [line, b"\n", self.kept()].concat();
-        self.kept = behind;
+        let mut behind = LineBuffer::default();
+        behind.reserve(line.len() + 1 + self.kept_bytes());
+        for part in [line, b"\n", self.kept()] {
+            behind.kept.extend_from_slice(part);
+        }
+        self.kept = behind.kept;
         self.mark(0);
+    }
+
+    /// Makes room for so many bytes more.
+    fn reserve(&mut self, bytes: usize) {
+        let needed = self.kept.len() + bytes;
+        if needed > self.kept.capacity() {
+            // Up to a usual line there are few sizes, so that what one session held serves any other.
+            let capacity = if needed <= LOOSE_BYTES_MAX {
+                size_class::doubled_capacity(needed)
+            } else {
+                size_class::capacity(needed)
+            };
+            self.kept.reserve_exact(capacity - self.kept.len());
+        }
     }
 
     /// Where the line that was given out last lies, if it is still there.
@@ -133,16 +154,13 @@ impl LineBuffer {
 
     /// Gives back memory that held much and now holds little.
     pub fn give_back(&mut self) {
-        if self.kept.capacity() > LOOSE_BYTES_MAX && self.kept_bytes() <= self.kept.capacity() / 2 {
-            let mut kept = Vec::with_capacity(self.kept_bytes().next_power_of_two());
+        let capacity = self.kept.capacity();
+        if capacity > LOOSE_BYTES_MAX && self.kept_bytes() <= capacity / 2 {
+            let mut kept = Vec::with_capacity(size_class::capacity(self.kept_bytes()));
             kept.extend_from_slice(self.kept());
-            let scanned = self.scanned - self.start;
-            *self = LineBuffer {
-                kept,
-                start: 0,
-                scanned,
-                skipping: self.skipping,
-            };
+            self.kept = kept;
+            self.scanned -= self.start;
+            self.start = 0;
         }
     }
 
@@ -221,7 +239,7 @@ impl LineBuffer {
             self.skipping = true;
             return Some(Piece::TooLong);
         }
-        self.kept.extend_from_slice(all);
+        self.keep(all);
         self.scanned = offset(self.kept.len());
         None
     }
@@ -243,7 +261,7 @@ impl LineBuffer {
             return Some(Piece::TooLong);
         }
         let start = self.start();
-        self.kept.extend_from_slice(part);
+        self.keep(part);
         self.scanned = offset(self.kept.len());
         end?;
         self.start = self.scanned;
@@ -380,7 +398,7 @@ mod tests {
             lines += 1;
             buffer.give_back();
             let (memory, kept) = (buffer.memory_bytes(), buffer.kept_bytes());
-            assert!(memory <= LOOSE_BYTES_MAX || memory < 2 * kept.next_power_of_two());
+            assert!(memory <= LOOSE_BYTES_MAX || memory <= 2 * size_class::capacity(kept));
         }
         let mut input: &[u8] = b"shed\n";
         assert_eq!(

@@ -330,7 +330,7 @@ impl Delivery {
             now,
             ..
         } = self;
-        *answers.get_or_insert_with(|| store.open(*now))
+        *answers.get_or_insert_with(|| store.open_small(*now))
     }
 }
 

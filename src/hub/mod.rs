@@ -7,6 +7,7 @@
 mod answers;
 mod arrival;
 mod audience;
+mod backlog;
 mod board;
 mod delivery;
 mod ending;
@@ -210,7 +211,7 @@ impl Hub {
         while let Some(due) = self.poll_due(id, now) {
             match due {
                 Due::Close => self.doom(id),
-                Due::NameTimeout => self.end(id, CloseReason::NameTimeout, None),
+                Due::NameTimeout => self.end_unnamed(id),
                 Due::Stall => self.end(id, CloseReason::TooSlow, None),
                 Due::Resume => self.resume(id),
                 Due::Forget => self.end_gone(id),

@@ -25,6 +25,7 @@ impl Hub {
     /// which others are told, which may make them overflow: so it goes on in rounds, each told
     /// as a whole, until nobody does.
     pub fn seal(&mut self) {
+        self.cut_backlog();
         self.cut_slow_consumers();
         loop {
             self.listeners.delivery.seal_rooms();
@@ -154,18 +155,24 @@ impl Hub {
         self.pressing_bytes() + self.listeners.histories.bytes()
     }
 
+    /// Whether that is more than it may be.
+    pub fn is_short_of_memory(&self) -> bool {
+        self.pressing_bytes() > self.limits.outbox_total_bytes_max
+    }
+
     /// While all outboxes together hold too much memory, whoever is furthest behind goes: it is
     /// the oldest blocks that are to become free, and one that only drains must not keep them. What
     /// was laid in this turn does not count yet, since most of it will be taken at once. What is
     /// sealed for a connection becomes free only with the connection: that one is not told why.
+    /// Then those go whose connection is gone, with what they have not said yet.
     fn cut_slow_consumers(&mut self) {
-        let bound = self.limits.outbox_total_bytes_max;
-        if self.pressing_bytes() <= bound {
+        if !self.is_short_of_memory() {
             return;
         }
+        self.listeners.delivery.store.drop_spare();
         for id in self.slow_consumers() {
-            if self.pressing_bytes() <= bound {
-                break;
+            if !self.is_short_of_memory() {
+                return;
             }
             let Some(session) = self.session(id) else {
                 continue;
@@ -179,6 +186,14 @@ impl Hub {
                 let left = self.memory.transport_bytes.saturating_sub(sealed);
                 self.memory.transport_bytes = left;
             }
+        }
+        let mut gone: Vec<_> = self.gone.iter().map(|(&id, &until)| (until, id)).collect();
+        gone.sort_unstable();
+        for (_, id) in gone {
+            if !self.is_short_of_memory() {
+                return;
+            }
+            self.end_gone(id);
         }
     }
 

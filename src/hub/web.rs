@@ -375,7 +375,7 @@ impl Hub {
     }
 
     /// The answer, and the end.
-    fn answer(&mut self, id: SessionId, response: &Response) {
+    pub(super) fn answer(&mut self, id: SessionId, response: &Response) {
         self.take_door(id);
         self.listeners.delivery.tell_one(id, |out| {
             response.write(out);

@@ -11,13 +11,14 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry};
 use rustix::io::Errno;
 
-use crate::config::Limits;
+use crate::config::Config;
 use crate::dialect::{self, Encoding, Reply};
 use crate::session::{CloseReason, SessionId};
 use crate::turn::Turn;
 
 use super::conn::Conns;
 use super::log::EventLog;
+use super::proxied::{Outcome, Proxied};
 use super::tokens::Source;
 
 /// How long accepting rests when there are no descriptors left, unless one becomes free.
@@ -37,6 +38,7 @@ pub(super) struct Acceptor {
     pause: Pause,
     warned_at: Option<Instant>,
     census: Census,
+    proxied: Proxied,
     clients_max: usize,
     accepts_per_turn_max: usize,
     /// Errors of accept, other than that nobody is waiting.
@@ -64,8 +66,9 @@ impl Acceptor {
     pub(super) fn register(
         registry: &Registry,
         sockets: Vec<TcpListener>,
-        limits: &Limits,
+        config: &Config,
     ) -> io::Result<Acceptor> {
+        let limits = &config.limits;
         let mut listeners = Vec::new();
         for (index, mut socket) in sockets.into_iter().enumerate() {
             let token = Source::Listener(index).token();
@@ -82,6 +85,7 @@ impl Acceptor {
             pause: Pause::No,
             warned_at: None,
             census: Census::new(limits.clients_per_address_max),
+            proxied: Proxied::new(config.proxy_from.clone(), limits.proxy_timeout),
             clients_max: limits.clients_max,
             accepts_per_turn_max: limits.accepts_per_turn_max,
             errors: 0,
@@ -93,6 +97,16 @@ impl Acceptor {
         if let Some(listener) = self.listeners.get_mut(index) {
             listener.readable = true;
         }
+    }
+
+    /// The event of a connection of a proxy.
+    pub(super) fn note_proxied(&mut self, index: usize) {
+        self.proxied.note(index);
+    }
+
+    /// When a connection of a proxy is given up.
+    pub(super) fn proxied_deadline(&self) -> Option<Instant> {
+        self.proxied.deadline()
     }
 
     /// Whether somebody may be waiting and accepting does not rest.
@@ -143,6 +157,7 @@ impl Acceptor {
         log: &mut EventLog,
         now: Instant,
     ) {
+        self.admit_proxied(registry, conns, turn, log, now);
         match self.pause {
             Pause::Until(at) if at > now => return,
             _ => self.pause = Pause::No,
@@ -153,11 +168,12 @@ impl Acceptor {
                 None => return,
                 Some(Ok((stream, peer))) => {
                     accepted += 1;
-                    let admitted = self.admit(registry, stream, peer, conns, turn, now);
-                    if let Err(error) = admitted {
-                        let said = format_args!("cannot register a connection: {error}");
-                        log.warn(now, said);
-                    }
+                    let admitted = if self.proxied.is_proxy(peer.ip()) {
+                        self.take_in_proxied(registry, stream, peer, conns, turn, now)
+                    } else {
+                        self.admit(registry, stream, peer, conns, turn, now)
+                    };
+                    note_failed(admitted, log, now);
                 }
                 Some(Err(error)) => {
                     if !self.goes_on_after(&error, now) {
@@ -186,6 +202,46 @@ impl Acceptor {
             }
         }
         None
+    }
+
+    /// A connection of a proxy is heard before it is counted.
+    fn take_in_proxied(
+        &mut self,
+        registry: &Registry,
+        stream: TcpStream,
+        proxy: SocketAddr,
+        conns: &mut Conns,
+        turn: &mut Turn,
+        now: Instant,
+    ) -> io::Result<()> {
+        if conns.len() + self.proxied.len() >= self.clients_max {
+            return self.admit(registry, stream, proxy, conns, turn, now);
+        }
+        self.proxied.add(registry, stream, proxy, now)
+    }
+
+    /// Those of whom a proxy has said where they come from are admitted as if they came from there.
+    fn admit_proxied(
+        &mut self,
+        registry: &Registry,
+        conns: &mut Conns,
+        turn: &mut Turn,
+        log: &mut EventLog,
+        now: Instant,
+    ) {
+        for outcome in self.proxied.outcomes(registry, now) {
+            match outcome {
+                Outcome::From(stream, peer) => {
+                    let admitted = self.admit(registry, stream, peer, conns, turn, now);
+                    note_failed(admitted, log, now);
+                }
+                Outcome::Refused(proxy) => {
+                    self.pause = Pause::No;
+                    let said = format_args!("no PROXY header from the proxy at {proxy}");
+                    log.warn(now, said);
+                }
+            }
+        }
     }
 
     fn admit(
@@ -239,6 +295,12 @@ impl Acceptor {
             warn!("cannot accept for want of descriptors or memory ({error}); connections wait");
         }
         false
+    }
+}
+
+fn note_failed(admitted: io::Result<()>, log: &mut EventLog, now: Instant) {
+    if let Err(error) = admitted {
+        log.warn(now, format_args!("cannot register a connection: {error}"));
     }
 }
 

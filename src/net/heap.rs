@@ -18,9 +18,11 @@ pub(super) struct Heap {
 }
 
 /// What may be resident beside what is in use before the call is worth it.
-const LOOSE_BYTES_MAX: usize = 16 << 20;
-/// How often at most is looked.
-const INTERVAL: Duration = Duration::from_secs(1);
+const LOOSE_BYTES_MAX: usize = 12 << 20;
+/// What may stay when what was in use is gone.
+const KEPT_BYTES_MAX: usize = 4 << 20;
+/// How often at most is looked: under attack the heap loosens by a hundred MiB in a second.
+const INTERVAL: Duration = Duration::from_millis(100);
 
 impl Heap {
     pub(super) fn new(now: Instant) -> Heap {
@@ -35,7 +37,7 @@ impl Heap {
     /// could not be given back the last time.
     pub(super) fn note(&mut self, bytes: usize, now: Instant) {
         self.peak_bytes = self.peak_bytes.max(bytes);
-        if self.next_at > now || self.peak_bytes < LOOSE_BYTES_MAX {
+        if self.next_at > now || self.peak_bytes < KEPT_BYTES_MAX {
             return;
         }
         self.next_at = now + INTERVAL;

@@ -3,27 +3,26 @@
 //! the log, the service manager. Owned by main.
 
 use std::io;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use log::{info, warn};
 use mio::net::TcpListener;
 use mio::{Events, Poll};
-use rustix::rand::{GetRandomFlags, getrandom};
-use rustix::system::uname;
 
 use crate::config::{Config, Switch, TlsMode};
-use crate::dialect::http::Site;
 use crate::hub::Random;
-use crate::time::{Time, WallTime};
+use crate::time::Time;
 use crate::turn::{Event, Turn};
 
 use super::accept::Acceptor;
 use super::conn::Conns;
 use super::console::{Console, Outcome};
 use super::heap::Heap;
+use super::outside::{random_bytes, wall_time};
 use super::printer::Printer;
 use super::report::Reporter;
 use super::signals::{Request, Signals};
+use super::site::site;
 use super::supervisor::Supervisor;
 use super::systemd::Notify;
 use super::tls::{Expired, TlsSetup, TlsStreams};
@@ -95,7 +94,7 @@ impl Server {
         let poll = Poll::new()?;
         let registry = poll.registry();
         let signals = Signals::register(registry, Source::Signals.token())?;
-        let acceptor = Acceptor::register(registry, listeners, &config.limits)?;
+        let acceptor = Acceptor::register(registry, listeners, config)?;
         let line_bytes_max = config.limits.line_bytes_max;
         let now = Instant::now();
         let console = config
@@ -111,9 +110,7 @@ impl Server {
             turn.hub_mut().turn_board_on();
         }
         if config.web == Switch::On {
-            let mut names = site_names(config);
-            names.extend(tls.iter().flat_map(TlsSetup::names).cloned());
-            turn.hub_mut().open_web(Site::new(names));
+            turn.hub_mut().open_web(site(config, tls.as_ref()));
         }
         Ok(Server {
             events: Events::with_capacity(EVENTS_MAX),
@@ -215,6 +212,7 @@ impl Server {
             life,
             self.supervisor.deadline(),
             self.acceptor.retry_at(),
+            self.acceptor.proxied_deadline(),
             self.reporter.log.deadline(),
             self.conns.watch_deadline(),
             self.conns.tls_deadline(),
@@ -238,6 +236,7 @@ impl Server {
                 Source::Signals => is_signalled = true,
                 Source::Console => self.console.iter_mut().for_each(Console::note),
                 Source::Listener(index) => self.acceptor.note(index),
+                Source::Proxied(index) => self.acceptor.note_proxied(index),
                 Source::Conn(id, generation) if self.conns.is_current(id, generation) => {
                     let event = Event {
                         readable: event.is_readable() || event.is_read_closed(),
@@ -390,30 +389,4 @@ impl Server {
             self.supervisor.tell(&status, now);
         }
     }
-}
-
-/// The names by which browsers may reach the page.
-fn site_names(config: &Config) -> Vec<String> {
-    let machine = uname().nodename().to_string_lossy().into_owned();
-    let mut names = Site::machine_names(&machine);
-    names.extend(config.web_names.iter().cloned());
-    names
-}
-
-fn wall_time() -> WallTime {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
-    let millis = since_1970.map_or(0, |time| time.as_millis());
-    WallTime::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
-}
-
-/// Bits of the kernel that nobody can guess.
-fn random_bytes() -> [u8; 32] {
-    let mut bytes = [0; 32];
-    let count = getrandom(&mut bytes, GetRandomFlags::empty());
-    assert_eq!(
-        count,
-        Ok(bytes.len()),
-        "the kernel gives so few random bytes at once"
-    );
-    bytes
 }

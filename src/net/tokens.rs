@@ -14,6 +14,8 @@ pub(super) enum Source {
     Conn(SessionId, Generation),
     /// A listener, by its place in the list.
     Listener(usize),
+    /// A connection of a proxy that has not said from where it comes, by its place.
+    Proxied(usize),
     Signals,
     /// Standard input of the operator.
     Console,
@@ -29,9 +31,10 @@ const FIRST_OTHER: usize = 1 << (GENERATION_BITS + u32::BITS);
 const SIGNALS: usize = FIRST_OTHER;
 const CONSOLE: usize = FIRST_OTHER + 1;
 const FIRST_LISTENER: usize = FIRST_OTHER + 2;
+const FIRST_PROXIED: usize = FIRST_LISTENER + LISTENERS_MAX;
 const _: () = assert!(
-    usize::MAX - FIRST_LISTENER > LISTENERS_MAX,
-    "there is a token for every listener"
+    usize::MAX - FIRST_PROXIED > u32::MAX as usize,
+    "there is a token for every descriptor"
 );
 
 impl Generation {
@@ -50,6 +53,7 @@ impl Source {
             Source::Signals => SIGNALS,
             Source::Console => CONSOLE,
             Source::Listener(index) => FIRST_LISTENER + index,
+            Source::Proxied(index) => FIRST_PROXIED + index,
         })
     }
 
@@ -57,6 +61,7 @@ impl Source {
         match token.0 {
             SIGNALS => Source::Signals,
             CONSOLE => Source::Console,
+            other if other >= FIRST_PROXIED => Source::Proxied(other - FIRST_PROXIED),
             other if other >= FIRST_LISTENER => Source::Listener(other - FIRST_LISTENER),
             other => {
                 let generation = Generation((other >> u32::BITS) as u32);
@@ -81,6 +86,8 @@ mod tests {
             Source::Conn(SessionId(u32::MAX), last),
             Source::Listener(0),
             Source::Listener(LISTENERS_MAX - 1),
+            Source::Proxied(0),
+            Source::Proxied(u32::MAX as usize),
             Source::Signals,
             Source::Console,
         ];

@@ -94,11 +94,16 @@ impl Door {
 }
 
 impl Posting {
-    /// Takes the next bytes of the body; what lies behind it is nothing.
+    /// Takes the next bytes of the body; what lies behind it is nothing. It takes no more memory
+    /// than the body will.
     pub fn take(&mut self, bytes: &[u8]) {
         let missing = self.body_bytes - self.body.len();
-        self.body
-            .extend_from_slice(&bytes[..missing.min(bytes.len())]);
+        let taken = &bytes[..missing.min(bytes.len())];
+        if self.body.capacity() - self.body.len() < taken.len() {
+            let room = (self.body.len() + taken.len()).min(missing);
+            self.body.reserve_exact(room);
+        }
+        self.body.extend_from_slice(taken);
     }
 
     /// Whether all of it is here.

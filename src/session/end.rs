@@ -18,6 +18,8 @@ pub enum CloseReason {
     ConnectionLost,
     /// It read too slowly.
     TooSlow,
+    /// It kept much of what it sent unfinished, and that memory was needed.
+    Unfinished,
     /// It gave no name.
     NameTimeout,
     /// The operator threw it out.
@@ -47,7 +49,7 @@ impl CloseReason {
     pub fn cause(self) -> Cause {
         match self {
             CloseReason::ConnectionLost | CloseReason::TlsFault => Cause::Lost,
-            CloseReason::TooSlow => Cause::TooSlow,
+            CloseReason::TooSlow | CloseReason::Unfinished => Cause::TooSlow,
             CloseReason::Kicked => Cause::Kicked,
             CloseReason::ShuttingDown => Cause::Stopped,
             CloseReason::Quit
@@ -73,6 +75,7 @@ impl CloseReason {
             | CloseReason::Answered
             | CloseReason::TlsFault => None,
             CloseReason::TooSlow => Some(Refusal::TooSlow),
+            CloseReason::Unfinished => Some(Refusal::LineTooLong),
             CloseReason::NameTimeout => Some(Refusal::NameTimeout),
             CloseReason::Kicked => Some(Refusal::Kicked(None)),
             CloseReason::Replaced => Some(Refusal::Replaced),
@@ -102,6 +105,7 @@ impl fmt::Display for CloseReason {
             CloseReason::HungUp => "hung up",
             CloseReason::ConnectionLost => "connection lost",
             CloseReason::TooSlow => "too slow",
+            CloseReason::Unfinished => "it kept much unfinished, and that memory was needed",
             CloseReason::NameTimeout => "no name in time",
             CloseReason::Kicked => "kicked",
             CloseReason::Replaced => "replaced by another connection",

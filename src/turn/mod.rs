@@ -173,10 +173,11 @@ impl Turn {
     }
 
     /// A connection is broken. What had come before that still lies in the kernel, if it was not
-    /// read for its rate's sake.
+    /// read for its rate's sake; it is kept as far as there is memory.
     fn lose(&mut self, id: SessionId, io: &mut impl Io) {
         for _ in 0..LAST_READS_MAX {
-            if self.fill(id, io, Hub::keep_last) != Fill::Full {
+            let fill = self.fill(id, io, Hub::keep_last);
+            if fill != Fill::Full || self.hub.is_short_of_memory() {
                 break;
             }
         }

@@ -3,12 +3,13 @@
 const LINES_MAX = 1000; // of a room, in memory and in the document
 const PAGE_LINES = 200, DRAWN_AT_ONCE = 100, ASK_FROM_LINES = 3, UNANSWERED_MAX = 8, GROUP_MS = 300e3;
 const LOST = 'No connection. What you write is kept.';
-const QUIET_MS = 25e3, ANSWER_MS = 10e3, PROBE_MS = 3e3, OFFLINE_MS = 1200;
+const QUIET_MS = 25e3, ANSWER_MS = 10e3, PROBE_MS = 3e3;
 
 const me = { name: '' };
 const server = {}; // what its hello says
 const rooms = new Map(); // by name in small letters
 const all = () => [...rooms.values()];
+const namesOfRooms = () => all().map((room) => room.name);
 const asked = new Map(); // ref → what to do with the answer
 let active, elsewhere = [], paste = 0, reference = 0;
 
@@ -45,7 +46,7 @@ function kept(store, value) {
 
 function save() {
 	active.draft = field.value;
-	kept(localStorage, { name: me.name, bell: me.bell, rooms: all().map((room) => room.name) });
+	kept(localStorage, { name: me.name, bell: me.bell, rooms: namesOfRooms() });
 	kept(sessionStorage, { ...me, active: active.name, rooms: all().map(({ name, last, unsent, draft }) => ({ name, last, unsent, draft })) });
 }
 
@@ -83,8 +84,8 @@ function ask(request, then, within = ANSWER_MS) {
 }
 
 function enter() {
-	const { name, token, password } = me, since = Object.fromEntries(all().map((room) => [room.name, room.last]));
-	ask({ do: 'enter', name, rooms: all().map((room) => room.name), since, resume: token, password }, (event) => {
+	const since = Object.fromEntries(all().map((room) => [room.name, room.last]));
+	ask({ do: 'enter', name: me.name, password: me.password, resume: me.token, rooms: namesOfRooms(), since }, (event) => {
 		if (event.is === 'refused') return showDoor(event);
 		setName(event.name);
 		me.token = event.resume;
@@ -99,8 +100,7 @@ function enter() {
 function lose() {
 	drop();
 	if (link.state === 'ended') return;
-	const now = Date.now();
-	if (now - link.upAt > 5000 && link.state === 'up') link.tries = 0;
+	if (Date.now() - link.upAt > 5000 && link.state === 'up') link.tries = 0;
 	link.turn++;
 	link.dueAt = 0;
 	asked.clear();
@@ -109,7 +109,7 @@ function lose() {
 		room.unsent = room.unsent.filter((order) => order.state !== 'heard');
 		room.unsent.forEach(doubt);
 	}
-	link.retryAt = now + 1000 * Math.min(30, 2 ** link.tries++) * (0.75 + Math.random() / 2);
+	link.retryAt = Date.now() + 1000 * Math.min(30, 2 ** link.tries++) * (0.75 + Math.random() / 2);
 	setLink('waiting');
 	save();
 	// If there never was a link, the server may say why.
@@ -117,8 +117,7 @@ function lose() {
 }
 
 function setLink(state, words = '') {
-	const told = { up: 'Connected.', waiting: LOST, ended: words }[state];
-	if (told) write('status', told);
+	write('status', { up: 'Connected.', waiting: LOST }[state] ?? words);
 	Object.assign(link, { state, words });
 	redraw();
 }
@@ -168,14 +167,14 @@ const heard = {
 		if (!event.ends) return tell(event.text, 'fault');
 		if (!/kicked|banned|replaced/.test(event.code)) return tell(`The server says: ${event.text}`, 'news');
 		drop();
-		setLink('ended', event.code === 'replaced' ? 'You came in with this name elsewhere.' : event.text);
+		setLink('ended', event.code === 'replaced' ? 'This name came in elsewhere.' : event.text);
 	},
 	joined: (event) => presence(event, `${event.name} joined`, (names) => names.add(event.name)),
 	left(event) {
 		const { name, cause, reason } = event;
 		presence(event, `${name} left${cause === 'quit' ? '' : ` (${cause})`}${reason ? `: “${reason}”` : ''}`, (names) => names.delete(name));
 	},
-	churn: (event) => presence(event, `${event.joined ?? 0} joined, ${event.left ?? 0} left`, (_, room) => (room.isStale = true)),
+	churn: (event) => presence(event, `${event.joined} joined, ${event.left} left`, (_, room) => (room.isStale = true)),
 	renamed(event) {
 		if (event.from === me.name) setName(event.to);
 		presence(event, `${event.from} is now ${event.to}`, (names) => names.delete(event.from) && names.add(event.to));
@@ -211,7 +210,6 @@ function add(room, line, isNew) {
 	if (line.isNamed && !line.past) notify(room, line);
 }
 
-// `turn` says on which link it came.
 function know(room, line, turn) {
 	const isNamed = line.from && line.from !== me.name && (line.is === 'private' || me.named.test(line.text));
 	Object.assign(line, { time: Date.parse(line.at) || Date.now(), turn, isNamed });
@@ -226,7 +224,7 @@ function news({ room, at }, text, is = 'news') {
 	for (const one of room ? [roomOf(room)] : all()) add(one, { is, at, text });
 }
 
-// Comings and goings that follow one another share a line.
+// Comings and goings in a row share a line.
 function presence({ room: name, here, at }, text, change) {
 	const room = roomOf(name), last = room.lines.at(-1);
 	change(room.names, room);
@@ -259,9 +257,9 @@ function settle(room, isWhole) {
 	save();
 }
 
-// Something is no longer in the server's memory. It may be on its disk.
+// What is no longer in the server's memory may be on its disk.
 function openGap(room, missed) {
-	const gap = { is: 'gap', time: Date.now(), text: missed ? `${missed} lines of this time are gone` : 'The server no longer knows what was said meanwhile' };
+	const gap = { is: 'gap', time: Date.now(), text: missed ? `${missed} lines of this time are gone` : 'What was said meanwhile is not known' };
 	rebuild(room, room.lines.toSpliced(room.first, 0, gap));
 	const fill = (after) => askPage(room, { after }, gap, link.turn, ({ messages, more }, isKnown) => {
 		if (more && !isKnown && room.lines.length < LINES_MAX) return fill(messages.at(-1).id);
@@ -292,8 +290,8 @@ function askPage(room, from, line, turn, then) {
 
 const COMMANDS = {
 	help: ['', 'these lines', () => tell(Object.entries(COMMANDS).map(([name, [usage, words]]) => `/${name} ${usage} – ${words}`).join('\n'))],
-	me: ['TEXT', 'says what you do', (text) => text && say(text, true)],
-	msg: ['NAME TEXT', 'says it to one person alone', (rest) => {
+	me: ['TEXT', 'what you do', (text) => text && say(text, true)],
+	msg: ['NAME TEXT', 'tells one person alone', (rest) => {
 		const [, to, text] = rest.match(/^@?(\S+)\s+(.+)$/) ?? [];
 		return to ? request({ do: 'msg', to, text }, () => tell(`To ${to} alone: ${text}`)) : '';
 	}],
@@ -301,6 +299,7 @@ const COMMANDS = {
 	part: ['', 'leaves this room', () => part(active)],
 	nick: ['NAME', 'another name', (name) => name && request({ do: 'nick', name })],
 	topic: ['[TEXT]', 'sets or clears the topic', (text) => request({ do: 'topic', room: active.name, text })],
+	who: ['', 'who is here', () => tell([...active.names].join(', '))],
 	quit: ['[REASON]', 'leaves', (reason) => {
 		ask({ do: 'quit', reason });
 		me.token = undefined;
@@ -309,7 +308,7 @@ const COMMANDS = {
 };
 
 function request(what, then) {
-	if (!ask(what, (event) => (event.is === 'refused' ? tell(event.text, 'fault') : then?.(event)))) tell('There is no connection now; this was not done.', 'fault');
+	if (!ask(what, (event) => (event.is === 'refused' ? tell(event.text, 'fault') : then?.(event)))) tell('No connection; this was not done.', 'fault');
 }
 
 // A command, or texts, one a line. Gives whether it is done with.
@@ -319,7 +318,7 @@ function submit(typed, isSure) {
 	const fault = (text) => tell(text, 'fault');
 	if (word) {
 		const command = COMMANDS[word.toLowerCase()];
-		if (!command) return fault(`There is no /${word}; nothing was sent. See /help. //${word} says it as a text.`);
+		if (!command) return fault(`There is no /${word}; nothing was sent. See /help; //${word} is a text.`);
 		return command[2](rest.trim()) !== '' || fault(`Like this: /${word} ${command[0]}`);
 	}
 	const excess = Math.max(...lines.map((line) => bytes(line).length - server.line_max));
@@ -345,12 +344,11 @@ function pump() {
 	let open = 0;
 	for (const room of all()) {
 		for (const order of room.isIn ? room.unsent : []) {
-			if (order.state === 'doubtful') break;
-			if (order.state === 'sent') open++;
-			if (order.state !== 'waiting') continue;
-			if (open++ >= UNANSWERED_MAX) return;
+			const { state, text, action } = order;
+			if (state === 'doubtful') break;
+			if (/sent|waiting/.test(state) && open++ >= UNANSWERED_MAX) return;
+			if (state !== 'waiting') continue;
 			Object.assign(order, { state: 'sent', from: me.name });
-			const { text, action } = order;
 			ask({ do: 'say', room: room.name, text, action }, (event) => {
 				if (event.is === 'refused') Object.assign(order, { state: 'refused', why: event.text });
 				else discard(room, order);
@@ -397,8 +395,8 @@ function colored(node, name) {
 	return node;
 }
 
-const clock = new Intl.DateTimeFormat([], { hour: '2-digit', minute: '2-digit' });
-const calendar = new Intl.DateTimeFormat([], { weekday: 'long', day: 'numeric', month: 'long' });
+const clock = new Intl.DateTimeFormat([], { timeStyle: 'short' });
+const calendar = new Intl.DateTimeFormat([], { dateStyle: 'full' });
 
 // Drawing: once an animation frame whatever comes, and less often when it takes long
 
@@ -437,9 +435,10 @@ function drawLines(room) {
 		log.scrollTop = log.scrollHeight - fromEnd;
 		room.isRebuilt = view.isSparse = false;
 	} else if (view.isAtEnd || box.childElementCount < LINES_MAX) {
-		// Of a flood only the newest, until somebody looks.
+		// Of a flood only the newest, until there is time.
 		const next = room.lines.findLastIndex((line) => line.node) + 1, first = Math.max(next, room.lines.length - DRAWN_AT_ONCE);
 		view.isSparse ||= first > next;
+		if (view.isSparse) redraw(next === room.lines.length && rebuild(room));
 		box.append(...room.lines.slice(first).map((line, at) => shaped(line, room.lines[first + at - 1])));
 		while (box.childElementCount > LINES_MAX) box.firstChild.remove();
 	}
@@ -465,7 +464,7 @@ function nodeOf({ is, time, from, text, isNamed, action, past, posted }) {
 	return node;
 }
 
-const FATES = { waiting: 'kept until it can be sent', sent: 'sending', doubtful: 'looking whether it arrived', unsure: 'perhaps sent' };
+const FATES = { waiting: 'kept, not sent yet', sent: 'sending', doubtful: 'perhaps sent', unsure: 'perhaps sent' };
 
 function drawUnsent(room) {
 	sync($('unsent'), room.unsent.filter((order) => order.state !== 'heard').slice(0, 20), (order) => {
@@ -499,17 +498,17 @@ function drawHead(room) {
 	write('link', { up: 'connected', waiting: `offline, again in ${seconds} s`, ended: 'offline' }[link.state] ?? 'connecting');
 	write('room', `#${room.name}`);
 	write('topic', room.topic || 'Add a topic');
-	write('count', `${room.here || ''}`);
+	write('crowd', `${room.here} here`);
 	field.placeholder = `Message #${room.name}`;
 	write('top', !room.isWhole ? '' : room.ids.size ? 'As far back as the server remembers' : 'Nothing was said here yet. Say hello.');
 }
 
 function drawNotice(room) {
-	const left = room.unsent.filter((order) => order.state === 'waiting');
+	const left = room.unsent.length;
 	const [words, ...buttons] = link.state === 'ended' ? [link.words, button('Come back', connect)]
 		: paste ? [`Send ${paste} lines, one after the other?`, button('Send them', () => enterLine(true)), button('Not yet', () => prefill(field.value, (paste = 0)))]
 			: link.state === 'waiting' ? [LOST, button('Try now', connect)]
-				: left.length >= UNANSWERED_MAX ? [`${left.length} lines to go`, button('Stop', () => left.forEach((order) => discard(room, order)))] : [''];
+				: [left > UNANSWERED_MAX ? `${left} lines to go` : ''];
 	if (words === view.notice) return;
 	view.notice = words;
 	$('notice').hidden = !words;
@@ -518,12 +517,11 @@ function drawNotice(room) {
 }
 
 function scroll(room) {
-	const mark = view.isMarkWanted && room.mark?.node;
-	view.isMarkWanted = false;
-	if (mark && mark.offsetTop < log.scrollHeight - log.clientHeight) {
-		log.scrollTop = mark.offsetTop - log.clientHeight / 4;
-		view.isAtEnd = false;
+	if (view.isMarkWanted && view.marked) {
+		view.marked.scrollIntoView({ block: 'center' });
+		log.onscroll();
 	} else if (view.isAtEnd) log.scrollTop = log.scrollHeight;
+	view.isMarkWanted = false;
 	if (view.isAtEnd && !isAway()) Object.assign(room, { unread: 0, isNamed: false });
 	$('newer').hidden = view.isAtEnd;
 	write('newer', room.unread ? `${room.unread} new ↓` : 'Newest ↓');
@@ -565,7 +563,7 @@ function look() {
 	const room = active;
 	if (document.hidden) return;
 	ask({ do: 'rooms' }, (event) => (elsewhere = event.rooms ?? []));
-	if (room.isStale) ask({ do: 'who', room: room.name }, ({ names, here }) => Object.assign(room, names && { names: new Set(names), here, isStale: false }));
+	if (room.isStale) ask({ do: 'who', room: room.name }, ({ names, here }) => Object.assign(room, { names: new Set(names), here, isStale: false }));
 }
 
 function show(name) {
@@ -719,9 +717,10 @@ log.onscroll = () => {
 $('newer').onclick = () => show(active.name, rebuild(active));
 
 // The page ends where a phone's keyboard begins.
-visualViewport.onresize = () => {
+onresize = visualViewport.onresize = () => {
 	if (visualViewport.scale === 1) document.documentElement.style.setProperty('--height', `${visualViewport.height}px`);
 	scrollTo(0, 0);
+	if (view.isAtEnd) log.scrollTop = log.scrollHeight;
 	redraw();
 };
 
@@ -735,20 +734,16 @@ $('bell').onclick = async () => {
 	redraw();
 };
 
-onfocus = onblur = () => {
+onfocus = onblur = document.onvisibilitychange = () => {
 	if (isAway() && view.isAtEnd && !active.unread) active.mark = null;
 	view.isMarkWanted = !isAway() && active.unread;
+	if (isAway()) save();
+	else probe(PROBE_MS);
 	redraw();
 };
 onpagehide = save;
-onresize = redraw;
 ononline = () => probe(PROBE_MS);
-onoffline = () => probe(OFFLINE_MS);
-document.onvisibilitychange = () => {
-	onfocus();
-	if (document.hidden) save();
-	else probe(PROBE_MS);
-};
+onoffline = () => link.state === 'up' && lose();
 setInterval(look, 20e3);
 
 // What was kept

@@ -226,7 +226,7 @@ fn d13_a_full_house_says_so_in_text_to_all() {
 
 #[test]
 fn without_the_web_door_http_is_a_protocol_that_is_not_spoken() {
-    let chatd = Daemon::start(&["--web", "off"]);
+    let chatd = Daemon::start(crate::common::ONLY_PEOPLE);
     for request in [get("/"), post("lobby?name=cron", "hi"), upgrade("")] {
         let mut client = chatd.connect();
         client.send(request.as_bytes());

@@ -47,6 +47,7 @@ mod protocol_leaving;
 mod protocol_limits;
 mod protocol_talking;
 mod protocol_transcript;
+mod proxied;
 mod startup;
 mod tls_certificates;
 mod tls_faults;

@@ -3,8 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::common::http::post;
-use crate::common::{Client, Daemon, Program, Seed};
+use crate::common::http::{get, post};
+use crate::common::websocket::{CLOSE, TEXT, frame, upgrade};
+use crate::common::{Client, Daemon, Ended, Program, Seed, TlsClient};
 
 /// Who said what, as all are told it.
 type Said = (String, String);
@@ -90,4 +91,40 @@ fn at_all_doors_the_same_is_heard_in_the_same_order() {
     page.ask(json!({"do": "who", "room": "lobby"}));
     let who = page.until_pong();
     assert_eq!(who[0]["here"], 7, "{who:?}");
+}
+
+/// D67: the same doors behind TLS, with the first frames in the record of the head.
+#[test]
+fn the_web_door_is_there_within_tls() {
+    let chatd = Daemon::start(&[]);
+    let mut ann = chatd.join("ann");
+    let asks = |request: &str| {
+        let mut client = TlsClient::connect(chatd.address());
+        client.send(request.as_bytes());
+        let (lines, end) = client.lines_until_end();
+        assert_eq!(end, Ended::InOrder, "{lines:?}");
+        lines[0].trim_end().to_owned()
+    };
+    assert_eq!(asks(&get("/")), "HTTP/1.1 200 OK");
+    assert_eq!(asks(&get("/rooms/lobby")), "HTTP/1.1 200 OK");
+    let posted = asks(&post("lobby?name=cron", "hello\n"));
+    assert_eq!(posted, "HTTP/1.1 201 Created");
+    ann.expect_line("<cron> hello");
+    let lines = [
+        json!({"do": "enter", "name": "page"}),
+        json!({"do": "say", "room": "lobby", "text": "hi"}),
+    ];
+    let mut opening = upgrade("").into_bytes();
+    for line in lines {
+        opening.extend(frame(TEXT, line.to_string().as_bytes()));
+    }
+    let mut page = TlsClient::connect(chatd.address());
+    page.send(&opening);
+    page.expect_prefix("HTTP/1.1 101 ");
+    ann.expect_line("* page joined (2 here)");
+    ann.expect_line("<page> hi");
+    for byte in frame(CLOSE, &1000_u16.to_be_bytes()) {
+        page.send(&[byte]);
+    }
+    ann.expect_line("* page left (1 here)");
 }

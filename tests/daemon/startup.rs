@@ -177,6 +177,7 @@ fn a_check_prints_every_setting_as_its_flag_takes_it() {
         ("tls-key", "/etc/key.pem"),
         ("web", "off"),
         ("web-name", "chat.example"),
+        ("proxy-from", "10.0.0.0/8"),
         ("board", "true"),
         ("console", "true"),
         ("log-level", "debug"),

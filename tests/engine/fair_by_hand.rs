@@ -349,7 +349,7 @@ fn who_does_not_read_holds_nobody_and_is_cut_in_time() {
 #[test]
 fn readers_that_stop_cost_what_one_of_them_is_owed_and_little_more() {
     let limits = unbounded_rate();
-    let bound = limits.outbox_bytes_max + limits.history_bytes_max + (128 << 10);
+    let bound = limits.outbox_bytes_max + limits.history_bytes_max + (640 << 10);
     let mut stage = Stage::new(limits);
     let readers: Vec<usize> = (0..20).map(|n| stage.enter(&format!("r{n}"))).collect();
     let talkers: Vec<usize> = (0..10).map(|n| stage.enter(&format!("t{n}"))).collect();
@@ -408,6 +408,27 @@ fn all_that_readers_do_not_take_is_bounded_while_it_is_laid() {
         stage.pass();
         let held = stage.turn.hub().statistics().unique_bytes;
         assert!(held <= bound, "{held} bytes after turn {turn}, of {bound}");
+    }
+}
+
+#[test]
+fn what_those_had_sent_whose_connection_is_gone_is_bounded() {
+    let limits = Limits {
+        outbox_total_bytes_max: 4 << 20,
+        ..Limits::default()
+    };
+    let bound = 2 * limits.outbox_total_bytes_max;
+    let mut stage = Stage::new(limits);
+    let all: Vec<usize> = (0..100).map(|n| stage.enter(&format!("m{n}"))).collect();
+    for &slot in &all {
+        stage.send(slot, &format!("{}\n", "z".repeat(4000)).repeat(200));
+        stage.peers.0[slot].is_broken = true;
+        stage.note(slot, |event| event.failed = true);
+    }
+    for _ in 0..100 {
+        stage.pass();
+        let held = stage.turn.hub().memory_bytes();
+        assert!(held <= bound, "{held} bytes of {bound}");
     }
 }
 

@@ -18,3 +18,4 @@ mod reserved_names;
 mod simulation;
 mod turn_by_hand;
 mod web_by_hand;
+mod web_stage;

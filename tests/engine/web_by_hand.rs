@@ -1,180 +1,13 @@
 //! Single stories of the web door, told by hand over the turn: what takes the time of its limits, and
 //! what is owed to a socket that takes nothing. No sockets, no clock.
 
-use std::collections::BTreeMap;
-use std::io::IoSlice;
 use std::time::Duration;
 
 use chatd::config::Limits;
-use chatd::dialect::http::Site;
-use chatd::hub::Random;
-use chatd::session::{AddressGroup, CloseReason, ConnectionSummary, SessionId};
-use chatd::time::{Time, WallTime};
-use chatd::turn::{Event, Fill, Flush, Io, Turn};
+use chatd::session::{CloseReason, SessionId};
+use chatd::time::Time;
 
-/// A turn, and connections that send and take what the story wants.
-struct Stage {
-    turn: Turn,
-    sockets: Sockets,
-    now: Time,
-}
-
-#[derive(Default)]
-struct Sockets(BTreeMap<u32, Socket>);
-
-#[derive(Default)]
-struct Socket {
-    to_read: Vec<u8>,
-    taken: Vec<u8>,
-    /// It takes nothing.
-    is_full: bool,
-    is_shut: bool,
-    closed: Option<CloseReason>,
-}
-
-impl Io for Sockets {
-    fn fill(&mut self, id: SessionId, buffer: &mut [u8]) -> (usize, Fill) {
-        let socket = self.0.get_mut(&id.0).unwrap();
-        let count = socket.to_read.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&socket.to_read[..count]);
-        socket.to_read.drain(..count);
-        let is_full = count == buffer.len();
-        (count, if is_full { Fill::Full } else { Fill::Exhausted })
-    }
-
-    fn flush(&mut self, id: SessionId, chunks: &[IoSlice<'_>]) -> Flush {
-        let socket = self.0.get_mut(&id.0).unwrap();
-        if socket.is_full {
-            return Flush::Blocked;
-        }
-        let before = socket.taken.len();
-        for chunk in chunks {
-            socket.taken.extend_from_slice(chunk);
-        }
-        Flush::Took(socket.taken.len() - before)
-    }
-
-    /// Two neighbours share an address.
-    fn address_group(&mut self, id: SessionId) -> AddressGroup {
-        AddressGroup(u128::from(id.0 / 2))
-    }
-
-    fn shut(&mut self, id: SessionId) {
-        self.0.get_mut(&id.0).unwrap().is_shut = true;
-    }
-
-    fn widen(&mut self, _: SessionId) -> bool {
-        false
-    }
-
-    fn close(&mut self, id: SessionId, summary: ConnectionSummary) {
-        self.0.get_mut(&id.0).unwrap().closed = Some(summary.reason);
-    }
-}
-
-impl Stage {
-    fn new(limits: Limits) -> Stage {
-        let mut turn = Turn::new(limits, Random::new(|| [7; 32]));
-        turn.hub_mut().open_web(Site::new([]));
-        Stage {
-            turn,
-            sockets: Sockets::default(),
-            now: Time::START,
-        }
-    }
-
-    fn turn_at(&mut self, milliseconds: u64) {
-        self.now = Time::after_start(Duration::from_millis(milliseconds));
-        let wall = WallTime::from_millis(1_790_000_000_000 + milliseconds);
-        self.turn.start(self.now, wall, &mut self.sockets);
-        self.turn.finish(&mut self.sockets);
-    }
-
-    /// Every deadline up to then is met in its turn, as it is where nothing else happens.
-    fn pass_until(&mut self, milliseconds: u64) {
-        let end = Time::after_start(Duration::from_millis(milliseconds));
-        while let Some(due) = self.turn.next_timeout().filter(|due| *due <= end) {
-            let at = due.max(self.now).since(Time::START);
-            self.turn_at(at.as_millis() as u64 + u64::from(at.subsec_micros() % 1000 > 0));
-        }
-        self.turn_at(milliseconds);
-    }
-
-    fn connect(&mut self, slot: u32, says: &[u8]) {
-        self.sockets.0.insert(slot, Socket::default());
-        self.turn.admit(SessionId(slot));
-        self.say(slot, says);
-    }
-
-    /// Says something, which is read in this turn.
-    fn say(&mut self, slot: u32, says: &[u8]) {
-        self.socket(slot).to_read.extend_from_slice(says);
-        self.note(slot, true, false);
-        let now = self.now.since(Time::START).as_millis() as u64;
-        self.turn_at(now);
-    }
-
-    /// From now on it takes what it is told.
-    fn take(&mut self, slot: u32) {
-        self.socket(slot).is_full = false;
-        self.note(slot, false, true);
-        let now = self.now.since(Time::START).as_millis() as u64;
-        self.turn_at(now);
-    }
-
-    fn note(&mut self, slot: u32, readable: bool, writable: bool) {
-        let event = Event {
-            readable,
-            writable,
-            failed: false,
-        };
-        self.turn.note(SessionId(slot), event);
-    }
-
-    fn socket(&mut self, slot: u32) -> &mut Socket {
-        self.sockets.0.get_mut(&slot).unwrap()
-    }
-
-    /// What it took since it was last asked.
-    fn taken(&mut self, slot: u32) -> Vec<u8> {
-        std::mem::take(&mut self.socket(slot).taken)
-    }
-
-    /// The status of the answer it took.
-    fn status(&mut self, slot: u32) -> String {
-        let taken = String::from_utf8(self.taken(slot)).unwrap();
-        taken.get(9..12).unwrap_or_default().to_owned()
-    }
-
-    fn websocket(&mut self, slot: u32) {
-        self.connect(
-            slot,
-            b"GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        );
-        self.say(
-            slot,
-            &frame(0x81, b"{\"do\":\"enter\",\"name\":\"ann\",\"rooms\":[]}"),
-        );
-        let taken = self.taken(slot);
-        assert!(taken.starts_with(b"HTTP/1.1 101 "), "{taken:?}");
-    }
-}
-
-/// A frame with a mask that changes nothing.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(payload.len()).unwrap();
-    [&[first, 0x80 | length, 0, 0, 0, 0], payload].concat()
-}
-
-fn post(room: &str, body: &str) -> Vec<u8> {
-    let length = body.len();
-    format!(
-        "POST /rooms/{room}?name=cron HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\
-         \r\n{body}"
-    )
-    .into_bytes()
-}
+use crate::web_stage::{Stage, frame, post};
 
 const PING: &[u8] = &[0x89, 0];
 
@@ -200,7 +33,7 @@ fn http_head_timeout_is_one_clock_from_the_accept_for_head_and_body() {
     // Who has not said what it is has the time for a name.
     assert_eq!(stage.turn.hub().live(), 2);
     for slot in [0, 1] {
-        assert_eq!(stage.taken(slot), b"", "without a word");
+        assert_eq!(stage.status(slot), "408");
     }
     // A head that comes late and whole is answered; one that begins late has no time left.
     stage.say(2, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -321,6 +154,29 @@ fn one_answer_to_a_ping_is_queued_and_the_next_is_to_the_newest() {
 }
 
 #[test]
+fn after_the_last_word_all_that_comes_is_read_so_that_no_reset_destroys_it() {
+    let close_of = |code: u16| [&[0x88, 2], &code.to_be_bytes()[..]].concat();
+    for (last, code) in [
+        (frame(0x82, b""), 1003),
+        (frame(0x88, &1000_u16.to_be_bytes()), 1000),
+    ] {
+        let mut stage = Stage::new(Limits::default());
+        stage.websocket(0);
+        stage.say(0, &[last, vec![0; 50_000]].concat());
+        assert_eq!(stage.taken(0), close_of(code));
+        assert!(stage.socket(0).is_shut);
+        assert_eq!(stage.socket(0).closed, None, "what was sent is not read");
+        let now = stage.now.since(Time::START).as_millis() as u64;
+        while !stage.socket(0).to_read.is_empty() {
+            assert_eq!(stage.socket(0).closed, None);
+            stage.turn_at(now);
+        }
+        stage.pass_until(now + 500);
+        assert!(stage.socket(0).closed.is_some(), "not for ever");
+    }
+}
+
+#[test]
 fn post_address_groups_max_bounds_whose_rates_are_remembered() {
     let limits = Limits {
         rate_lines_per_second: 1,
@@ -352,13 +208,53 @@ fn post_address_groups_max_bounds_whose_rates_are_remembered() {
 #[test]
 fn what_is_left_of_a_post_does_not_stay_in_memory() {
     let mut stage = Stage::new(Limits::default());
-    stage.connect(1, b"");
+    // Memory in which answers lie stays for the next.
+    stage.connect(1, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    stage.pass_until(1000);
     let before = stage.turn.hub().memory_bytes();
     let whole = post("lobby", &"x\n".repeat(50));
     stage.connect(0, &whole[..whole.len() - 10]);
     assert!(stage.turn.hub().memory_bytes() > before);
-    stage.pass_until(11_000);
-    assert_eq!(stage.socket(0).closed, Some(CloseReason::NameTimeout));
+    stage.pass_until(12_000);
+    assert_eq!(stage.socket(0).closed, Some(CloseReason::Answered));
     stage.pass_until(30_000);
-    assert!(stage.turn.hub().memory_bytes() <= before);
+    let after = stage.turn.hub().memory_bytes();
+    assert!(after <= before, "{before} bytes before, {after} after");
+}
+
+#[test]
+fn unhandled_bytes_max_ends_those_who_keep_most_unfinished() {
+    let limits = Limits {
+        unhandled_bytes_max: 100_000,
+        ..Limits::default()
+    };
+    let mut stage = Stage::new(limits);
+    let says = |stage: &mut Stage, slot: u32, first: &[u8], bytes: usize| {
+        stage.connect(slot, first);
+        let rest = vec![b'x'; bytes - first.len()];
+        for piece in rest.chunks(4096) {
+            stage.say(slot, piece);
+        }
+        stage.turn.hub().live()
+    };
+    let posts = post("lobby", &"x".repeat(60_000));
+    let head = &posts[..posts.len() - 60_000];
+    assert_eq!(says(&mut stage, 0, head, 50_000), 1);
+    assert_eq!(says(&mut stage, 1, b"GET /", 8_000), 2);
+    assert_eq!(says(&mut stage, 2, b"{\"do\":\"ping\"}\n{", 30_000), 3);
+    assert_eq!(says(&mut stage, 3, b"ann\nhal", 2_000), 4);
+    // Now it is too much: the body goes, and with it enough.
+    assert_eq!(says(&mut stage, 4, b"{", 20_000), 4);
+    assert_eq!(stage.status(0), "503");
+    // Of lines that have no end long ones go, and are told; short ones stay.
+    says(&mut stage, 5, b"{", 32_000);
+    says(&mut stage, 6, b"{", 25_000);
+    let refusal = r#"{"is":"refused","code":"line-too-long","#;
+    let told = [2, 4, 5, 6].map(|slot| String::from_utf8(stage.taken(slot)).unwrap());
+    let ended = told.iter().filter(|told| told.contains(refusal));
+    assert!((1..4).contains(&ended.count()), "{told:?}");
+    stage.say(3, b"f a line\n");
+    for slot in [1, 3] {
+        assert!(!stage.socket(slot).is_shut, "slot {slot}");
+    }
 }

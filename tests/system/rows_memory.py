@@ -11,6 +11,7 @@ from rows_unharmed import need_descriptors
 
 KIB, MIB = 1 << 10, 1 << 20
 TOTAL_SLACK_BYTES = 64 * MIB  # above --outbox-total-max (F32)
+LEFT_BYTES = 32 * MIB  # above what it began with, when all is over (F32)
 ENDLESS_BYTES_MAX = 64 * KIB  # what a line without end may cost (F36)
 IDLE_BYTES_MAX = 2 * KIB  # each (F41)
 IDLE_WITHIN = 60.0  # seconds (F41)
@@ -117,6 +118,34 @@ async def f32(setting):
     return f"{len(readers)} readers in {rooms} rooms, {most / MIB:.1f} MiB at most in all for an " \
            f"--outbox-total-max of {total >> 20} MiB; those of the {occupied.count(False)} rooms " \
            f"that were behind for longest were cut"
+
+
+@row("F32b", "members who say their burst and read nothing")
+async def f32b(setting):
+    count, total = setting.pick(2000, 9000), setting.pick(16, 256) * MIB
+    need_descriptors(count)
+    flags = ["--max-rooms", str(count), "--outbox-total-max", str(total), "--stall-timeout", "10"]
+    with setting.daemon(*flags) as daemon:
+        await daemon.listening()
+        idle = daemon.memory()
+        members = [await stalled(daemon, f"m{number}", f"room{number // 2}")
+                   for number in range(count)]
+        for member in members:
+            member.say(*[LINE] * 100)
+        begin = time.monotonic()
+        # Then the last of them is cut for its time.
+        await asyncio.sleep(15)
+        most = daemon.memory_peak()
+        for member in members:
+            member.close()
+        await until("its memory", lambda: daemon.memory() <= idle + LEFT_BYTES, IDLE_WITHIN)
+        took = time.monotonic() - begin - 15
+        daemon.signal(signal.SIGUSR1)
+        line = await daemon.logged("slow consumers cut")
+    check(most <= total + TOTAL_SLACK_BYTES, f"{most >> 20} MiB for {total >> 20} MiB of outboxes")
+    turn = line.split("longest turn ")[1].split(",")[0]
+    return f"{count} members, {most / MIB:.1f} MiB at most in all for an --outbox-total-max of " \
+           f"{total >> 20} MiB; {took:.1f} s after they went it was back; longest turn {turn}"
 
 
 @row("F33", "a reader that takes a byte a second")

@@ -128,7 +128,8 @@ impl Simulation {
         let sockets = self.network.sockets.iter().flatten();
         let lines: usize = sockets.map(|socket| socket.owed.len() + 2).sum();
         let blocks = lines + 2 * self.world.rooms.len() + 10;
-        self.turn.hub().statistics().unique_bytes + blocks * LINE_OVERHEAD
+        let unique = self.turn.hub().statistics().unique_bytes;
+        unique + unique / 16 + blocks * LINE_OVERHEAD
     }
 
     /// The memory of all outboxes: what the turns said of which somebody is still owed something,

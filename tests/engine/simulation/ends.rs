@@ -150,7 +150,8 @@ impl World {
         let has_cause = match reason {
             CloseReason::TooSlow => sealing || is_stalled(peer),
             CloseReason::HungUp | CloseReason::ConnectionLost if peer.gone.is_some() => {
-                is_over_at_last(peer)
+                // Where memory is short, what it had sent is forgotten.
+                is_over_at_last(peer) || sealing
             }
             CloseReason::HungUp => is_over(peer),
             CloseReason::NameTimeout => is_late(peer),
@@ -160,7 +161,7 @@ impl World {
         if !has_cause {
             return Err(format!("slot {slot} has ended ({reason}) without a cause"));
         }
-        if sealing {
+        if sealing && reason == CloseReason::TooSlow {
             self.cuts.push(slot);
         }
         self.end(slot, reason, None)

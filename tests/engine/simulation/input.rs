@@ -85,7 +85,8 @@ impl Input {
             Item::TooLong => 10 * self.line_bytes_max + 200,
         };
         let lines: usize = self.pending.iter().map(bytes).sum();
-        lines + 10 * self.line_bytes_max + 200
+        // Memory is asked for in steps, and up to 4 KiB of it may be loose.
+        2 * (lines + 10 * self.line_bytes_max + 200) + 4096
     }
 
     /// All that is not handled yet, as it came, but for the ends of its lines.

@@ -37,6 +37,10 @@ impl World {
         // not, once, and then again if it is broken.
         let may_be_held = peer.input.has_line() || peer.input.ended || peer.waits || peer.survived;
         let is_held = peer.failed && may_be_held && (fill == Fill::Lost) != is_read_on;
+        // Where memory is short, it is not read to its end.
+        let is_cut_short = self.may_be_short && fill == Fill::Full && !is_read_on;
+        let peer = self.peer(slot);
+        let is_held = is_held || (is_cut_short && peer.failed && peer.input.has_line());
         if peer.is_live() && is_held {
             self.run_unseen_answers(slot)?;
             // This is the first of what is read then.

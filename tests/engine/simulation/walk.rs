@@ -94,6 +94,22 @@ impl World {
         for &(slot, count) in &seen.lines {
             self.peer(slot).budget = count;
         }
+        let kept: usize = self
+            .peers
+            .iter()
+            .flatten()
+            .map(|peer| peer.input.bytes_max())
+            .sum();
+        let segments = [&seen.start, &seen.finish];
+        let read = segments.iter().flat_map(|segment| &segment.log);
+        let read: usize = read
+            .map(|event| match event {
+                Event::Fill(_, bytes, _) => bytes.len(),
+                _ => 0,
+            })
+            .sum();
+        let most = seen.memory_bytes_max + 2 * (kept + read);
+        self.may_be_short = most > self.limits.outbox_total_bytes_max;
         self.open(seen.start);
         self.play_timeouts()?;
         self.play_reads()?;

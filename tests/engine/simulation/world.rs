@@ -56,6 +56,8 @@ pub(crate) struct World {
     pub(crate) sealing: bool,
     /// Who was cut at that.
     pub(crate) cuts: Vec<usize>,
+    /// Memory may be short in this turn.
+    pub(crate) may_be_short: bool,
 }
 
 impl World {
@@ -79,6 +81,7 @@ impl World {
             replay_is_known: true,
             sealing: false,
             cuts: Vec::new(),
+            may_be_short: false,
         };
         world.make_room(LOBBY);
         world
@@ -266,6 +269,7 @@ fn code(reason: CloseReason) -> Option<&'static str> {
         | CloseReason::TlsFault => None,
         CloseReason::TlsRequired => Some("tls-required"),
         CloseReason::TooSlow => Some("too-slow"),
+        CloseReason::Unfinished => Some("line-too-long"),
         CloseReason::NameTimeout => Some("name-timeout"),
         CloseReason::Kicked => Some("kicked"),
         CloseReason::Replaced => Some("replaced"),
