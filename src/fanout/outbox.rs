@@ -14,7 +14,10 @@ pub struct Outbox {
     /// The first slice, while anything is owed. It lies here since most outboxes never hold
     /// another: one that is idle then needs no memory of its own.
     first: Slice,
-    #[allow(clippy::box_collection, reason = "one word in each connection that has none")]
+    #[allow(
+        clippy::box_collection,
+        reason = "one word in each connection that has none"
+    )]
     rest: Option<Box<VecDeque<Slice>>>,
     /// Bytes of the first slice that were taken already.
     head_offset: u32,
