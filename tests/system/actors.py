@@ -71,14 +71,16 @@ async def witness(world, number, door, count):
 async def talker(world, number):
     """Talks in the hall for a while, goes in any way, comes back under the same name."""
     for epoch in itertools.count():
-        me = await world.join(f"talker{number}", "hall", door=world.chance.choice(list(DOORS)))
+        door, last = world.chance.choice(list(DOORS)), []
+        me = await world.join(f"talker{number}", "hall", door=door)
         until = time.monotonic() + world.chance.uniform(2, 40)
         spoken = 0
         while time.monotonic() < until:
             me.say(f"{epoch}.{spoken} {'ä' * world.chance.randrange(100)}|")
             spoken += 1
+            last = list(me.lines)[-3:] or last
             me.lines.clear()
-            check(not me.closed, f"{me.name} was cut: {me.lost}")
+            check(not me.closed, f"{me.name} ({door}) was cut: {me.lost} {last}")
             await world.pause(0.3, 1.2)
         leave(world, me)
         await world.pause(0, 3)

@@ -1,6 +1,6 @@
 """Attacks of the soak on fairness, on memory and on the last word, by the old doors and the new ones
-alike: actors as those of actors.py, each called with the world and its number among its kind. Each tries to do harm to others, and each that reads checks that
-it was itself not harmed. The numbers follow from the default flags: a burst of 256 KB and 100 lines,
+alike: actors as those of actors.py, called with the world and their number among their kind. Each
+tries to do harm to others, and each that reads checks that it was itself not harmed. The numbers follow from the default flags: a burst of 256 KB and 100 lines,
 then 16 KB and 10 lines a second; 10 s until who reads nothing is cut; 1 MiB of outbox."""
 
 import asyncio
