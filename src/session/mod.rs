@@ -65,6 +65,8 @@ pub enum Transport {
     PlainUnwanted,
     /// TLS.
     Tls,
+    /// TLS, by which both sides have agreed on HTTP (RFC 7301): whatever is said is no chat.
+    TlsForHttp,
 }
 
 /// Whether the other side may still send.
