@@ -15,6 +15,7 @@ mod imports;
 mod load_checks;
 mod names;
 mod reserved_names;
+mod sealed_by_hand;
 mod simulation;
 mod turn_by_hand;
 mod web_by_hand;
