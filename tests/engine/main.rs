@@ -12,6 +12,7 @@
 
 mod fair_by_hand;
 mod imports;
+mod listeners_by_hand;
 mod load_checks;
 mod names;
 mod reserved_names;
