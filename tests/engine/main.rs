@@ -12,9 +12,11 @@
 
 mod fair_by_hand;
 mod imports;
+mod listeners_by_hand;
 mod load_checks;
 mod names;
 mod reserved_names;
+mod sealed_by_hand;
 mod simulation;
 mod turn_by_hand;
 mod web_by_hand;

@@ -457,6 +457,25 @@ fn who_has_another_name_by_then_is_not_replaced() {
     stage.ends_with(0, "* droid left (2 here)\n");
 }
 
+/// Numbers of members are used again: the token of who has left proves nothing of who comes next.
+#[test]
+fn a_token_is_void_once_its_member_has_left() {
+    let mut stage = Stage::new(Limits::default());
+    stage.connect(0, "{\"do\":\"enter\",\"name\":\"bot\"}\n");
+    stage.turn_after(0);
+    let token = stage.token_of(0).to_owned();
+    stage.said(0, "{\"do\":\"quit\"}\n");
+    stage.connect(1, "ann\n");
+    stage.turn_after(0);
+    let entry = format!("{{\"do\":\"enter\",\"name\":\"ann\",\"resume\":\"{token}\"}}\n");
+    stage.connect(2, &entry);
+    stage.turn_after(0);
+    let heard = stage.heard_by(2);
+    assert!(heard.contains(r#""code":"name-in-use""#), "{heard}");
+    assert_eq!(stage.turn.hub().live(), 2);
+    stage.ends_with(1, "* welcome to lobby, ann (1 here: ann)\n");
+}
+
 /// Its return was put off, since the turn had given enough large answers; it takes its place in the
 /// turn in which it is let in, and not only when something else happens.
 #[test]

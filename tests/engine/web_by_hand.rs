@@ -7,7 +7,7 @@ use chatd::config::Limits;
 use chatd::session::{CloseReason, SessionId};
 use chatd::time::Time;
 
-use crate::web_stage::{Stage, frame, post};
+use crate::web_stage::{Stage, UPGRADE, frame, post};
 
 const PING: &[u8] = &[0x89, 0];
 
@@ -174,6 +174,42 @@ fn after_the_last_word_all_that_comes_is_read_so_that_no_reset_destroys_it() {
         stage.pass_until(now + 500);
         assert!(stage.socket(0).closed.is_some(), "not for ever");
     }
+}
+
+#[test]
+fn who_is_cut_in_the_middle_of_its_first_frame_reads_it_to_its_end() {
+    let limits = Limits {
+        stall_timeout: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    let mut stage = Stage::new(limits);
+    stage.connect(1, UPGRADE);
+    let head = stage.taken(1);
+    // What answers the request and what follows it are told in one turn.
+    stage.connect(0, b"");
+    stage.socket(0).takes = Some(head.len() + 9);
+    let enter = frame(0x81, b"{\"do\":\"enter\",\"name\":\"ann\",\"rooms\":[]}");
+    stage.say(0, &[UPGRADE, &enter].concat());
+    let begun = stage.taken(0);
+    assert!(begun.starts_with(&head));
+    stage.pass_until(1500);
+    stage.take(0);
+    let mut rest = &[&begun[head.len()..], &stage.taken(0)].concat()[..];
+    let mut messages = Vec::new();
+    while let [first, length, behind @ ..] = rest {
+        let (length, behind) = match (*length, behind) {
+            (126, [high, low, behind @ ..]) => (u16::from_be_bytes([*high, *low]).into(), behind),
+            (length, behind) => (usize::from(length), behind),
+        };
+        messages.push((*first, String::from_utf8_lossy(&behind[..length])));
+        rest = &behind[length..];
+    }
+    let [(0x81, hello), (0x81, last), (0x88, _)] = &messages[..] else {
+        panic!("{messages:?}");
+    };
+    assert!(hello.starts_with(r#"{"is":"hello","#), "{hello}");
+    assert!(hello.ends_with('}'), "{hello}");
+    assert!(last.contains(r#""code":"too-slow""#), "{last}");
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub(crate) struct Socket {
     taken: Vec<u8>,
     /// It takes nothing.
     pub(crate) is_full: bool,
+    /// How many more bytes it takes until it is full; all, if that is not said.
+    pub(crate) takes: Option<usize>,
     pub(crate) is_shut: bool,
     pub(crate) closed: Option<CloseReason>,
 }
@@ -47,11 +49,12 @@ impl Io for Sockets {
         if socket.is_full {
             return Flush::Blocked;
         }
-        let before = socket.taken.len();
-        for chunk in chunks {
-            socket.taken.extend_from_slice(chunk);
-        }
-        Flush::Took(socket.taken.len() - before)
+        let offered: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.to_vec()).collect();
+        let count = socket.takes.unwrap_or(offered.len()).min(offered.len());
+        socket.taken.extend_from_slice(&offered[..count]);
+        socket.takes = socket.takes.map(|takes| takes - count);
+        socket.is_full = socket.takes == Some(0);
+        Flush::Took(count)
     }
 
     /// Two neighbours share an address.
@@ -117,6 +120,7 @@ impl Stage {
     /// From now on it takes what it is told.
     pub(crate) fn take(&mut self, slot: u32) {
         self.socket(slot).is_full = false;
+        self.socket(slot).takes = None;
         self.note(slot, false, true);
         let now = self.now.since(Time::START).as_millis() as u64;
         self.turn_at(now);
@@ -147,11 +151,7 @@ impl Stage {
     }
 
     pub(crate) fn websocket(&mut self, slot: u32) {
-        self.connect(
-            slot,
-            b"GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        );
+        self.connect(slot, UPGRADE);
         self.say(
             slot,
             &frame(0x81, b"{\"do\":\"enter\",\"name\":\"ann\",\"rooms\":[]}"),
@@ -160,6 +160,11 @@ impl Stage {
         assert!(taken.starts_with(b"HTTP/1.1 101 "), "{taken:?}");
     }
 }
+
+/// The request that makes a connection a WebSocket.
+pub(crate) const UPGRADE: &[u8] =
+    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+      Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /// A frame with a mask that changes nothing.
 pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {

@@ -1,0 +1,58 @@
+//! One story of everybody who hears what happens: members in each encoding, the past that is told
+//! later, the board, the log's records. No sockets, no clock.
+
+use chatd::config::Limits;
+use chatd::hub::Recorded;
+
+use crate::web_stage::{Stage, frame};
+
+/// A line as a message of a WebSocket, from a server.
+fn framed(line: &str) -> Vec<u8> {
+    let length = u16::try_from(line.len()).unwrap().to_be_bytes();
+    match length {
+        [0, length @ ..126] => [&[0x81, length], line.as_bytes()].concat(),
+        _ => [&[0x81, 126], &length[..], line.as_bytes()].concat(),
+    }
+}
+
+#[test]
+fn whoever_listens_hears_it_and_in_its_own_language() {
+    let mut stage = Stage::new(Limits::default());
+    stage.turn.hub_mut().turn_board_on();
+    stage.connect(0, b"ben\n");
+    stage.connect(1, b"eve\n");
+    stage.connect(2, b"{\"do\":\"enter\",\"name\":\"bot\"}\n");
+    stage.websocket(3);
+    stage.say(3, &frame(0x81, b"{\"do\":\"join\",\"room\":\"lobby\"}"));
+    for slot in 0..4 {
+        stage.taken(slot);
+    }
+    stage.say(0, b"hello\n/nick dan\n");
+    let taken = [1, 2, 3].map(|slot| stage.taken(slot));
+    assert_eq!(taken[0], b"<ben> hello\n* ben is now dan\n");
+    let lines = String::from_utf8(taken[1].clone()).unwrap();
+    let lines: Vec<&str> = lines.lines().collect();
+    let [said, renamed] = lines[..] else {
+        panic!("{lines:?}");
+    };
+    assert!(said.ends_with(r#""from":"ben","text":"hello"}"#), "{said}");
+    assert!(renamed.contains(r#""is":"renamed""#), "{renamed}");
+    assert_eq!(taken[2], [framed(said), framed(renamed)].concat());
+    // Those who are told it without being there.
+    let mut board = Vec::new();
+    stage.turn.hub_mut().take_board(&mut board);
+    assert_eq!(board, b"lobby <ben> hello\n");
+    stage.connect(4, b"GET /rooms/lobby HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let past = String::from_utf8(stage.taken(4)).unwrap();
+    let told = said.replace("\"}", "\",\"past\":true}");
+    assert!(past.contains(&told), "{past}");
+    let mut recorded = Vec::new();
+    while let Some(record) = stage.turn.hub_mut().poll_record() {
+        recorded.push(record.what);
+    }
+    let renamed = Recorded::Renamed {
+        from: "ben".into(),
+        to: "dan".into(),
+    };
+    assert!(recorded.contains(&renamed), "{recorded:?}");
+}
