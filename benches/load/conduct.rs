@@ -59,7 +59,7 @@ pub(crate) fn conduct(
     let start = *shared.start.get_or_init(Instant::now);
     shared.meeting.wait();
     let mut outcome = match workload.pace {
-        Pace::Few { lines } => await_lines(workload, frames, shared, start, lines),
+        Pace::Few { lines } => await_lines(shared, start, lines),
         _ if workload.stalled > 0 => await_cuts(workload, shared, start, server),
         _ => measure(workload, server, frames, shared),
     };
@@ -87,14 +87,14 @@ fn measure(
         if told.elapsed() >= PROGRESS_INTERVAL {
             told = Instant::now();
             let seconds = first.at.elapsed().as_secs();
-            let bytes = shared.received() - first.received;
-            let lines = bytes / frames.received_bytes() as u64;
-            eprintln!("load:   {seconds} s, {lines} lines received");
+            let bytes = (shared.received() - first.received) as f64;
+            let lines = bytes / shared.line_bytes(frames.received_bytes());
+            eprintln!("load:   {seconds} s, {lines:.0} lines received");
         }
         false
     });
     let spent = first.until(&Sample::take(server, shared));
-    let lines = spent.bytes / frames.received_bytes() as f64;
+    let lines = spent.bytes / shared.line_bytes(frames.received_bytes());
     Outcome {
         deliveries_per_second: lines / spent.seconds,
         bytes_per_second: spent.bytes / spent.seconds,
@@ -108,15 +108,9 @@ fn measure(
 }
 
 /// A few lines, each of which must reach all before the next is sent.
-fn await_lines(
-    workload: &Workload,
-    frames: &Frames,
-    shared: &Shared,
-    start: Instant,
-    lines: u64,
-) -> Outcome {
-    let due = lines * workload.connections as u64 * frames.received_bytes() as u64;
-    while shared.received() < due && start.elapsed() < REACH_TIMEOUT && !shared.has_failed() {
+fn await_lines(shared: &Shared, start: Instant, lines: u64) -> Outcome {
+    let everywhere = || shared.followed.everywhere.load(Ordering::Relaxed);
+    while everywhere() < lines && start.elapsed() < REACH_TIMEOUT && !shared.has_failed() {
         thread::sleep(Duration::from_micros(200));
     }
     Outcome {
@@ -208,6 +202,8 @@ pub(crate) fn nothing() -> Outcome {
         idle_busy: f64::NAN,
         reach_seconds: f64::NAN,
         growth_bytes: f64::NAN,
+        handshakes_per_second: f64::NAN,
+        cpu_per_handshake: f64::NAN,
         cut_seconds: f64::NAN,
         told: 0.0,
     }

@@ -1,16 +1,17 @@
 //! Opening the connections of a run, giving names, and the barrier after which every
 //! receiver of a room sees the same bytes. Not the run itself (that is `driver`).
 
-use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
+use crate::door::Door;
 use crate::fault::Fault;
 use crate::frame::{Contender, Frames};
-use crate::member::is_transient;
+use crate::program;
 use crate::progress::Shared;
+use crate::stream::{BUFFER_BYTES_MIN, Heard, Stream};
 
 /// Connections of one thread that may wait for the server's answer at once: together well
 /// under the listen backlog of all servers (Redis asks for 511), so that no connect is lost.
@@ -19,6 +20,9 @@ const OPENING_MAX: usize = 128;
 const CONNECTIONS_PER_SOURCE: u32 = 4096;
 /// How long a whole phase of opening may take.
 const OPENING_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// With which the first words are masked.
+const KEY: u32 = 0x5eed_1e55;
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +53,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) address: SocketAddr,
     /// How to speak to it.
     pub(crate) contender: Contender,
+    /// Through which door.
+    pub(crate) door: Door,
     /// Its words.
     pub(crate) frames: &'a Frames,
     /// To stop early when another thread has a fault.
@@ -69,8 +75,9 @@ struct Waiting {
 impl Opening<'_> {
     /// Opens all seats, in order, with at most `OPENING_MAX` waiting at a time, until each has
     /// its name and its room. Returns the sockets, non-blocking, and the bytes they received.
-    pub(crate) fn open(&self, seats: &[Seat]) -> Result<(Vec<TcpStream>, u64), Fault> {
-        let mut streams: Vec<TcpStream> = Vec::with_capacity(seats.len());
+    pub(crate) fn open(&self, seats: &[Seat]) -> Result<(Vec<Stream>, u64), Fault> {
+        let mut buffer = vec![0; BUFFER_BYTES_MIN];
+        let mut streams: Vec<Stream> = Vec::with_capacity(seats.len());
         let mut waiting: Vec<Waiting> = Vec::new();
         let mut bytes = 0;
         let deadline = Instant::now() + OPENING_TIMEOUT;
@@ -78,12 +85,11 @@ impl Opening<'_> {
             self.give_up_at(deadline)?;
             while streams.len() < seats.len() && waiting.len() < OPENING_MAX {
                 let seat = &seats[streams.len()];
-                let mut stream = self.connect(seat)?;
+                let socket = self.connect(seat)?;
+                let mut stream = Stream::new(socket, seat.number, self.door.is_sealed())?;
                 let hello = self.hello(seat);
-                stream
-                    .write_all(&hello)
-                    .map_err(Fault::io("saying hello"))?;
-                if !hello.is_empty() {
+                say(&mut stream, seat.number, &hello)?;
+                if !hello.is_empty() || self.door.is_sealed() {
                     waiting.push(Waiting {
                         place: streams.len(),
                         heard: Vec::new(),
@@ -95,8 +101,8 @@ impl Opening<'_> {
             let before = bytes;
             waiting.retain_mut(|one| {
                 let number = seats[one.place].number;
-                let stream = &streams[one.place];
-                let heard = self.listen(stream, number, &mut one.heard, "ready");
+                let stream = &mut streams[one.place];
+                let heard = self.listen(stream, number, &mut one.heard, "ready", &mut buffer);
                 match heard {
                     Ok((count, is_ready)) => {
                         bytes += count;
@@ -118,24 +124,28 @@ impl Opening<'_> {
 
     /// A barrier on each connection: returns when everything that the server said before is read,
     /// with the number of bytes before the last answer. Only chatd has news to be waited for.
-    pub(crate) fn settle(&self, streams: &[(u32, &TcpStream)], token: &str) -> Result<u64, Fault> {
+    pub(crate) fn settle(
+        &self,
+        streams: &mut [(u32, &mut Stream)],
+        token: &str,
+    ) -> Result<u64, Fault> {
         if self.contender != Contender::Chatd {
             return Ok(0);
         }
         let deadline = Instant::now() + OPENING_TIMEOUT;
-        let ping = format!("/ping {token}\n");
-        for (_, stream) in streams {
-            let mut stream: &TcpStream = stream;
-            let sent = stream.write_all(ping.as_bytes());
-            sent.map_err(Fault::io("sending /ping"))?;
+        let ping = self.ping(token);
+        for (number, stream) in streams.iter_mut() {
+            say(stream, *number, &ping)?;
         }
-        let pong_bytes = format!("= pong {token}\n").len() as u64;
+        let mut buffer = vec![0; BUFFER_BYTES_MIN];
+        let pong_bytes = self.awaited(token).len() as u64;
         let mut bytes = 0;
         for (number, stream) in streams {
             let mut heard = Vec::new();
             loop {
                 self.give_up_at(deadline)?;
-                let (count, is_ready) = self.listen(stream, *number, &mut heard, token)?;
+                let (count, is_ready) =
+                    self.listen(stream, *number, &mut heard, token, &mut buffer)?;
                 bytes += count;
                 if is_ready {
                     bytes -= pong_bytes;
@@ -185,6 +195,18 @@ impl Opening<'_> {
         let frames = self.frames;
         let room = frames.room(seat.number);
         match (self.contender, seat.part) {
+            (Contender::Chatd, _) if self.door.is_program() => {
+                let name = frames.name(seat.number);
+                let enter =
+                    format!("{{\"do\":\"enter\",\"name\":\"{name}\",\"rooms\":[\"{room}\"]}}");
+                let mut hello = Vec::new();
+                if self.door.is_framed() {
+                    hello.extend_from_slice(program::UPGRADE);
+                }
+                program::put(&[enter.as_bytes()], self.door.is_framed(), KEY, &mut hello);
+                hello.extend(self.ping("ready"));
+                hello
+            }
             (Contender::Chatd, _) => {
                 let name = frames.name(seat.number);
                 let join = match frames.has_one_room() {
@@ -201,40 +223,82 @@ impl Opening<'_> {
         }
     }
 
+    /// A question whose answer comes behind all that was told before.
+    fn ping(&self, token: &str) -> Vec<u8> {
+        if !self.door.is_program() {
+            return format!("/ping {token}\n").into_bytes();
+        }
+        let ping = format!("{{\"do\":\"ping\",\"ref\":\"{token}\"}}");
+        let mut sentence = Vec::new();
+        program::put(
+            &[ping.as_bytes()],
+            self.door.is_framed(),
+            KEY,
+            &mut sentence,
+        );
+        sentence
+    }
+
+    /// The answer to the hello, or to a ping.
+    fn awaited(&self, token: &str) -> Vec<u8> {
+        match self.contender {
+            Contender::Redis => b":1\r\n".to_vec(),
+            _ if self.door.is_program() => program::pong(token, self.door.is_framed()),
+            _ => format!("= pong {token}\n").into_bytes(),
+        }
+    }
+
+    fn has_refusal(&self, heard: &[u8]) -> bool {
+        let is_first = matches!(heard.first(), Some(b'!' | b'-'));
+        if self.door.is_program() {
+            let is_no_websocket =
+                heard.starts_with(b"HTTP") && program::is_upgraded(heard) == Some(false);
+            let refused = memchr::memmem::find(heard, b"{\"is\":\"refused\"");
+            return is_first || is_no_websocket || refused.is_some();
+        }
+        is_first || memchr::memmem::find(heard, b"\n!").is_some()
+    }
+
     /// Reads what there is; says how much, and whether the awaited answer was the end of it.
     fn listen(
         &self,
-        mut stream: &TcpStream,
+        stream: &mut Stream,
         number: u32,
         heard: &mut Vec<u8>,
         token: &str,
+        buffer: &mut [u8],
     ) -> Result<(u64, bool), Fault> {
-        let mut buffer = [0; 4096];
-        let count = match stream.read(&mut buffer) {
-            Ok(count) if count > 0 => count,
-            Err(error) if is_transient(&error) => return Ok((0, false)),
-            other => {
-                return Err(refused(
-                    number,
-                    &format!("{other:?} after {}", words(heard)),
-                ));
-            }
-        };
-        heard.extend_from_slice(&buffer[..count]);
-        let awaited = match self.contender {
-            Contender::Redis => ":1\r\n".to_owned(),
-            _ => format!("= pong {token}\n"),
-        };
-        let has_refusal = heard.first() == Some(&b'!')
-            || heard.windows(2).any(|pair| pair == b"\n!")
-            || heard.first() == Some(&b'-');
-        if has_refusal {
-            return Err(refused(number, &words(heard)));
+        let is_open = stream.handshake(buffer)?;
+        if !is_open || self.contender.is_blast() {
+            // What a bare loop sends is for the run.
+            return Ok((0, is_open));
         }
-        Ok((
-            count as u64,
-            memchr::memmem::find(heard, awaited.as_bytes()).is_some(),
-        ))
+        let before = heard.len();
+        let read = stream.read(buffer, |bytes| {
+            heard.extend_from_slice(bytes);
+            Ok(())
+        })?;
+        if read == Heard::End || self.has_refusal(heard) {
+            return Err(refused(number, &format!("{read:?} after {}", words(heard))));
+        }
+        let count = (heard.len() - before) as u64;
+        let awaited = self.awaited(token);
+        let is_ready = count > 0 && memchr::memmem::find(heard, &awaited).is_some();
+        Ok((count, is_ready))
+    }
+}
+
+fn say(stream: &mut Stream, number: u32, words: &[u8]) -> Result<(), Fault> {
+    match stream.write(words) {
+        Ok(count) if count == words.len() => Ok(()),
+        Ok(count) => Err(refused(
+            number,
+            &format!("took {count} bytes of the first words"),
+        )),
+        Err(source) => Err(Fault::Io {
+            doing: format!("speaking as connection {number}"),
+            source,
+        }),
     }
 }
 

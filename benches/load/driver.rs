@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 
 use crate::fault::Fault;
 use crate::frame::{Contender, Frames};
+use crate::intake::Intake;
 use crate::member::{Member, Pace, Sender};
 use crate::progress::{Ledger, RoomProgress, Shared};
 use std::sync::atomic::Ordering;
@@ -72,13 +73,13 @@ impl Driver<'_> {
         let mut deadline = None;
         let mut is_done = false;
         loop {
-            let received = self.receive(&mut buffer)?;
+            let has_received = self.receive(&mut buffer)?;
             let has_sent = self.send(&mut buffer)?;
             if self.shared.has_failed() {
                 return Err(Fault::Elsewhere);
             }
             if self.shared.stopping.load(Ordering::Relaxed) {
-                if self.contender == Contender::RawBlast {
+                if self.contender.is_blast() {
                     return Ok(());
                 }
                 let deadline = *deadline.get_or_insert_with(|| Instant::now() + DRAIN_TIMEOUT);
@@ -94,7 +95,7 @@ impl Driver<'_> {
                     return self.verify();
                 }
             }
-            if received == 0 && !has_sent {
+            if !has_received && !has_sent {
                 self.pause();
             }
         }
@@ -104,15 +105,17 @@ impl Driver<'_> {
         self.shared.received_bytes.len()
     }
 
-    fn receive(&mut self, buffer: &mut [u8]) -> Result<u64, Fault> {
-        let mut received = 0;
+    /// Whether anything came.
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<bool, Fault> {
+        let (mut received, mut has_received) = (0, false);
         for group in &mut self.groups {
             let room = &self.shared.rooms[group.room];
             let mut floor = u64::MAX;
             for (place, member) in group.members.iter_mut().enumerate() {
                 let ledger = &mut group.ledger;
                 let stopwatch = &mut self.stopwatch;
-                let count = member.read(buffer, room, |line| {
+                let before = member.intake.position();
+                let has_read = member.read(buffer, room, |line| {
                     if place == 0 {
                         ledger.note(line);
                     }
@@ -120,18 +123,34 @@ impl Driver<'_> {
                         stopwatch.note(line.sender, line.sequence, self.shared);
                     }
                 })?;
-                received += count as u64;
-                floor = floor.min(member.position());
+                has_received |= has_read;
+                received += member.intake.position() - before;
+                floor = floor.min(member.intake.position());
             }
             room.set_floor(self.thread, floor);
         }
         self.shared.received_bytes[self.thread].fetch_add(received, Ordering::Relaxed);
-        if self.thread == 0 && received > 0 {
-            let departed = self.groups.first().and_then(|group| group.members.first());
-            let departed = departed.map_or(0, Member::departed);
-            self.shared.departed.store(departed, Ordering::Relaxed);
+        if self.thread == 0 && has_received {
+            self.tell();
         }
-        Ok(received)
+        Ok(has_received)
+    }
+
+    /// What the one who measures wants to know of the first thread.
+    fn tell(&self) {
+        let Some(group) = self.groups.first() else {
+            return;
+        };
+        let Some(followed) = group.members.first() else {
+            return;
+        };
+        let departed = followed.intake.departed();
+        self.shared.departed.store(departed, Ordering::Relaxed);
+        let followed = &self.shared.followed;
+        let lines = group.ledger.seen();
+        followed.lines.store(lines, Ordering::Relaxed);
+        let bytes = group.ledger.seen_bytes();
+        followed.bytes.store(bytes, Ordering::Relaxed);
     }
 
     fn send(&mut self, buffer: &mut [u8]) -> Result<bool, Fault> {
@@ -139,9 +158,20 @@ impl Driver<'_> {
         for group in &mut self.groups {
             let room = &self.shared.rooms[group.room];
             group.ledger.release(room.floor());
+            if self.thread == 0 && group.room == 0 {
+                let everywhere = group.ledger.released_in_all();
+                let shared = &self.shared.followed.everywhere;
+                shared.store(everywhere, Ordering::Relaxed);
+            }
             for sender in &mut group.senders {
-                has_sent |=
-                    sender.step(self.pace, self.frames, &group.ledger, room, self.shared)?;
+                has_sent |= sender.step(
+                    self.pace,
+                    self.frames,
+                    &group.ledger,
+                    room,
+                    self.shared,
+                    &mut group.members,
+                )?;
                 sender.drain_answers(buffer)?;
             }
         }
@@ -178,12 +208,13 @@ impl Driver<'_> {
                 let sent = self.shared.rooms[group.room]
                     .sent_lines
                     .load(Ordering::Relaxed);
-                let reference = group.members.first().map_or(0, Member::position);
+                let members = &group.members;
+                let position = |member: &Member| member.intake.position();
+                let reference = members.first().map_or(0, position);
+                let senders = &group.senders;
                 group.ledger.seen() == sent
-                    && group
-                        .members
-                        .iter()
-                        .all(|member| member.position() == reference)
+                    && members.iter().all(|member| position(member) == reference)
+                    && senders.iter().all(|sender| sender.is_answered(members))
             })
     }
 
@@ -193,11 +224,23 @@ impl Driver<'_> {
             let Some(reference) = group.members.first() else {
                 continue;
             };
+            let reference = &reference.intake;
             let sent = room.sent_lines.load(Ordering::Relaxed);
             if group.ledger.seen() != sent {
                 return Err(incomplete(reference, room, group.ledger.seen()));
             }
+            if !group
+                .senders
+                .iter()
+                .all(|one| one.is_answered(&group.members))
+            {
+                return Err(Fault::Incomplete {
+                    connection: reference.number(),
+                    what: "a sender of its room was not answered for every line".into(),
+                });
+            }
             for member in &group.members {
+                let member = &member.intake;
                 let same_lines = member.counted_lines() == reference.counted_lines();
                 if member.position() != reference.position() || !same_lines {
                     let per_line = self.frames.received_bytes() as u64;
@@ -210,7 +253,7 @@ impl Driver<'_> {
     }
 }
 
-fn incomplete(member: &Member, room: &RoomProgress, lines: u64) -> Fault {
+fn incomplete(member: &Intake, room: &RoomProgress, lines: u64) -> Fault {
     let sent = room.sent_lines.load(Ordering::Relaxed);
     Fault::Incomplete {
         connection: member.number(),

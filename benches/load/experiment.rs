@@ -7,7 +7,7 @@ use crate::machine::Cores;
 use crate::member::Pace;
 use crate::options::Options;
 use crate::report::{Bound, Column, Row, Table, Unit, Verdict};
-use crate::run::{self, Outcome, Workload};
+use crate::run::{self, Outcome, Scene, Workload};
 use crate::servers::Server;
 
 /// A server under a workload: one row of a table.
@@ -19,6 +19,8 @@ pub(crate) struct Entry {
     pub(crate) contender: Contender,
     /// What is done to it.
     pub(crate) workload: Workload,
+    /// It is the chatd that was given with --before.
+    pub(crate) is_before: bool,
 }
 
 /// A column, and how it is got.
@@ -71,7 +73,7 @@ pub(crate) fn perform(
                 experiment.title, entry.label, options.runs
             );
             let workload = &entry.workload;
-            let server = Server::start(entry.contender, workload, options, cores)
+            let server = Server::start(entry, options, cores)
                 .map_err(|fault| format!("{}: {fault}", entry.label))?;
             let outcome =
                 run::execute(workload, entry.contender, &server).map_err(|fault: Fault| {
@@ -119,7 +121,8 @@ fn tabulate(experiment: &Experiment, runs: &[Vec<Outcome>]) -> Table {
 fn notes(experiment: &Experiment, runs: &[Vec<Outcome>]) -> Vec<String> {
     let mut notes = Vec::new();
     let saturated = |entry: &Entry| {
-        matches!(entry.workload.pace, Pace::Window { .. }) && entry.workload.languages.is_none()
+        matches!(entry.workload.pace, Pace::Window { .. })
+            && matches!(entry.workload.scene, Scene::Rooms)
     };
     for (place, entry) in experiment.entries.iter().enumerate() {
         let all = || runs.iter().map(|run| &run[place]);
@@ -150,6 +153,7 @@ pub(crate) fn entry(label: &str, contender: Contender, workload: &Workload) -> E
         label: label.to_owned(),
         contender,
         workload: workload.clone(),
+        is_before: false,
     }
 }
 

@@ -14,6 +14,13 @@ pub(crate) enum Fault {
         /// What the system said.
         source: io::Error,
     },
+    /// TLS does not allow it.
+    Tls {
+        /// What was being done.
+        doing: String,
+        /// What rustls said.
+        source: rustls::Error,
+    },
     /// The server refused a connection or ended it.
     Refused {
         /// Number of the connection.
@@ -56,12 +63,19 @@ impl Fault {
         let doing = doing.into();
         move |source| Fault::Io { doing, source }
     }
+
+    /// An error of rustls with what was being done.
+    pub(crate) fn tls(doing: impl Into<String>) -> impl FnOnce(rustls::Error) -> Fault {
+        let doing = doing.into();
+        move |source| Fault::Tls { doing, source }
+    }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::Io { doing, source } => write!(out, "{doing}: {source}"),
+            Fault::Tls { doing, source } => write!(out, "{doing}: {source}"),
             Fault::Refused { connection, words } => {
                 write!(
                     out,

@@ -1,16 +1,25 @@
-//! The lines of the workload, as each server takes and gives them, and the parser
-//! that knows which line is due. Pure: bytes in, bytes out, no socket, no clock.
+//! The lines of the workload, as each server takes and gives them. Pure: bytes in, bytes out, no
+//! socket, no clock. Whether they came is `parser`'s.
 //!
 //! Every text is `SSSSS NNNNNNNNNN abc…`: the number of the sending connection, the
 //! number of the line from that sender, and filling up to the text's length. All lines
 //! of a run have one length, so bytes are lines, exactly.
 
-use super::fault::Fault;
+use super::door::Door;
+use super::program;
 
 /// Bytes of a text that carry the numbers; no text is shorter.
 pub(crate) const TEXT_BYTES_MIN: usize = 18;
-const SENDER_DIGITS: usize = 5;
+/// Digits of the sender's number, with which a text begins.
+pub(crate) const SENDER_DIGITS: usize = 5;
 const SEQUENCE_DIGITS: usize = 10;
+/// Between the room and the time of what is said to programs.
+pub(crate) const BETWEEN_ID_AND_TIME: &[u8] = b"\",\"at\":\"";
+/// A time: `2026-11-21T12:00:00.123Z`.
+pub(crate) const TIME_BYTES: usize = 24;
+const LONGEST_ID: &[u8] = b"9999999999999-1048575";
+/// Beside start, id and end: what leads to the time, the time, and the head of a frame.
+const PROGRAM_EXTRA_BYTES: usize = BETWEEN_ID_AND_TIME.len() + TIME_BYTES + 4;
 
 /// Who is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +32,12 @@ pub(crate) enum Contender {
     RawBlast,
     /// The raw ceiling for single lines: each line received goes to each socket.
     RawRelay,
+    /// The ceiling of TLS: 64 KiB sealed and sent to each socket in turn.
+    RawSealed,
+    /// The same with rustls's own records.
+    RawRustls,
+    /// No server: the handshakes of rustls, in memory.
+    RustlsAlone,
 }
 
 impl Contender {
@@ -32,16 +47,30 @@ impl Contender {
             Contender::Chatd => "chatd",
             Contender::Redis => "redis",
             Contender::RawBlast | Contender::RawRelay => "raw",
+            Contender::RawSealed => "raw sealed",
+            Contender::RawRustls => "raw rustls",
+            Contender::RustlsAlone => "rustls alone",
         }
+    }
+
+    /// Whether it sends the same 64 KiB again and again, and listens to nobody.
+    pub(crate) fn is_blast(self) -> bool {
+        use Contender::{RawBlast, RawRustls, RawSealed};
+        matches!(self, RawBlast | RawSealed | RawRustls)
     }
 }
 
 /// How lines look in one run.
 #[derive(Debug, Clone)]
 pub(crate) struct Frames {
-    contender: Contender,
-    text_bytes: usize,
-    rooms: u32,
+    /// Who is spoken to.
+    pub(crate) contender: Contender,
+    /// Through which door.
+    pub(crate) door: Door,
+    /// Bytes of a text.
+    pub(crate) text_bytes: usize,
+    /// How many rooms the connections are spread over.
+    pub(crate) rooms: u32,
     name_digits: usize,
     room_digits: usize,
 }
@@ -49,13 +78,14 @@ pub(crate) struct Frames {
 impl Frames {
     /// Frames for texts of this length, from connections numbered below `connections`.
     pub(crate) fn new(
-        contender: Contender,
+        (contender, door): (Contender, Door),
         text_bytes: usize,
         connections: usize,
         rooms: usize,
     ) -> Self {
         Frames {
             contender,
+            door,
             text_bytes,
             rooms: rooms as u32,
             name_digits: digits_of(connections.saturating_sub(1)),
@@ -63,9 +93,16 @@ impl Frames {
         }
     }
 
-    /// Length of one received line in bytes, everything included.
+    /// Length of one received line in bytes, everything included; of a program's lines, whose ids
+    /// grow, the most that it can be.
     pub(crate) fn received_bytes(&self) -> usize {
         let mut line = Vec::new();
+        if self.door.is_program() {
+            self.put_said_start(0, &mut line);
+            line.extend_from_slice(LONGEST_ID);
+            self.put_said_end(0, 0, &mut line);
+            return line.len() + PROGRAM_EXTRA_BYTES;
+        }
         self.put_received(0, 0, &mut line);
         line.len()
     }
@@ -82,6 +119,9 @@ impl Frames {
 
     /// The room of a connection.
     pub(crate) fn room(&self, connection: u32) -> String {
+        if self.has_one_room() && self.contender == Contender::Chatd {
+            return "lobby".to_owned();
+        }
         let width = self.room_digits;
         format!("room{:0width$}", connection % self.rooms)
     }
@@ -89,6 +129,17 @@ impl Frames {
     /// Appends line `sequence` of `sender` as the server takes it.
     pub(crate) fn put_sent(&self, sender: u32, sequence: u64, out: &mut Vec<u8>) {
         match self.contender {
+            Contender::Chatd if self.door.is_program() => {
+                let room = self.room(sender);
+                let mut text = Vec::with_capacity(self.text_bytes);
+                self.put_text(sender, sequence, &mut text);
+                let start = b"{\"do\":\"say\",\"room\":\"";
+                let between = b"\",\"text\":\"";
+                let sentence: [&[u8]; 5] = [start, room.as_bytes(), between, &text, b"\"}"];
+                // No line has the same key as the one before, and none has none.
+                let key = (sequence as u32 | 1).wrapping_mul(0x9e37_79b9);
+                program::put(&sentence, self.door.is_framed(), key, out);
+            }
             Contender::Chatd => {
                 self.put_text(sender, sequence, out);
                 out.push(b'\n');
@@ -97,11 +148,27 @@ impl Frames {
                 out.extend_from_slice(b"*3\r\n$7\r\nPUBLISH\r\n");
                 self.put_channel_and_text(sender, sequence, out);
             }
-            Contender::RawBlast | Contender::RawRelay => self.put_received(sender, sequence, out),
+            _ => self.put_received(sender, sequence, out),
         }
     }
 
-    /// Appends line `sequence` of `sender` as every receiver must get it.
+    /// Appends what every program is told of a line before its id, which is the server's to choose.
+    pub(crate) fn put_said_start(&self, sender: u32, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"is\":\"said\",\"room\":\"");
+        out.extend_from_slice(self.room(sender).as_bytes());
+        out.extend_from_slice(b"\",\"id\":\"");
+    }
+
+    /// Appends what it is told behind the time.
+    pub(crate) fn put_said_end(&self, sender: u32, sequence: u64, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"\",\"from\":\"c");
+        put_number(u64::from(sender), self.name_digits, out);
+        out.extend_from_slice(b"\",\"text\":\"");
+        self.put_text(sender, sequence, out);
+        out.extend_from_slice(b"\"}");
+    }
+
+    /// Appends line `sequence` of `sender` as every receiver must get it; not those of programs.
     pub(crate) fn put_received(&self, sender: u32, sequence: u64, out: &mut Vec<u8>) {
         if self.contender == Contender::Redis {
             out.extend_from_slice(b"*3\r\n$7\r\nmessage\r\n");
@@ -140,7 +207,7 @@ impl Frames {
     }
 
     /// Where the sender's number stands in a received line.
-    fn sender_at(&self) -> usize {
+    pub(crate) fn sender_at(&self) -> usize {
         let ending = if self.contender == Contender::Redis {
             2
         } else {
@@ -169,141 +236,4 @@ fn put_bulk_head(bytes: usize, out: &mut Vec<u8>) {
     out.push(b'$');
     put_number(bytes as u64, digits_of(bytes), out);
     out.extend_from_slice(b"\r\n");
-}
-
-/// A line that was seen and was right.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen {
-    /// Which sender of the room, from 0.
-    pub(crate) sender: usize,
-    /// Which line of this sender, from 0.
-    pub(crate) sequence: u64,
-    /// Position in the stream just behind the line, in bytes.
-    pub(crate) end: u64,
-}
-
-/// Follows the stream of one receiver and accepts only the line that is due from each sender:
-/// a lost, repeated, reordered or changed line is a fault.
-#[derive(Debug)]
-pub(crate) struct Parser {
-    frames: Frames,
-    frame_bytes: usize,
-    sender_at: usize,
-    connection: u32,
-    next: Vec<u64>,
-    unparsed: Vec<u8>,
-    due: Vec<u8>,
-    position: u64,
-    departed: u64,
-}
-
-impl Parser {
-    /// A parser at the start of the stream of `connection`, in a room with `senders` senders.
-    pub(crate) fn new(frames: &Frames, connection: u32, senders: usize) -> Self {
-        Parser {
-            frame_bytes: frames.received_bytes(),
-            sender_at: frames.sender_at(),
-            frames: frames.clone(),
-            connection,
-            next: vec![0; senders],
-            unparsed: Vec::new(),
-            due: Vec::new(),
-            position: 0,
-            departed: 0,
-        }
-    }
-
-    /// Takes the next bytes and calls `on_line` for each line they complete.
-    pub(crate) fn feed(
-        &mut self,
-        bytes: &[u8],
-        mut on_line: impl FnMut(Seen),
-    ) -> Result<(), Fault> {
-        if self.unparsed.is_empty() {
-            let used = self.parse(bytes, &mut on_line)?;
-            self.unparsed.extend_from_slice(&bytes[used..]);
-        } else {
-            let mut whole = std::mem::take(&mut self.unparsed);
-            whole.extend_from_slice(bytes);
-            let used = self.parse(&whole, &mut on_line)?;
-            whole.drain(..used);
-            self.unparsed = whole;
-        }
-        Ok(())
-    }
-
-    /// How many departures the news of the room told of.
-    pub(crate) fn departed(&self) -> u64 {
-        self.departed
-    }
-
-    fn parse(&mut self, bytes: &[u8], on_line: &mut impl FnMut(Seen)) -> Result<usize, Fault> {
-        let mut used = 0;
-        while let Some(&first) = bytes.get(used) {
-            let rest = &bytes[used..];
-            let is_news =
-                self.frames.contender != Contender::Redis && first != b'<' && first != b'!';
-            let taken = if is_news {
-                match memchr::memchr(b'\n', rest) {
-                    Some(end) => self.take_news(&rest[..=end]),
-                    None => break,
-                }
-            } else if rest.len() >= self.frame_bytes {
-                self.take_line(&rest[..self.frame_bytes], on_line)?
-            } else if first == b'!' {
-                return Err(self.refusal(rest));
-            } else {
-                break;
-            };
-            used += taken;
-        }
-        Ok(used)
-    }
-
-    fn take_line(&mut self, line: &[u8], on_line: &mut impl FnMut(Seen)) -> Result<usize, Fault> {
-        let digits = &line[self.sender_at..self.sender_at + SENDER_DIGITS];
-        let number = digits.iter().fold(0u32, |number, digit| {
-            number * 10 + u32::from(digit.wrapping_sub(b'0') % 10)
-        });
-        let sender = (number / self.frames.rooms) as usize;
-        let Some(&sequence) = self.next.get(sender) else {
-            return Err(self.refusal(line));
-        };
-        self.due.clear();
-        self.frames.put_received(number, sequence, &mut self.due);
-        if self.due != line {
-            return Err(Fault::Mangled {
-                connection: self.connection,
-                due: String::from_utf8_lossy(&self.due).into_owned(),
-                found: String::from_utf8_lossy(line).into_owned(),
-            });
-        }
-        self.next[sender] += 1;
-        self.position += line.len() as u64;
-        on_line(Seen {
-            sender,
-            sequence,
-            end: self.position,
-        });
-        Ok(line.len())
-    }
-
-    /// `* ann left (2 here): too slow`, or `* 3 left (97 here)` in a large room.
-    fn take_news(&mut self, line: &[u8]) -> usize {
-        let words = String::from_utf8_lossy(line);
-        let words: Vec<&str> = words.split([' ', ',']).collect();
-        if let Some(at) = words.iter().position(|word| *word == "left") {
-            let told = words.get(at.wrapping_sub(1)).copied().unwrap_or_default();
-            self.departed += told.parse().unwrap_or(1);
-        }
-        self.position += line.len() as u64;
-        line.len()
-    }
-
-    fn refusal(&self, bytes: &[u8]) -> Fault {
-        Fault::Refused {
-            connection: self.connection,
-            words: String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned(),
-        }
-    }
 }

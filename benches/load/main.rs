@@ -1,11 +1,13 @@
 //! load: measures a chat server from outside, and in the same run what it is compared with.
 //! It is not a test: it asserts no speed, but a run that lost, repeated or changed a line fails.
 //!
-//! The way of a run: `modes` says what is done, `experiment` does it in turns, `servers` starts a server on its core, `run` deals
-//! the connections to threads (`worker`), each of which opens them (`connect`) and then receives,
-//! checks and sends in a loop (`driver`, over `member`); what the threads tell each other is
-//! `progress`; `conduct` measures; `report` writes the table. `raw` is the ceiling, in a process
-//! of its own; `languages` is a run of its own kind. The words of each protocol are all in `frame`.
+//! The way of a run: `modes` says what is done, `experiment` does it in turns, `servers` starts a
+//! server on its core, `run` deals the connections to threads (`worker`), each of which opens them
+//! (`connect`, over `stream`) and then receives, checks and sends in a loop (`driver`, over `member`
+//! and `intake`); what the threads tell each other is `progress`; `conduct` measures; `report` writes
+//! the table. `raw` and `sealed` are the ceilings, in a process of their own; `languages`,
+//! `doorstep`, `handshakes` and `flood` are runs of their own kinds. The words of each protocol are
+//! in `frame` and `program`, and `parser` knows which is due; which ways in there are is `door`.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -24,20 +26,34 @@ use crate::report::Table;
 
 mod conduct;
 mod connect;
+mod door;
+mod doorstep;
 mod driver;
 mod experiment;
 mod fault;
+mod flood;
 mod frame;
+mod handshakes;
+mod intake;
 mod languages;
 mod machine;
 mod member;
 mod modes;
+mod modes_memory;
+mod modes_tls;
 mod options;
+mod parser;
+mod program;
 mod progress;
 mod raw;
+mod record;
 mod report;
 mod run;
+mod sealed;
 mod servers;
+mod sieve;
+mod stream;
+mod tls;
 mod worker;
 
 fn main() -> ExitCode {

@@ -1,147 +1,46 @@
-//! One receiving connection, and one sending. Not the loop that serves them (that is `driver`).
+//! One receiving connection, and one that sends. Not the loop that serves them (that is `driver`).
 //! Owned by the driver of one thread.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::io::{self, ErrorKind};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::fault::Fault;
-use super::frame::{Contender, Frames, Parser, Seen};
-use super::options::Check;
-use super::progress::{BLOCK_BYTES, Ledger, RoomProgress, Shared};
+use super::frame::Frames;
+use super::intake::Intake;
+use super::parser::Seen;
+use super::progress::{Ledger, RoomProgress, Shared};
+use super::stream::{Heard, Stream};
 
 /// A receiving connection.
 #[derive(Debug)]
 pub(crate) struct Member {
-    stream: TcpStream,
-    number: u32,
-    check: Check,
-    parser: Option<Parser>,
-    digest: crc32fast::Hasher,
-    lines: u64,
-    position: u64,
+    /// Where it reads, and speaks if it does.
+    pub(crate) stream: Stream,
+    /// What it has read.
+    pub(crate) intake: Intake,
 }
 
 impl Member {
-    /// A receiver at the start of its stream; with a parser it is followed line by line.
-    pub(crate) fn new(
-        stream: TcpStream,
-        number: u32,
-        check: Check,
-        parser: Option<Parser>,
-    ) -> Self {
-        Member {
-            stream,
-            number,
-            check,
-            parser,
-            digest: crc32fast::Hasher::new(),
-            lines: 0,
-            position: 0,
-        }
-    }
-
-    /// Reads once, as much as there is and fits the buffer, and checks it.
-    /// Returns the number of bytes, 0 when there are none.
+    /// Reads once, as much as there is and fits the buffer, and checks it. Whether there was
+    /// anything.
     pub(crate) fn read(
         &mut self,
         buffer: &mut [u8],
         room: &RoomProgress,
-        on_line: impl FnMut(Seen),
-    ) -> Result<usize, Fault> {
-        let count = match self.stream.read(buffer) {
-            Ok(0) => return Err(self.refused("end of stream")),
-            Ok(count) => count,
-            Err(error) if is_transient(&error) => return Ok(0),
-            Err(error) => return Err(self.refused(&error.to_string())),
-        };
-        self.examine(&buffer[..count], room, on_line)?;
-        Ok(count)
-    }
-
-    fn examine(
-        &mut self,
-        bytes: &[u8],
-        room: &RoomProgress,
-        on_line: impl FnMut(Seen),
-    ) -> Result<(), Fault> {
-        match self.check {
-            Check::Hash => self.digest(bytes, room)?,
-            Check::Count => self.lines += memchr::memchr_iter(b'\n', bytes).count() as u64,
-            Check::Full => {}
-        }
-        if let Some(parser) = &mut self.parser {
-            parser.feed(bytes, on_line)?;
-        }
-        if self.check != Check::Hash {
-            self.position += bytes.len() as u64;
-        }
-        Ok(())
-    }
-
-    fn digest(&mut self, mut bytes: &[u8], room: &RoomProgress) -> Result<(), Fault> {
-        while !bytes.is_empty() {
-            let left = (BLOCK_BYTES - self.position % BLOCK_BYTES) as usize;
-            let (now, later) = bytes.split_at(left.min(bytes.len()));
-            self.digest.update(now);
-            self.position += now.len() as u64;
-            if self.position.is_multiple_of(BLOCK_BYTES) {
-                self.compare(self.position / BLOCK_BYTES - 1, room)?;
-                self.digest.reset();
-            }
-            bytes = later;
-        }
-        Ok(())
-    }
-
-    fn compare(&self, block: u64, room: &RoomProgress) -> Result<(), Fault> {
-        if room.agrees(block, self.digest.clone().finalize()) {
-            return Ok(());
-        }
-        Err(Fault::Differs {
-            connection: self.number,
-            block,
-        })
-    }
-
-    /// Compares the unfinished last block, once everything has arrived.
-    pub(crate) fn compare_tail(&self, room: &RoomProgress) -> Result<(), Fault> {
-        if self.check == Check::Hash && !self.position.is_multiple_of(BLOCK_BYTES) {
-            self.compare(self.position / BLOCK_BYTES, room)?;
-        }
-        Ok(())
-    }
-
-    /// Bytes received since the start.
-    pub(crate) fn position(&self) -> u64 {
-        self.position
-    }
-
-    /// Departures it was told of, if it is followed line by line.
-    pub(crate) fn departed(&self) -> u64 {
-        self.parser.as_ref().map_or(0, Parser::departed)
-    }
-
-    /// Its number among all connections of the run.
-    pub(crate) fn number(&self) -> u32 {
-        self.number
-    }
-
-    /// Line endings received, if they are counted.
-    pub(crate) fn counted_lines(&self) -> Option<u64> {
-        (self.check == Check::Count).then_some(self.lines)
-    }
-
-    /// The socket.
-    pub(crate) fn stream(&self) -> &TcpStream {
-        &self.stream
-    }
-
-    fn refused(&self, why: &str) -> Fault {
-        Fault::Refused {
-            connection: self.number,
-            words: format!("{why} after {} bytes", self.position),
+        mut on_line: impl FnMut(Seen),
+    ) -> Result<bool, Fault> {
+        let intake = &mut self.intake;
+        let heard = self
+            .stream
+            .read(buffer, |bytes| intake.take(bytes, room, &mut on_line))?;
+        match heard {
+            Heard::Bytes => Ok(true),
+            Heard::Nothing => Ok(false),
+            Heard::End => Err(Fault::Refused {
+                connection: self.intake.number(),
+                words: format!("end of stream after {} bytes", self.intake.position()),
+            }),
         }
     }
 }
@@ -173,14 +72,22 @@ impl Pace {
     }
 }
 
-/// A sending connection.
+/// Through which connection a sender speaks.
+#[derive(Debug)]
+pub(crate) enum Voice {
+    /// That of a receiver, by its place in the group.
+    Member(usize),
+    /// One of its own, which receives only answers: Redis lets no subscriber publish.
+    Own(Box<Stream>),
+}
+
+/// Who sends.
 #[derive(Debug)]
 pub(crate) struct Sender {
-    stream: TcpStream,
+    voice: Voice,
     number: u32,
     index: usize,
     of: usize,
-    answers: bool,
     sent: u64,
     unsent: Vec<u8>,
     closed: bool,
@@ -188,19 +95,12 @@ pub(crate) struct Sender {
 
 impl Sender {
     /// Sender `index` of `of` in its room.
-    pub(crate) fn new(
-        stream: TcpStream,
-        number: u32,
-        index: usize,
-        of: usize,
-        contender: Contender,
-    ) -> Self {
+    pub(crate) fn new(voice: Voice, number: u32, index: usize, of: usize) -> Self {
         Sender {
-            stream,
+            voice,
             number,
             index,
             of,
-            answers: contender == Contender::Redis,
             sent: 0,
             unsent: Vec::new(),
             closed: false,
@@ -215,6 +115,7 @@ impl Sender {
         ledger: &Ledger,
         room: &RoomProgress,
         shared: &Shared,
+        members: &mut [Member],
     ) -> Result<bool, Fault> {
         if self.closed {
             return Ok(false);
@@ -229,8 +130,9 @@ impl Sender {
             frames.put_sent(self.number, self.sent, &mut self.unsent);
             self.sent += 1;
         }
-        let wrote = self.flush()?;
-        if stopping && self.unsent.is_empty() {
+        let wrote = !self.unsent.is_empty();
+        let is_all_sent = self.flush(members)?;
+        if stopping && is_all_sent {
             self.closed = true;
             room.sent_lines.fetch_add(self.sent, Ordering::Relaxed);
             shared.senders_open.fetch_sub(1, Ordering::Release);
@@ -264,15 +166,22 @@ impl Sender {
         (ledger.released_in_all() == line).then(|| Pace::due(interval, start, line))
     }
 
-    fn flush(&mut self) -> Result<bool, Fault> {
-        if self.unsent.is_empty() {
-            return Ok(false);
-        }
-        match self.stream.write(&self.unsent) {
-            Ok(count) => {
-                self.unsent.drain(..count);
-                Ok(true)
-            }
+    /// Sends what waits; whether all of it is sent.
+    fn flush(&mut self, members: &mut [Member]) -> Result<bool, Fault> {
+        let stream = match &mut self.voice {
+            Voice::Member(place) => &mut members[*place].stream,
+            Voice::Own(stream) => stream,
+        };
+        let written = match self.unsent.is_empty() {
+            true => Ok(0),
+            false => stream.write(&self.unsent),
+        };
+        let flushed = written.and_then(|count| {
+            self.unsent.drain(..count);
+            stream.flush()
+        });
+        match flushed {
+            Ok(is_flushed) => Ok(is_flushed && self.unsent.is_empty()),
             Err(error) if is_transient(&error) => Ok(false),
             Err(source) => Err(Fault::Io {
                 doing: format!("sending as connection {}", self.number),
@@ -283,21 +192,31 @@ impl Sender {
 
     /// Reads away what Redis answers to each PUBLISH.
     pub(crate) fn drain_answers(&mut self, buffer: &mut [u8]) -> Result<(), Fault> {
-        if !self.answers {
+        let Voice::Own(stream) = &mut self.voice else {
             return Ok(());
+        };
+        let number = self.number;
+        let refused = |words: &[u8]| Fault::Refused {
+            connection: number,
+            words: String::from_utf8_lossy(&words[..words.len().min(200)]).into_owned(),
+        };
+        let heard = stream.read(buffer, |bytes| match memchr::memchr(b'-', bytes) {
+            Some(_) => Err(refused(bytes)),
+            None => Ok(()),
+        })?;
+        match heard {
+            Heard::End => Err(refused(b"end of stream")),
+            Heard::Bytes | Heard::Nothing => Ok(()),
         }
-        match self.stream.read(buffer) {
-            Ok(count) if count > 0 && memchr::memchr(b'-', &buffer[..count]).is_none() => Ok(()),
-            Err(error) if is_transient(&error) => Ok(()),
-            Err(source) => Err(Fault::Io {
-                doing: "reading answers".into(),
-                source,
-            }),
-            Ok(count) => Err(Fault::Refused {
-                connection: self.number,
-                words: String::from_utf8_lossy(&buffer[..count.min(200)]).into_owned(),
-            }),
-        }
+    }
+
+    /// Whether every line was answered, where the receiver through which it speaks is told so.
+    pub(crate) fn is_answered(&self, members: &[Member]) -> bool {
+        let answers = match &self.voice {
+            Voice::Member(place) => members[*place].intake.answers(),
+            Voice::Own(_) => None,
+        };
+        answers.is_none_or(|answers| answers == self.sent)
     }
 }
 

@@ -3,16 +3,19 @@
 
 use std::time::Duration;
 
+use crate::door::Door;
 use crate::experiment::{
-    Entry, Experiment, Figure, entry, joining_measures, measure, quantile, ratio,
-    throughput_measures,
+    Entry, Experiment, Figure, entry, measure, quantile, ratio, throughput_measures,
 };
 use crate::frame::Contender;
 use crate::languages::Languages;
 use crate::member::Pace;
 use crate::options::{Check, Mode, Options};
 use crate::report::{Bound, Unit};
-use crate::run::{Outcome, Workload};
+use crate::run::{Outcome, Scene, Workload};
+
+/// The words in tables of the chatd that was given with --before.
+const BEFORE: &str = "chatd before";
 
 /// What can be compared on this machine.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +43,8 @@ pub(crate) fn experiments(options: &Options, rivals: Rivals, threads: usize) -> 
         Mode::Idle => vec![plan.idle()],
         Mode::Stalled => vec![plan.stalled()],
         Mode::Languages => vec![plan.languages()],
+        Mode::Doorstep => vec![plan.doorstep()],
+        Mode::Handshakes => vec![plan.handshakes(), plan.flood()],
         Mode::All => {
             let mut all = plan.throughput_of(&[500, 50, 200, 1000, 5000], 64);
             all.extend(plan.throughput_of(&[500], 500));
@@ -50,20 +55,28 @@ pub(crate) fn experiments(options: &Options, rivals: Rivals, threads: usize) -> 
                 plan.idle(),
                 plan.connect(),
                 plan.stalled(),
+                plan.doorstep(),
+                plan.handshakes(),
+                plan.flood(),
             ]);
             all
         }
     }
 }
 
-struct Plan<'a> {
-    options: &'a Options,
-    rivals: Rivals,
-    threads: usize,
+/// What was asked for; each mode is a method of it, here, in `modes_memory` or in `modes_tls`.
+pub(crate) struct Plan<'a> {
+    /// As they were given.
+    pub(crate) options: &'a Options,
+    /// Who is there.
+    pub(crate) rivals: Rivals,
+    /// Threads of the generator.
+    pub(crate) threads: usize,
 }
 
 impl Plan<'_> {
-    fn workload(&self, connections: usize) -> Workload {
+    /// A busy room; the modes say what else it is.
+    pub(crate) fn workload(&self, connections: usize) -> Workload {
         let options = self.options;
         Workload {
             connections,
@@ -74,7 +87,8 @@ impl Plan<'_> {
                 lines: options.in_flight as u64,
             },
             stalled: 0,
-            languages: None,
+            door: Door::Text,
+            scene: Scene::Rooms,
             check: options.check,
             threads: self.threads,
             poll: options.poll_or(100),
@@ -84,17 +98,43 @@ impl Plan<'_> {
         }
     }
 
-    /// The raw ceiling first, then chatd, then Redis: figures use these places.
-    fn entries(&self, workload: &Workload, raw: Contender) -> Vec<Entry> {
-        let contenders = [
-            (self.rivals.raw, raw),
-            (true, Contender::Chatd),
-            (self.rivals.redis, Contender::Redis),
-        ];
-        let wanted = contenders.into_iter().filter(|(wanted, _)| *wanted);
-        wanted
-            .map(|(_, contender)| entry(contender.label(), contender, workload))
-            .collect()
+    /// chatd through each of its doors.
+    pub(crate) fn through_doors(&self, workload: &Workload) -> Vec<Entry> {
+        let through = |&door: &Door| {
+            let workload = Workload {
+                door,
+                ..workload.clone()
+            };
+            entry(door.label(), Contender::Chatd, &workload)
+        };
+        self.options.door.iter().map(through).collect()
+    }
+
+    /// The ceilings first, then chatd, then Redis.
+    fn entries(&self, workload: &Workload, ceilings: &[(Contender, Door)]) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for &(contender, door) in ceilings.iter().filter(|_| self.rivals.raw) {
+            let workload = Workload {
+                door,
+                ..workload.clone()
+            };
+            entries.push(entry(contender.label(), contender, &workload));
+        }
+        entries.extend(self.through_doors(workload));
+        if self.rivals.redis {
+            entries.push(entry("redis", Contender::Redis, workload));
+        }
+        entries
+    }
+
+    /// Those of the throughput: of TLS only where it is spoken.
+    fn ceilings(&self) -> Vec<(Contender, Door)> {
+        let mut ceilings = vec![(Contender::RawBlast, Door::Text)];
+        if self.options.door.iter().any(|door| door.is_sealed()) {
+            ceilings.push((Contender::RawSealed, Door::Tls));
+            ceilings.push((Contender::RawRustls, Door::Tls));
+        }
+        ceilings
     }
 
     fn throughput_of(&self, sizes: &[usize], text_bytes: usize) -> Vec<Experiment> {
@@ -110,7 +150,13 @@ impl Plan<'_> {
     }
 
     fn throughput(&self, workload: Workload) -> Experiment {
-        let entries = self.entries(&workload, Contender::RawBlast);
+        let mut entries = self.entries(&workload, &self.ceilings());
+        if self.options.before.is_some() {
+            let mut before = entry(BEFORE, Contender::Chatd, &workload);
+            before.workload.door = self.options.door[0];
+            before.is_before = true;
+            entries.push(before);
+        }
         // The promised share of the ceiling: 85 % at the size that is tuned for, less elsewhere.
         let share = match (workload.connections, workload.text_bytes) {
             (500, 64) => Bound::AtLeast(0.85),
@@ -138,6 +184,7 @@ impl Plan<'_> {
             lines,
             times,
         ));
+        figures.extend(self.door_figures(&entries));
         Experiment {
             title: format!(
                 "throughput: {} connections in one room, {} senders, {} B texts, {} lines in flight a sender",
@@ -149,18 +196,56 @@ impl Plan<'_> {
         }
     }
 
+    /// Each door against the plain one, against its like without TLS, and against its ceiling.
+    /// A line of a program is two and a half times as long as one of text: what frames cost shows
+    /// beside JSON, or in bytes.
+    fn door_figures(&self, entries: &[Entry]) -> Vec<Figure> {
+        let bytes: fn(&Outcome) -> f64 = |outcome| outcome.bytes_per_second;
+        let lines: fn(&Outcome) -> f64 = |outcome| outcome.deliveries_per_second;
+        let work: fn(&Outcome) -> f64 = |outcome| 1.0 / outcome.cpu_per_byte;
+        let (rate, per_cpu) = ("bytes/s", "bytes per CPU second");
+        let (framed, share) = (Bound::AtLeast(0.95), Bound::AtLeast(0.98));
+        let (sealed, of_plain) = (Bound::AtLeast(0.8), Bound::AtLeast(0.5));
+        let figures = [
+            ("chatd", BEFORE, rate, bytes, share),
+            ("chatd", BEFORE, per_cpu, work, share),
+            ("chatd ws", "chatd json", "deliveries/s", lines, framed),
+            ("chatd ws", "chatd", "deliveries/s", lines, framed),
+            ("chatd ws", "chatd", rate, bytes, Bound::None),
+            ("chatd ws", "chatd", per_cpu, work, Bound::None),
+            ("chatd tls", "raw sealed", rate, bytes, sealed),
+            ("chatd tls", "raw sealed", per_cpu, work, Bound::None),
+            ("chatd tls", "raw rustls", rate, bytes, Bound::None),
+            ("chatd tls", "chatd", rate, bytes, of_plain),
+            ("chatd tls", "chatd", per_cpu, work, Bound::None),
+            ("chatd wss", "raw sealed", rate, bytes, Bound::None),
+            ("chatd wss", "chatd ws", rate, bytes, Bound::None),
+            ("chatd wss", "chatd ws", per_cpu, work, Bound::None),
+        ];
+        let figures = figures.into_iter();
+        figures
+            .filter_map(|(of, by, what, value, bound)| ratio(entries, of, by, what, value, bound))
+            .collect()
+    }
+
     fn raw(&self, sizes: &[usize]) -> Vec<Experiment> {
         let sizes = sizes.iter();
         sizes
-            .map(|&connections| Experiment {
-                title: format!("raw ceiling: 64 KiB to each of {connections} sockets in turn"),
-                entries: vec![entry(
-                    "raw",
-                    Contender::RawBlast,
-                    &self.workload(connections),
-                )],
-                measures: throughput_measures(),
-                figures: Vec::new(),
+            .map(|&connections| {
+                let workload = self.workload(connections);
+                let rows = self.ceilings().into_iter().map(|(contender, door)| {
+                    let workload = Workload {
+                        door,
+                        ..workload.clone()
+                    };
+                    entry(contender.label(), contender, &workload)
+                });
+                Experiment {
+                    title: format!("raw ceiling: 64 KiB to each of {connections} sockets in turn"),
+                    entries: rows.collect(),
+                    measures: throughput_measures(),
+                    figures: Vec::new(),
+                }
             })
             .collect()
     }
@@ -175,13 +260,20 @@ impl Plan<'_> {
             poll: self.options.poll_or(20),
             ..self.workload(connections)
         };
-        let entries = self.entries(&workload, Contender::RawRelay);
+        let entries = self.entries(&workload, &[(Contender::RawRelay, Door::Text)]);
         let cpu: fn(&Outcome) -> f64 = |outcome| outcome.cpu_per_delivery;
         let p99: fn(&Outcome) -> f64 = |outcome| quantile(outcome, 0.99);
         let mut figures = Vec::new();
         let (cpu_most, p99_most) = (Bound::AtMost(1.15), Bound::AtMost(1.0));
         figures.extend(ratio(&entries, "chatd", "raw", "CPU", cpu, cpu_most));
         figures.extend(ratio(&entries, "chatd", "redis", "p99", p99, p99_most));
+        let sealed_most = Bound::AtMost(1.2);
+        for (of, by) in [("chatd tls", "chatd"), ("chatd wss", "chatd ws")] {
+            figures.extend(ratio(&entries, of, by, "CPU", cpu, sealed_most));
+        }
+        for of in ["chatd json", "chatd ws"] {
+            figures.extend(ratio(&entries, of, "chatd", "CPU", cpu, Bound::None));
+        }
         Experiment {
             title: format!(
                 "latency: {} messages a second, one under way at a time, {connections} connections; from when each was due",
@@ -252,7 +344,7 @@ impl Plan<'_> {
         let rooms = [Languages::Text, Languages::Json, Languages::Both];
         let entries = rooms.map(|languages| {
             let workload = Workload {
-                languages: Some(languages),
+                scene: Scene::Languages(languages),
                 ..workload.clone()
             };
             entry(languages.label(), Contender::Chatd, &workload)
@@ -289,127 +381,6 @@ impl Plan<'_> {
                 figure("JSON", json, Bound::None),
                 figure("text", text, Bound::None),
             ],
-        }
-    }
-
-    /// One silent room and a last line in it: what the joining modes have in common.
-    fn silent(&self, connections: usize) -> Workload {
-        Workload {
-            senders: 1,
-            pace: Pace::Few { lines: 1 },
-            ..self.workload(connections)
-        }
-    }
-
-    fn connect(&self) -> Experiment {
-        let sizes = self.options.connections_or(&[2500, 5000, 10_000, 19_500]);
-        let entries: Vec<Entry> = sizes
-            .iter()
-            .map(|&size| {
-                entry(
-                    &format!("chatd, {size}"),
-                    Contender::Chatd,
-                    &self.silent(size),
-                )
-            })
-            .collect();
-        let mut figures = Vec::new();
-        for (place, size) in sizes.iter().enumerate() {
-            figures.push(Figure {
-                label: format!("joins/s at {size}"),
-                unit: Unit::Count,
-                value: Box::new(move |run| run[place].joins_per_second),
-                bound: Bound::AtLeast(10_000.0),
-            });
-            figures.push(Figure {
-                label: format!("resident bytes a connection at {size}"),
-                unit: Unit::Memory,
-                value: Box::new(move |run| run[place].resident_per_connection),
-                // What the process itself takes is shared by too few below that.
-                bound: match *size >= 10_000 {
-                    true => Bound::AtMost(600.0),
-                    false => Bound::None,
-                },
-            });
-        }
-        if sizes.len() > 1 {
-            figures.push(Figure {
-                label: "bytes sent a client, most clients / fewest".into(),
-                unit: Unit::Plain,
-                value: Box::new(|run| run[run.len() - 1].joining_bytes / run[0].joining_bytes),
-                bound: Bound::None,
-            });
-        }
-        Experiment {
-            title: "connect: all open, name themselves and join one room; then one line to all"
-                .into(),
-            entries,
-            measures: joining_measures(),
-            figures,
-        }
-    }
-
-    fn idle(&self) -> Experiment {
-        let connections = self.options.connections_or(&[10_000])[0];
-        let workload = Workload {
-            idle: self.options.measured_or(5.0),
-            ..self.silent(connections)
-        };
-        let mut measures = joining_measures();
-        measures.push(measure("server busy, idle", Unit::Percent, |outcome| {
-            outcome.idle_busy
-        }));
-        Experiment {
-            title: format!("idle: {connections} connections named, joined, silent"),
-            entries: vec![entry("chatd", Contender::Chatd, &workload)],
-            measures,
-            figures: vec![Figure {
-                label: "resident bytes a connection".into(),
-                unit: Unit::Memory,
-                value: Box::new(|run| run[0].resident_per_connection),
-                bound: Bound::AtMost(600.0),
-            }],
-        }
-    }
-
-    fn stalled(&self) -> Experiment {
-        let connections = self.options.connections_or(&[100])[0];
-        let workload = Workload {
-            text_bytes: self.options.text_bytes.unwrap_or(1024),
-            stalled: self.options.stalled,
-            measured: self.options.measured_or(60.0),
-            ..self.workload(connections)
-        };
-        let stalled = workload.stalled as f64;
-        Experiment {
-            title: format!(
-                "stalled: {} readers stop in a busy room of {connections}, {} B texts, until they are cut",
-                workload.stalled, workload.text_bytes,
-            ),
-            measures: vec![
-                measure("memory grew by", Unit::Memory, |outcome| {
-                    outcome.growth_bytes
-                }),
-                measure("all cut after", Unit::Seconds, |outcome| {
-                    outcome.cut_seconds
-                }),
-                measure("told why", Unit::Count, |outcome| outcome.told),
-            ],
-            figures: vec![
-                Figure {
-                    label: "growth until the last is cut".into(),
-                    unit: Unit::Memory,
-                    value: Box::new(|run| run[0].growth_bytes),
-                    bound: Bound::AtMost(16.0 * 1048576.0),
-                },
-                Figure {
-                    label: "share that was cut and told".into(),
-                    unit: Unit::Percent,
-                    value: Box::new(move |run| run[0].told / stalled),
-                    bound: Bound::None,
-                },
-            ],
-            entries: vec![entry("chatd", Contender::Chatd, &workload)],
         }
     }
 }

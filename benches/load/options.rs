@@ -8,7 +8,11 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use super::door::Door;
 use super::frame::TEXT_BYTES_MIN;
+
+/// Of a run's 30 s without a ping, the rest is for joining and for the last lines.
+const PINGLESS_SECONDS: f64 = 20.0;
 
 /// Measures a chat server from outside: `cargo bench --bench load -- FLAGS`.
 ///
@@ -31,6 +35,18 @@ pub(crate) struct Options {
     /// Another chatd binary to start instead of this package's.
     #[arg(long, value_name = "FILE")]
     pub(crate) server: Option<PathBuf>,
+    /// Through which doors chatd is spoken to, in turns [throughput, latency, connect, idle, stalled].
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "text",
+        value_name = "LIST"
+    )]
+    pub(crate) door: Vec<Door>,
+    /// An older chatd to hold against, in turns, through the first door [throughput].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) before: Option<PathBuf>,
     /// One more argument for the chatd that is started; may be repeated.
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub(crate) server_arg: Vec<String>,
@@ -44,7 +60,8 @@ pub(crate) struct Options {
     )]
     pub(crate) against: Vec<Rival>,
     /// Receiving connections; several sizes may be given [throughput, languages and raw: 500; latency: 200;
-    /// rooms: 1000; connect: 2500,5000,10000,19500; idle: 10000; stalled: 100].
+    /// rooms: 1000; connect: 2500,5000,10000,19500; idle and doorstep: 10000; stalled: 100;
+    /// handshakes: 100 at a time].
     #[arg(long, value_delimiter = ',', value_name = "LIST")]
     pub(crate) connections: Vec<usize>,
     /// Connections that send, in each room.
@@ -119,6 +136,10 @@ pub(crate) enum Mode {
     Stalled,
     /// A room of people, one of programs, and one of both, as many in each.
     Languages,
+    /// Memory of connections that were opened and have not come in.
+    Doorstep,
+    /// Handshakes of TLS a second, against rustls alone; and a quiet talk in a flood of them.
+    Handshakes,
     /// The raw ceiling alone: a bare loop of 64 KiB sends.
     Raw,
     /// Everything that has a target.
@@ -155,6 +176,10 @@ pub(crate) enum RawRole {
     Blast,
     /// Sends each line it receives to every socket, one send each.
     Relay,
+    /// Seals and sends 64 KiB to each socket in turn, without end.
+    Sealed,
+    /// The same, as rustls does it.
+    Rustls,
 }
 
 impl Options {
@@ -186,11 +211,20 @@ impl Options {
             Some(format!("--text-bytes must be at least {TEXT_BYTES_MIN}"))
         } else if zeros.contains(&0) || sizes().any(|&size| size == 0) {
             Some("nothing can be measured with none of something".into())
+        } else if self.door.iter().any(|door| door.is_framed()) && self.is_pinged() {
+            Some(
+                "over a WebSocket a run must end before the server's first ping, after 30 s".into(),
+            )
         } else if self.mode == Mode::Rooms && sizes().any(|&size| size < self.rooms) {
             Some("--connections must be at least --rooms".into())
         } else {
             None
         }
+    }
+
+    /// Whether a run takes so long that a WebSocket would be pinged: a run does not expect that.
+    fn is_pinged(&self) -> bool {
+        self.warmup + self.seconds.unwrap_or_default() > PINGLESS_SECONDS
     }
 
     /// Whether this rival was asked for.

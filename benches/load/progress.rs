@@ -8,7 +8,7 @@ use std::sync::{Barrier, OnceLock};
 use std::time::Instant;
 
 use super::fault::Fault;
-use super::frame::Seen;
+use super::parser::Seen;
 
 /// Bytes whose checksum is compared between the receivers of a room.
 pub(crate) const BLOCK_BYTES: u64 = 64 << 10;
@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) received_bytes: Vec<AtomicU64>,
     /// Departures that were told in room 0.
     pub(crate) departed: AtomicU64,
+    /// What the first receiver of the first thread has, in lines.
+    pub(crate) followed: Followed,
     /// Which run of this process it is; wraps.
     pub(crate) run: u8,
     /// Per room.
@@ -53,6 +55,7 @@ impl Shared {
             threads_done: AtomicUsize::new(0),
             received_bytes: (0..threads).map(|_| AtomicU64::new(0)).collect(),
             departed: AtomicU64::new(0),
+            followed: Followed::default(),
             run: RUNS.fetch_add(1, Ordering::Relaxed),
             rooms,
         }
@@ -70,6 +73,27 @@ impl Shared {
             .map(|bytes| bytes.load(Ordering::Relaxed))
             .sum()
     }
+
+    /// How long a line is, on the average of those that were followed; `else_bytes` if none was.
+    pub(crate) fn line_bytes(&self, else_bytes: usize) -> f64 {
+        let lines = self.followed.lines.load(Ordering::Relaxed);
+        let bytes = self.followed.bytes.load(Ordering::Relaxed);
+        match lines {
+            0 => else_bytes as f64,
+            _ => bytes as f64 / lines as f64,
+        }
+    }
+}
+
+/// A receiver that is followed line by line; all of its room receive the same.
+#[derive(Debug, Default)]
+pub(crate) struct Followed {
+    /// Lines.
+    pub(crate) lines: AtomicU64,
+    /// The bytes up to the end of the last of them.
+    pub(crate) bytes: AtomicU64,
+    /// Lines that every receiver of its room has.
+    pub(crate) everywhere: AtomicU64,
 }
 
 /// How far one room has come.
@@ -159,6 +183,7 @@ impl Blocks {
 pub(crate) struct Ledger {
     under_way: VecDeque<(u64, usize)>,
     seen: u64,
+    seen_bytes: u64,
     released: Vec<u64>,
     released_in_all: u64,
 }
@@ -169,6 +194,7 @@ impl Ledger {
         Ledger {
             under_way: VecDeque::new(),
             seen: 0,
+            seen_bytes: 0,
             released: vec![0; senders],
             released_in_all: 0,
         }
@@ -178,6 +204,7 @@ impl Ledger {
     pub(crate) fn note(&mut self, line: Seen) {
         self.under_way.push_back((line.end, line.sender));
         self.seen += 1;
+        self.seen_bytes = line.end;
     }
 
     /// Every receiver has the stream up to `floor`.
@@ -205,6 +232,11 @@ impl Ledger {
     /// Lines that the reference receiver has.
     pub(crate) fn seen(&self) -> u64 {
         self.seen
+    }
+
+    /// Bytes that it has, up to the end of the last of them.
+    pub(crate) fn seen_bytes(&self) -> u64 {
+        self.seen_bytes
     }
 }
 

@@ -11,6 +11,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::options::RawRole;
 use crate::progress::BLOCK_BYTES;
+use crate::sealed;
 
 /// Serves until every connection is gone. Says `listening on ADDR:PORT` on standard output,
 /// waits for all `connections`, then starts.
@@ -20,17 +21,37 @@ pub(crate) fn serve(role: RawRole, connections: usize, send_bytes: usize) -> io:
     listener.listen(4096)?;
     let address = listener.local_addr()?.as_socket().expect("bound to IPv4");
     println!("listening on {address}");
-    let mut sockets = Vec::with_capacity(connections);
-    for _ in 0..connections {
+    let accepted = (0..connections).map(|_| {
         let (socket, _) = listener.accept()?;
-        socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
-        sockets.push(TcpStream::from_std(socket.into()));
-    }
+        Ok(socket.into())
+    });
     match role {
-        RawRole::Blast => blast(sockets, send_bytes),
-        RawRole::Relay => relay(sockets),
+        RawRole::Blast => blast(nonblocking(accepted)?, send_bytes),
+        RawRole::Relay => relay(nonblocking(accepted)?),
+        RawRole::Sealed | RawRole::Rustls => sealed::blast(accepted, role, send_bytes),
     }
+}
+
+fn nonblocking(
+    accepted: impl Iterator<Item = io::Result<std::net::TcpStream>>,
+) -> io::Result<Vec<TcpStream>> {
+    let prepare = |socket: io::Result<std::net::TcpStream>| {
+        let socket = socket?;
+        socket.set_nonblocking(true)?;
+        Ok(TcpStream::from_std(socket))
+    };
+    accepted.map(prepare).collect()
+}
+
+/// The period so often that a send of this length may begin anywhere in it; and its length.
+pub(crate) fn endless(send_bytes: usize) -> (Vec<u8>, usize) {
+    let period = period();
+    let stream = period.iter().copied().cycle();
+    (
+        stream.take(period.len() + send_bytes).collect(),
+        period.len(),
+    )
 }
 
 /// The 64 KiB that the blast repeats: text lines, cut anywhere.
@@ -44,9 +65,7 @@ pub(crate) fn period() -> Vec<u8> {
 }
 
 fn blast(sockets: Vec<TcpStream>, send_bytes: usize) -> io::Result<()> {
-    let period = period();
-    let stream = period.iter().copied().cycle();
-    let stream: Vec<u8> = stream.take(period.len() + send_bytes).collect();
+    let (stream, period_bytes) = endless(send_bytes);
     let mut sockets: Vec<(TcpStream, usize)> = sockets.into_iter().map(|one| (one, 0)).collect();
     while !sockets.is_empty() {
         let mut written = 0;
@@ -54,7 +73,7 @@ fn blast(sockets: Vec<TcpStream>, send_bytes: usize) -> io::Result<()> {
             match socket.write(&stream[*offset..*offset + send_bytes]) {
                 Ok(count) => {
                     written += count;
-                    *offset = (*offset + count) % period.len();
+                    *offset = (*offset + count) % period_bytes;
                     true
                 }
                 Err(error) => error.kind() == ErrorKind::WouldBlock,

@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::conduct::conduct;
+use crate::conduct::{conduct, nothing};
 use crate::connect::{Part, Seat};
+use crate::door::Door;
+use crate::doorstep::{self, Doorstep};
 use crate::fault::Fault;
+use crate::flood;
 use crate::frame::{Contender, Frames};
+use crate::handshakes;
 use crate::languages::{self, Languages};
 use crate::member::Pace;
 use crate::options::Check;
@@ -33,8 +37,10 @@ pub(crate) struct Workload {
     pub(crate) pace: Pace,
     /// Members that never read, besides.
     pub(crate) stalled: usize,
-    /// Who is in the room, where that is what is measured.
-    pub(crate) languages: Option<Languages>,
+    /// Through which door.
+    pub(crate) door: Door,
+    /// What is done there.
+    pub(crate) scene: Scene,
     /// What is checked.
     pub(crate) check: Check,
     /// Threads of the generator.
@@ -47,6 +53,21 @@ pub(crate) struct Workload {
     pub(crate) measured: Duration,
     /// Silence after the joining in which the server's idle CPU time is taken.
     pub(crate) idle: Duration,
+}
+
+/// What is done to a server: most is done in rooms, by `driver`.
+#[derive(Debug, Clone)]
+pub(crate) enum Scene {
+    /// Talk in rooms.
+    Rooms,
+    /// Talk in a room of people, programs or both.
+    Languages(Languages),
+    /// Nobody comes in.
+    Doorstep(Doorstep),
+    /// Handshakes and nothing else; in memory with what chatd was told on its command line.
+    Handshakes(Vec<String>),
+    /// A quiet talk beside handshakes.
+    Flood,
 }
 
 /// What was measured. A figure that does not apply is 0 or, where it is a ratio, not a number.
@@ -80,6 +101,10 @@ pub(crate) struct Outcome {
     pub(crate) reach_seconds: f64,
     /// The most that the server's memory grew by after the joining, in bytes.
     pub(crate) growth_bytes: f64,
+    /// Handshakes that came to their end, or were answered, per second.
+    pub(crate) handshakes_per_second: f64,
+    /// The server's CPU time in nanoseconds by handshakes.
+    pub(crate) cpu_per_handshake: f64,
     /// Until all stalled readers were cut, in seconds.
     pub(crate) cut_seconds: f64,
     /// Stalled readers whose last words from the server were `! too-slow`.
@@ -92,11 +117,25 @@ pub(crate) fn execute(
     contender: Contender,
     server: &Server,
 ) -> Result<Outcome, Fault> {
-    if let (Some(languages), Pace::Window { lines }) = (workload.languages, workload.pace) {
-        return languages::execute(workload, languages, lines as usize, server);
+    match (&workload.scene, workload.pace) {
+        (Scene::Rooms, _) => talk(workload, contender, server),
+        (Scene::Languages(languages), Pace::Window { lines }) => {
+            languages::execute(workload, *languages, lines as usize, server)
+        }
+        (Scene::Languages(_), _) => Ok(nothing()),
+        (Scene::Doorstep(doorstep), _) => doorstep::execute(workload, *doorstep, server),
+        (Scene::Handshakes(args), _) if contender == Contender::RustlsAlone => {
+            handshakes::alone(workload, args)
+        }
+        (Scene::Handshakes(_), _) => handshakes::of_server(workload, server),
+        (Scene::Flood, _) => flood::execute(workload, server),
     }
+}
+
+fn talk(workload: &Workload, contender: Contender, server: &Server) -> Result<Outcome, Fault> {
     let all = workload.connections + workload.stalled;
-    let frames = Frames::new(contender, workload.text_bytes, all, workload.rooms);
+    let ways = (contender, workload.door);
+    let frames = Frames::new(ways, workload.text_bytes, all, workload.rooms);
     let seats = workload.deal(contender);
     let shared = workload.shared(contender, &frames, &seats);
     thread::scope(|scope| {
@@ -163,7 +202,7 @@ impl Workload {
             Pace::Schedule { .. } | Pace::Few { .. } => line_bytes,
         };
         let rooms = (0..self.rooms).map(|room| match contender {
-            Contender::RawBlast => RoomProgress::periodic(crc32fast::hash(&raw::period())),
+            _ if contender.is_blast() => RoomProgress::periodic(crc32fast::hash(&raw::period())),
             _ => {
                 let reads = |seat: &Seat| matches!(seat.part, Part::Member(_)) && seat.room == room;
                 let has: Vec<bool> = seats.iter().map(|seats| seats.iter().any(reads)).collect();

@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::experiment::Entry;
 use crate::fault::Fault;
 use crate::frame::Contender;
 use crate::machine::{Cores, Process};
 use crate::options::Options;
-use crate::run::Workload;
 
 /// How long a server may take to listen.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,26 +33,31 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `contender` with room for this workload, or finds the one named by `--target`.
-    pub(crate) fn start(
-        contender: Contender,
-        workload: &Workload,
-        options: &Options,
-        cores: &Cores,
-    ) -> Result<Server, Fault> {
+    /// Starts the server of this entry with room for its workload, or finds the one named by
+    /// `--target`.
+    pub(crate) fn start(entry: &Entry, options: &Options, cores: &Cores) -> Result<Server, Fault> {
+        let (contender, workload) = (entry.contender, &entry.workload);
         let connections = workload.connections + workload.stalled;
         let publishers = workload.senders * workload.rooms;
         match (contender, options.target) {
-            (Contender::Chatd, Some(address)) => Ok(Server {
+            (Contender::Chatd, Some(address)) if !entry.is_before => Ok(Server {
                 address,
                 process: options.target_pid.map(|id| Process { id }),
                 child: None,
                 words: Arc::default(),
             }),
-            (Contender::Chatd, None) => start_chatd(connections, options, cores),
+            (Contender::Chatd, _) => start_chatd(connections, entry, options, cores),
             (Contender::Redis, _) => start_redis(connections + publishers, cores),
             (Contender::RawBlast, _) => start_raw("blast", connections, options, cores),
             (Contender::RawRelay, _) => start_raw("relay", connections, options, cores),
+            (Contender::RawSealed, _) => start_raw("sealed", connections, options, cores),
+            (Contender::RawRustls, _) => start_raw("rustls", connections, options, cores),
+            (Contender::RustlsAlone, _) => Ok(Server {
+                address: SocketAddr::from(([0, 0, 0, 0], 0)),
+                process: None,
+                child: None,
+                words: Arc::default(),
+            }),
         }
     }
 
@@ -83,14 +88,23 @@ pub(crate) fn has_redis() -> bool {
     version.is_ok_and(|status| status.success())
 }
 
-fn start_chatd(connections: usize, options: &Options, cores: &Cores) -> Result<Server, Fault> {
+fn start_chatd(
+    connections: usize,
+    entry: &Entry,
+    options: &Options,
+    cores: &Cores,
+) -> Result<Server, Fault> {
     let own = env!("CARGO_BIN_EXE_chatd");
-    let program = options.server.clone().unwrap_or_else(|| own.into());
+    let given = match entry.is_before {
+        true => &options.before,
+        false => &options.server,
+    };
+    let program = given.clone().unwrap_or_else(|| own.into());
     let mut command = Command::new(program);
     command
         .args(["--listen", "127.0.0.1:0", "--rate", "0", "--max-clients"])
         .arg((connections + 64).to_string())
-        .args(&options.server_arg)
+        .args(options.server_arg.iter().filter(|_| !entry.is_before))
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     let mut child = spawn(command, cores)?;

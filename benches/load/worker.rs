@@ -1,23 +1,27 @@
 //! The life of one thread of a run: open its connections, wait for quiet, receive and send,
 //! and make sure at the end that nothing more came. The loop itself is `driver`.
 
-use std::io::Read;
-use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
 use crate::connect::{Opening, Part, Seat};
+use crate::door::Door;
 use crate::driver::{Driver, Group, Stopwatch};
 use crate::fault::Fault;
-use crate::frame::{Contender, Frames, Parser};
+use crate::frame::{Contender, Frames};
+use crate::intake::Intake;
 use crate::machine;
-use crate::member::{Member, Pace, Sender};
+use crate::member::{Member, Pace, Sender, Voice};
 use crate::options::Check;
+use crate::parser::Parser;
+use crate::program;
 use crate::progress::{Ledger, Shared, note_fault};
 use crate::run::Workload;
 use crate::servers::Server;
+use crate::sieve::Sieve;
+use crate::stream::{BUFFER_BYTES_MIN, Heard, Stream};
 
 /// Longer than the second in which a large room tells joins together: after it no news is left.
 const NEWS_PAUSE: Duration = Duration::from_millis(1300);
@@ -59,6 +63,7 @@ impl Worker<'_> {
         let opening = Opening {
             address: self.server.address,
             contender: self.contender,
+            door: self.workload.door,
             frames: self.frames,
             shared: self.shared,
             poll: self.workload.poll.max(Duration::from_micros(20)),
@@ -80,7 +85,10 @@ impl Worker<'_> {
         Ok(Harvest {
             times: driver.stopwatch.map(|watch| watch.times),
             joining_bytes,
-            told: stalled.into_iter().filter_map(was_told).count(),
+            told: stalled
+                .into_iter()
+                .filter_map(|stream| was_told(stream, self.workload.door))
+                .count(),
         })
     }
 
@@ -88,13 +96,13 @@ impl Worker<'_> {
     fn talk(
         &self,
         opening: &Opening<'_>,
-        streams: Vec<TcpStream>,
+        streams: Vec<Stream>,
         joining_bytes: u64,
-    ) -> Result<(Driver<'_>, Vec<TcpStream>, u64), Fault> {
-        let (mut driver, stalled) = self.driver(streams)?;
+    ) -> Result<(Driver<'_>, Vec<Stream>, u64), Fault> {
+        let (mut driver, stalled) = self.driver(streams);
         driver.run()?;
         if self.workload.stalled == 0 {
-            self.expect_silence(opening, &driver)?;
+            self.expect_silence(opening, &mut driver)?;
         }
         Ok((driver, stalled, joining_bytes))
     }
@@ -103,27 +111,28 @@ impl Worker<'_> {
     fn quiet(
         &self,
         opening: &Opening<'_>,
-        (streams, bytes): (Vec<TcpStream>, u64),
-    ) -> Result<(Vec<TcpStream>, u64), Fault> {
+        (mut streams, bytes): (Vec<Stream>, u64),
+    ) -> Result<(Vec<Stream>, u64), Fault> {
         if self.contender == Contender::Chatd {
             thread::sleep(NEWS_PAUSE);
         }
-        let seats = self.seats.iter().zip(&streams);
-        let readers: Vec<(u32, &TcpStream)> = seats
+        let seats = self.seats.iter().zip(&mut streams);
+        let mut readers: Vec<(u32, &mut Stream)> = seats
             .filter(|(seat, _)| seat.part != Part::Stalls)
             .map(|(seat, stream)| (seat.number, stream))
             .collect();
-        let more = opening.settle(&readers, "quiet")?;
+        let more = opening.settle(&mut readers, "quiet")?;
         Ok((streams, bytes + more))
     }
 
     /// After the last line not a byte may come but the answer to a last question.
-    fn expect_silence(&self, opening: &Opening<'_>, driver: &Driver<'_>) -> Result<(), Fault> {
-        let members = driver.groups.iter().flat_map(|group| &group.members);
-        let readers: Vec<(u32, &TcpStream)> = members
-            .map(|member| (member.number(), member.stream()))
+    fn expect_silence(&self, opening: &Opening<'_>, driver: &mut Driver<'_>) -> Result<(), Fault> {
+        let groups = driver.groups.iter_mut();
+        let members = groups.flat_map(|group| &mut group.members);
+        let mut readers: Vec<(u32, &mut Stream)> = members
+            .map(|member| (member.intake.number(), &mut member.stream))
             .collect();
-        match opening.settle(&readers, "end")? {
+        match opening.settle(&mut readers, "end")? {
             0 => Ok(()),
             bytes => Err(Fault::Incomplete {
                 connection: readers[0].0,
@@ -133,7 +142,7 @@ impl Worker<'_> {
     }
 
     /// Puts the connections into the groups of their rooms; the stalled ones stand aside.
-    fn driver(&self, streams: Vec<TcpStream>) -> Result<(Driver<'_>, Vec<TcpStream>), Fault> {
+    fn driver(&self, streams: Vec<Stream>) -> (Driver<'_>, Vec<Stream>) {
         let mut groups: Vec<Group> = Vec::new();
         let mut place_of = vec![None; self.workload.rooms];
         let mut stalled = Vec::new();
@@ -151,7 +160,7 @@ impl Worker<'_> {
                 });
                 groups.len() - 1
             });
-            self.seat(&mut groups[place], seat, stream)?;
+            self.seat(&mut groups[place], seat, stream);
         }
         let driver = Driver {
             thread: self.number,
@@ -163,32 +172,40 @@ impl Worker<'_> {
             groups,
             stopwatch: self.stopwatch(),
         };
-        Ok((driver, stalled))
+        (driver, stalled)
     }
 
-    fn seat(&self, group: &mut Group, seat: &Seat, stream: TcpStream) -> Result<(), Fault> {
-        let sender = |stream, index| {
+    fn seat(&self, group: &mut Group, seat: &Seat, stream: Stream) {
+        let sender = |voice, index| {
             let of = self.workload.senders;
-            Sender::new(stream, seat.number, index, of, self.contender)
+            Sender::new(voice, seat.number, index, of)
         };
         match seat.part {
-            Part::Publishes(index) => group.senders.push(sender(stream, index)),
+            Part::Publishes(index) => {
+                let voice = Voice::Own(Box::new(stream));
+                group.senders.push(sender(voice, index));
+            }
             Part::Member(index) => {
-                if let Some(index) = index.filter(|_| self.contender != Contender::RawBlast) {
-                    let again = stream.try_clone().map_err(Fault::io("copying a socket"))?;
-                    group.senders.push(sender(again, index));
+                let index = index.filter(|_| !self.contender.is_blast());
+                if let Some(index) = index {
+                    let voice = Voice::Member(group.members.len());
+                    group.senders.push(sender(voice, index));
                 }
+                let door = self.workload.door;
+                let sieve = index.filter(|_| door.is_program());
+                let sieve = sieve.map(|_| Sieve::new(door.is_framed()));
                 let check = self.workload.check;
                 let is_followed = group.members.is_empty() || check == Check::Full;
-                let is_parsed = is_followed && self.contender != Contender::RawBlast;
+                let is_parsed = is_followed && !self.contender.is_blast();
                 let parser =
                     is_parsed.then(|| Parser::new(self.frames, seat.number, self.workload.senders));
-                let member = Member::new(stream, seat.number, check, parser);
-                group.members.push(member);
+                group.members.push(Member {
+                    stream,
+                    intake: Intake::new(seat.number, check, parser, sieve),
+                });
             }
             Part::Stalls => {}
         }
-        Ok(())
     }
 
     fn stopwatch(&self) -> Option<Stopwatch> {
@@ -211,17 +228,22 @@ pub(crate) fn new_times() -> Histogram<u64> {
 }
 
 /// Reads all that a stalled reader was left with; whether the last line says why it was cut.
-fn was_told(mut stream: TcpStream) -> Option<()> {
-    stream.set_nonblocking(false).ok()?;
-    stream.set_read_timeout(Some(LAST_WORDS_TIMEOUT)).ok()?;
-    let mut buffer = vec![0; 1 << 20];
+fn was_told(mut stream: Stream, door: Door) -> Option<()> {
+    stream.socket().set_nonblocking(false).ok()?;
+    let timeout = Some(LAST_WORDS_TIMEOUT);
+    stream.socket().set_read_timeout(timeout).ok()?;
+    let mut buffer = vec![0; 8 * BUFFER_BYTES_MIN];
     let mut last = Vec::new();
-    while let Ok(count) = stream.read(&mut buffer) {
-        if count == 0 {
-            break;
-        }
-        last.extend_from_slice(&buffer[..count]);
-        last.drain(..last.len().saturating_sub(4096));
+    let mut read = || {
+        stream.read(&mut buffer, |bytes| {
+            last.extend_from_slice(bytes);
+            last.drain(..last.len().saturating_sub(4096));
+            Ok(())
+        })
+    };
+    while let Ok(Heard::Bytes) = read() {}
+    if door.is_program() {
+        return program::is_told_too_slow(&last, door.is_framed()).then_some(());
     }
     let end = last.strip_suffix(b"\n")?;
     let line = end.rsplit(|byte| *byte == b'\n').next()?;

@@ -227,6 +227,6 @@ mod tests {
     #[test]
     fn a_session_is_small() {
         let bytes = size_of::<Session>();
-        assert!(bytes <= 264, "{bytes} bytes");
+        assert!(bytes <= 240, "{bytes} bytes");
     }
 }

@@ -1,115 +1,20 @@
 """The inhabitants of the soak: each actor is a coroutine that does one kind of thing to the server
-over and over, until it is cancelled. `World` starts them and watches that none has failed.
+over and over, until it is cancelled. Here are those of everyday life; attackers.py and strangers.py
+hold others. world.py starts them.
 
-In the room `hall` the witnesses listen, and whoever talks there numbers its lines, so that
-`Conversation` can check them. In `noise` are the floods and those who do not read."""
+In the room `hall` the witnesses listen, by every door, and whoever talks there numbers its lines, so
+that `Conversation` can check them. In `noise` are the floods and those who do not read."""
 
 import asyncio
 import collections
+import itertools
 import time
-import weakref
 
-from chat import Fault, Member, check, connect
-from conversation import Conversation
+from chat import Fault, check
+from world import DOORS
 
-WITNESSES = 4
-START = "* gong joined (5 here)"
+WITNESS_DOORS = ["text", "text", "json", "json", "websocket", "websocket", "tls", "tls"]
 LONG = "x" * 3900
-PATIENCE = 300  # seconds: on a busy machine a wait of some is no fault of the server's
-Member.patience = PATIENCE
-
-
-class World:
-    """All actors of one soak, what they share, and the first failure among them."""
-
-    def __init__(self, address, chance, pace):
-        """`pace` divides every pause."""
-        self.address = address
-        self.chance = chance
-        self._pace = pace
-        self.hall = Conversation(START)
-        self.done = collections.Counter()
-        self.longest_lag = 0.0  # seconds for which the machine did not let us run
-        self._tasks = []
-        self._connections = weakref.WeakSet()
-        self._names = 0
-
-    async def start(self):
-        for number in range(WITNESSES):
-            self.hall.witness(f"witness{number}")
-            self._tasks.append(asyncio.create_task(witness(self, number)))
-            await self._until(lambda: self.done["witnesses"] > number)
-        gong = await self.join("gong", "hall")
-        await self._until(self.hall.started)
-        self._tasks.append(asyncio.create_task(keep(gong)))
-        crowd = [(talker, 8), (paster, 2), (byte_by_byte, 1), (wanderer, 5), (flood, 3),
-                 (stalled, 10), (resetter, 3), (half_closer, 2), (silent, 3), (garbage, 3),
-                 (long_liner, 1), (endless_line, 1), (asker, 2)]
-        for actor, count in crowd:
-            for number in range(count):
-                self._tasks.append(asyncio.create_task(actor(self, number)))
-
-    async def _until(self, ask):
-        while not ask():
-            await self.watch(0.01)
-
-    async def watch(self, seconds):
-        """Lets time pass; raises what an actor has raised."""
-        begin = time.monotonic()
-        ended, _ = await asyncio.wait(self._tasks, timeout=seconds,
-                                      return_when=asyncio.FIRST_EXCEPTION)
-        self.longest_lag = max(self.longest_lag, time.monotonic() - begin - seconds)
-        for task in ended:
-            task.result()
-        check(not ended, "an actor ended")
-
-    async def stop(self):
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for member in list(self._connections):
-            member.close()
-
-    def figures(self):
-        counts = ", ".join(f"{count} {word}" for word, count in sorted(self.done.items()))
-        return f"{self.hall.lines} lines of {len(self.hall.senders)} senders checked; {counts}"
-
-    async def pause(self, least, most):
-        await asyncio.sleep(self.chance.uniform(least, most) / self._pace)
-
-    def new_name(self, kind):
-        self._names += 1
-        return f"{kind}-{self._names}"
-
-    async def connect(self, **how):
-        member = await connect(self.address, **how)
-        self._connections.add(member)
-        return member
-
-    async def join(self, name, room, **how):
-        """Joins; while the name's last owner is still leaving, tries again."""
-        deadline = time.monotonic() + PATIENCE
-        member = await self.connect(**how)
-        while True:
-            member.say(name)
-            answer = await member.find(("* welcome", "! "))
-            if answer.startswith("* welcome"):
-                break
-            check(answer.startswith("! name-in-use") and time.monotonic() < deadline, answer)
-            self.done["names waited for"] += 1
-            await asyncio.sleep(0.1)
-        member.name = name
-        if room:
-            member.say(f"/join {room}")
-            await member.find(f"* welcome to {room},")
-        return member
-
-
-async def keep(member):
-    """Stays, and reads what comes."""
-    while await member.line(3600) is not None:
-        pass
-    raise Fault(f"{member.name} was cut")
 
 
 def leave(world, member):
@@ -126,10 +31,10 @@ def leave(world, member):
     world.done["leaves by " + way] += 1
 
 
-async def witness(world, number):
+async def witness(world, number, door, count):
     """Hears all of the hall, sends numbered lines and numbered private messages, pings."""
     name = f"witness{number}"
-    private = iter(range(1 << 60))
+    private = itertools.count()
     expected = collections.Counter()
 
     def hear(member, line):
@@ -143,9 +48,11 @@ async def witness(world, number):
             raise Fault(f"{name} was told {line!r}")
         member.lines.append(line)
 
-    me = await world.join(name, "hall")
+    me = await world.join(name, "hall", door=door)
     me.say("/echo on")
     await me.find("= ")
+    if door == "json":
+        world.chronicle = me
     me._on_line = hear
     while me.lines:
         hear(me, me.lines.popleft())
@@ -153,8 +60,8 @@ async def witness(world, number):
     while not world.hall.started():
         me.lines.clear()
         await asyncio.sleep(0.02)
-    mate = f"witness{(number + 1) % WITNESSES}"
-    for spoken in range(1 << 60):
+    mate = f"witness{(number + 1) % count}"
+    for spoken in itertools.count():
         me.say(f"1.{spoken} said by a witness", f"/msg {mate} {next(private)}")
         await world.pause(0.3, 1.5)
         await me.pong()
@@ -163,15 +70,17 @@ async def witness(world, number):
 
 async def talker(world, number):
     """Talks in the hall for a while, goes in any way, comes back under the same name."""
-    for epoch in range(1 << 60):
-        me = await world.join(f"talker{number}", "hall")
+    for epoch in itertools.count():
+        door, last = world.chance.choice(list(DOORS)), []
+        me = await world.join(f"talker{number}", "hall", door=door)
         until = time.monotonic() + world.chance.uniform(2, 40)
         spoken = 0
         while time.monotonic() < until:
-            me.say(f"{epoch}.{spoken} {'ä' * world.chance.randrange(100)}")
+            me.say(f"{epoch}.{spoken} {'ä' * world.chance.randrange(100)}|")
             spoken += 1
+            last = list(me.lines)[-3:] or last
             me.lines.clear()
-            check(not me.closed, f"{me.name} was cut: {me.lost}")
+            check(not me.closed, f"{me.name} ({door}) was cut: {me.lost} {last}")
             await world.pause(0.3, 1.2)
         leave(world, me)
         await world.pause(0, 3)
@@ -179,7 +88,7 @@ async def talker(world, number):
 
 async def paster(world, number):
     """Pastes far more than its rate in one write, and waits until all of it is handled."""
-    for epoch in range(1 << 60):
+    for epoch in itertools.count():
         me = await world.join(f"paster{number}", "hall")
         me.say(*(f"{epoch}.{spoken} pasted" for spoken in range(400)))
         await me.pong()
@@ -191,7 +100,7 @@ async def paster(world, number):
 async def byte_by_byte(world, number):
     """Types, each byte a segment of its own."""
     me = await world.join(f"typist{number}", "hall")
-    for spoken in range(1 << 60):
+    for spoken in itertools.count():
         for byte in f"0.{spoken} żółć\n".encode():
             me.send(bytes([byte]))
             await asyncio.sleep(0.02)
@@ -203,7 +112,8 @@ async def byte_by_byte(world, number):
 async def wanderer(world, number):
     """Goes from room to room under changing names, and talks a little."""
     while True:
-        me = await world.join(world.new_name("wanderer"), None)
+        door = world.chance.choice(list(DOORS))
+        me = await world.join(world.new_name("wanderer"), None, door=door)
         for _ in range(world.chance.randrange(1, 20)):
             room = world.chance.choice(["hall", "lobby", f"room-{world.chance.randrange(20)}"])
             me.say(f"/join {room}", f"/nick {world.new_name('nomad')}", "/who", "/rooms")
@@ -211,7 +121,7 @@ async def wanderer(world, number):
                 me.say("hello, is anybody here?")
             await me.pong()
             world.done["moves"] += 1
-            await world.pause(0.2, 2)
+            await world.pause(0.5, 4)
         leave(world, me)
 
 
@@ -256,20 +166,21 @@ async def resetter(world, number):
             await me.join(world.new_name("reset"), "hall")
         me.reset()
         world.done["resets"] += 1
-        await world.pause(0.1, 1)
+        await world.pause(0.5, 3)
 
 
 async def half_closer(world, number):
     """Says all it has to say, ends its side, and must get every answer up to the end."""
     while True:
-        me = await world.connect()
+        door = world.chance.choice(["text", "json", "websocket"])
+        me = await world.connect(kind=DOORS[door])
         me.say(world.new_name("pipe"), "/join pipes", "hi", "/ping last")
         me.half_close()
         lines = await me.rest()
         check(lines and "= pong last" in lines and me.lost is None, f"half-close: {lines[-3:]}")
         me.close()
         world.done["half-closes"] += 1
-        await world.pause(0.2, 2)
+        await world.pause(0.5, 4)
 
 
 async def silent(world, number):
@@ -280,7 +191,7 @@ async def silent(world, number):
         if spoke:
             me.say("/help")
         lines = await me.rest()
-        told = lines[-1].startswith("! name-timeout")
+        told = any(line.startswith("! name-timeout") for line in lines)
         check(told == spoke, f"a silent one was told {lines}")
         me.close()
         world.done["silent ones cut"] += 1
@@ -335,3 +246,8 @@ async def asker(world, number):
         await me.pong()
         world.done["commands"] += 1
         await world.pause(0.2, 1)
+
+
+EVERYDAY = [(talker, 8), (paster, 2), (byte_by_byte, 1), (wanderer, 5), (flood, 3), (stalled, 10),
+            (resetter, 3), (half_closer, 2), (silent, 3), (garbage, 3), (long_liner, 1),
+            (endless_line, 1), (asker, 2)]

@@ -6,11 +6,13 @@ import asyncio
 import collections
 import contextlib
 import errno
+import functools
 import os
 import pathlib
 import re
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import tempfile
@@ -22,6 +24,7 @@ PROMPT = "* chatd: type your name and press Enter"
 GATHERED = re.compile(r"\* (?:(\d+) joined)?(?:, )?(?:(\d+) left)? \((\d+) here\)$")
 CAME = re.compile(r"\* (\S+) joined \((\d+) here\)$")
 WENT = re.compile(r"\* (\S+) left \((\d+) here\)(?:: .*)?$")
+LISTENS = re.compile(r"listening on (\S+):(\d+)")
 PATIENCE = 20.0  # seconds a single wait may take; no statement on speed
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -81,11 +84,13 @@ class Daemon:
         )
         self.address = None
 
-    async def listening(self):
-        """Waits until it listens."""
-        line = await self.logged("listening on ")
-        host, port = line.split("listening on ")[1].split()[0].rsplit(":", 1)
-        self.address = (host.strip("[]"), int(port))
+    async def listening(self, count=1):
+        """Waits until it listens, at so many addresses."""
+        await self.logged("listening on ")
+        found = await until("all addresses", lambda: (
+            listed if len(listed := LISTENS.findall(self.log_text())) >= count else None))
+        self.addresses = [(host.strip("[]"), int(port)) for host, port in found]
+        self.address = self.addresses[0]
         return self
 
     @property
@@ -164,6 +169,7 @@ def processor_of(pid):
 class Member(asyncio.Protocol):
     """One connection. Lines wait in `lines` until they are asked for, or go to `on_line`."""
 
+    over_tls = False
     patience = PATIENCE  # seconds a read waits when it is not told otherwise
 
     def __init__(self, on_line=None):
@@ -185,9 +191,12 @@ class Member(asyncio.Protocol):
     def data_received(self, data):
         *whole, self._partial = (self._partial + data).split(b"\n")
         for line in whole:
-            text = line.decode()
-            self._take(text)
+            self._arrive(line.decode())
         self._news.set()
+
+    def _arrive(self, line):
+        """What a line on the wire is to the row; other doors know better (doors.py)."""
+        self._take(line)
 
     def _take(self, line):
         if not self._on_line:
@@ -248,6 +257,7 @@ class Member(asyncio.Protocol):
         """The next line; None at the end of the connection."""
         deadline = self._deadline(patience)
         while not self.lines:
+            self.raise_fault()
             if self.closed:
                 return None
             self._news.clear()
@@ -330,8 +340,19 @@ def linger_zero(sock):
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-async def connect(address, source=None, receive_bytes=None, on_line=None, network=None):
-    """A connection that has said nothing yet; from the network of that process, if one is given."""
+@functools.cache
+def trusting():
+    """TLS with whoever is there: a row knows whom it has started."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def connect(address, source=None, receive_bytes=None, on_line=None, network=None,
+                  kind=Member):
+    """A connection that has said nothing yet; from the network of that process, if one is given.
+    `kind` is the door that it comes by."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     with inside(network) if network else contextlib.nullcontext():
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -343,7 +364,8 @@ async def connect(address, source=None, receive_bytes=None, on_line=None, networ
             sock.bind((source, 0))
         loop = asyncio.get_running_loop()
         await loop.sock_connect(sock, address)
-        _, member = await loop.create_connection(lambda: Member(on_line), sock=sock)
+        tls = {"ssl": trusting(), "server_hostname": "localhost"} if kind.over_tls else {}
+        _, member = await loop.create_connection(lambda: kind(on_line), sock=sock, **tls)
         return member
     except BaseException:
         sock.close()

@@ -72,6 +72,10 @@ class Conversation:
             check(before is None or here == before + joined - left, f"{before}, then: {line!r}")
             self._here = here
 
+    def heard_of(self, sender):
+        """Epoch and number of what all have heard of it last; None before anything."""
+        return self._spoken.get(sender)
+
     def behind(self):
         """Lines that some witness has read and another has not."""
         return max(len(view or ()) for view in self._views.values())
