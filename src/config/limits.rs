@@ -244,7 +244,9 @@ settings! {
         pub tls_handshake_timeout: Duration,
 
         /// Bytes of a TLS handshake from the other side; the largest of browsers are about 2,000.
-        #[arg(skip = 16_usize << 10)]
+        /// With the 4 KiB that rustls reads at once this is a power of two, as is what it asks memory
+        /// for: a little more would cost twice as much.
+        #[arg(skip = 12_usize << 10)]
         pub tls_hello_bytes_max: usize,
 
         /// How long a TLS record may stay unfinished: it is memory that one connection makes the

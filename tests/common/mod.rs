@@ -29,6 +29,7 @@ mod program;
 mod seed;
 pub mod stamp;
 mod tls_client;
+mod tls_records;
 mod view;
 pub mod websocket;
 
@@ -43,6 +44,7 @@ pub use rustix::process::Signal;
 pub use seed::Seed;
 pub use stamp::hide_stamp;
 pub use tls_client::{Ended, TlsClient, TlsTerms};
+pub use tls_records::TlsRecords;
 pub use view::View;
 
 /// How long anything may take before a test gives up on it. It is no statement on speed: it only

@@ -13,7 +13,8 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
-    AlertDescription, DigitallySignedStruct, Error, HandshakeKind, ProtocolVersion, SignatureScheme,
+    AlertDescription, DigitallySignedStruct, Error, HandshakeKind, ProtocolVersion,
+    SignatureScheme, SupportedCipherSuite, SupportedProtocolVersion,
 };
 use socket2::{Domain, Socket, Type};
 
@@ -44,23 +45,46 @@ impl TlsTerms {
         TlsTerms::offering(&[&TLS13, &TLS12], &[], Resumption::in_memory_sessions(8))
     }
 
+    /// This suite alone, with keys that can be taken out.
+    pub fn for_own_records(suite: SupportedCipherSuite) -> TlsTerms {
+        let mut provider = aws_lc_rs::default_provider();
+        provider.cipher_suites = vec![suite];
+        let mut config = config(provider, &[suite.version()]);
+        config.enable_secret_extraction = true;
+        config.resumption = Resumption::disabled();
+        TlsTerms(Arc::new(config))
+    }
+
+    /// The same for rustls.
+    pub fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.0)
+    }
+
     fn offering(
-        versions: &[&'static rustls::SupportedProtocolVersion],
+        versions: &[&'static SupportedProtocolVersion],
         protocols: &[&str],
         resumption: Resumption,
     ) -> TlsTerms {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let verifier = AnyCertificate(Arc::clone(&provider));
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)
-            .expect("versions that the provider has")
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
+        let mut config = config(aws_lc_rs::default_provider(), versions);
         config.alpn_protocols = protocols.iter().map(|p| p.as_bytes().to_vec()).collect();
         config.resumption = resumption;
         TlsTerms(Arc::new(config))
     }
+}
+
+/// Takes any certificate.
+fn config(
+    provider: CryptoProvider,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ClientConfig {
+    let provider = Arc::new(provider);
+    let verifier = AnyCertificate(Arc::clone(&provider));
+    ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .expect("versions that the provider has")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth()
 }
 
 /// How a connection ended, as this end saw it.

@@ -51,6 +51,7 @@ mod proxied;
 mod startup;
 mod tls_certificates;
 mod tls_faults;
+mod tls_stalled;
 mod tls_talking;
 mod web_history;
 mod web_pages;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rcgen::{CertificateParams, KeyPair};
 
-use crate::common::{Daemon, Signal, TlsClient, TlsTerms, chatd_command, run_to_end};
+use crate::common::{Daemon, Signal, TlsClient, TlsTerms, chatd_command, process, run_to_end};
 
 /// A directory of one test, gone with it.
 struct Folder(PathBuf);
@@ -242,6 +242,28 @@ fn d34_a_reload_shows_the_new_one_and_any_fault_keeps_the_old() {
     // Who was there talks on.
     again.say("still here");
     early.expect_line("<again> still here");
+}
+
+#[test]
+fn d34_where_no_file_can_be_opened_the_old_one_stays() {
+    let folder = Folder::new("files");
+    let chatd = start(&write_pair(&folder, &pem(-1, 100)));
+    let mut ann = TlsClient::connect(chatd.address());
+    ann.say("ann");
+    ann.expect_prefix("* welcome to lobby, ann");
+    let old = ann.certificate();
+    write_pair(&folder, &pem(-1, 100));
+    process::allow_no_more_files(chatd.id());
+    chatd.signal(Signal::HUP);
+    chatd.expect_log(&["the old certificate stays", "cannot read"]);
+    process::allow_files(chatd.id());
+    assert_eq!(TlsClient::connect(chatd.address()).certificate(), old);
+    chatd.signal(Signal::HUP);
+    let deadline = std::time::Instant::now() + crate::common::PATIENCE;
+    while TlsClient::connect(chatd.address()).certificate() == old {
+        assert!(std::time::Instant::now() < deadline, "the new one is shown");
+    }
+    ann.lines_until_pong();
 }
 
 #[test]

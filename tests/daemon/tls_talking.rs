@@ -218,6 +218,15 @@ fn only_tls_turns_plain_connections_away_but_not_from_this_machine() {
     program.say("{\"do\":\"enter\",\"name\":\"far\"}");
     let told = String::from_utf8(program.raw_until_closed()).expect("UTF-8");
     assert!(told.contains("\"tls-required\""), "{told}");
+    for request in ["GET / HTTP/1.1\r\n", "GET /ws HTTP/1.1\r\n"] {
+        let mut browser = Client::connect(far);
+        browser.say(request);
+        let told = String::from_utf8(browser.raw_until_closed()).expect("UTF-8");
+        assert!(told.starts_with("HTTP/1.1 426 "), "{told}");
+    }
+    let mut browser = TlsClient::connect(far);
+    browser.send(format!("GET / HTTP/1.1\r\nHost: {far}\r\n\r\n").as_bytes());
+    browser.expect_prefix("HTTP/1.1 200 ");
     let mut client = TlsClient::connect(far);
     client.say("far");
     client.expect_prefix("* welcome to lobby, far");

@@ -44,6 +44,31 @@ fn http_head_timeout_is_one_clock_from_the_accept_for_head_and_body() {
 }
 
 #[test]
+fn where_tls_is_required_plain_connections_read_so_in_their_language() {
+    let mut stage = Stage::new(Limits::default());
+    let first: [(&[u8], &str); 5] = [
+        (b"ann\n", "! tls-required "),
+        (b"\n", "! tls-required "),
+        (
+            b"{\"do\":\"enter\",\"name\":\"ann\"}\n",
+            "{\"is\":\"refused\"",
+        ),
+        (
+            b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            "HTTP/1.1 426 ",
+        ),
+        (b"POST /rooms/lobby?name=ann HTTP/1.1\r\n", "HTTP/1.1 426 "),
+    ];
+    for (slot, (says, told)) in (0..).zip(first) {
+        stage.connect_unwanted(slot, says);
+        let taken = String::from_utf8(stage.taken(slot)).unwrap();
+        assert!(taken.starts_with(told), "{taken}");
+        assert!(stage.socket(slot).is_shut);
+    }
+    assert_eq!(stage.turn.hub().live(), 0);
+}
+
+#[test]
 fn http_answer_timeout_closes_who_does_not_take_an_answer() {
     let limits = Limits {
         http_answer_timeout: Duration::from_secs(4),

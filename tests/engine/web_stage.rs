@@ -8,7 +8,7 @@ use std::time::Duration;
 use chatd::config::Limits;
 use chatd::dialect::http::Site;
 use chatd::hub::Random;
-use chatd::session::{AddressGroup, CloseReason, ConnectionSummary, SessionId};
+use chatd::session::{AddressGroup, CloseReason, ConnectionSummary, SessionId, Transport};
 use chatd::time::{Time, WallTime};
 use chatd::turn::{Event, Fill, Flush, Io, Turn};
 
@@ -30,6 +30,8 @@ pub(crate) struct Socket {
     pub(crate) is_full: bool,
     /// How many more bytes it takes until it is full; all, if that is not said.
     pub(crate) takes: Option<usize>,
+    /// It comes in plain where TLS is required.
+    is_unwanted: bool,
     pub(crate) is_shut: bool,
     pub(crate) closed: Option<CloseReason>,
 }
@@ -60,6 +62,14 @@ impl Io for Sockets {
     /// Two neighbours share an address.
     fn address_group(&mut self, id: SessionId) -> AddressGroup {
         AddressGroup(u128::from(id.0 / 2))
+    }
+
+    fn transport(&self, id: SessionId) -> Transport {
+        if self.0[&id.0].is_unwanted {
+            Transport::PlainUnwanted
+        } else {
+            Transport::Plain
+        }
     }
 
     fn shut(&mut self, id: SessionId) {
@@ -106,6 +116,13 @@ impl Stage {
     pub(crate) fn connect(&mut self, slot: u32, says: &[u8]) {
         self.sockets.0.insert(slot, Socket::default());
         self.turn.admit(SessionId(slot));
+        self.say(slot, says);
+    }
+
+    /// The same in plain, where TLS is required.
+    pub(crate) fn connect_unwanted(&mut self, slot: u32, says: &[u8]) {
+        self.connect(slot, b"");
+        self.socket(slot).is_unwanted = true;
         self.say(slot, says);
     }
 

@@ -267,3 +267,50 @@ async def private_network(setting):
         await ann.find("! shutting-down")
         await dwell(machine, "cyd")
     return "it talks over the socket of the unit, also after a restart"
+
+
+KEYS = "/run/keys"
+GROUP = "mail"  # of those that every system has
+KEY_SETTINGS = f"""[Service]
+SupplementaryGroups={GROUP}
+Environment=CHATD_TLS_CERT={KEYS}/cert.pem CHATD_TLS_KEY={KEYS}/key.pem
+"""
+
+
+def renew(machine, name):
+    """A key that root owns and the group may read, and its certificate, as a deploy hook leaves
+    them."""
+    machine.run("sh", "-ec", f"""
+        mkdir -p {KEYS} && chgrp {GROUP} {KEYS} && chmod 710 {KEYS} && cd {KEYS}
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 \
+            -subj /CN={name} -keyout new.key -out new.pem 2>/dev/null
+        install -m 644 new.pem cert.pem
+        install -m 640 -g {GROUP} new.key key.pem
+        rm new.*""")
+
+
+def shown(machine):
+    """The name in the certificate that the service shows."""
+    port = f"{ADDRESS[0]}:{ADDRESS[1]}"
+    return machine.run("sh", "-c", f"openssl s_client -connect {port} </dev/null 2>/dev/null |"
+                       " openssl x509 -noout -subject").strip().replace(" ", "")
+
+
+@row("KEY", "a key that root owns, and another when it is renewed", (*MACHINE, "openssl"))
+async def key(setting):
+    with Machine(setting) as machine:
+        await machine.ready()
+        renew(machine, "first")
+        machine.install(SETTINGS, KEY_SETTINGS)
+        ann = await dwell(machine, "ann")
+        check(shown(machine) == "subject=CN=first", shown(machine))
+        renew(machine, "second")
+        machine.systemctl("reload", "chatd.service")
+        await until("the new one", lambda: shown(machine) == "subject=CN=second")
+        machine.run("chmod", "600", f"{KEYS}/key.pem")
+        machine.systemctl("reload", "chatd.service")
+        check(shown(machine) == "subject=CN=second", "one that cannot be read is taken")
+        await ann.pong()
+        restarts = machine.main("NRestarts")
+    check(restarts == "0", f"{restarts} restarts")
+    return "read through the group alone; renewed by a reload, and who was there talks on"

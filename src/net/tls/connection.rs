@@ -14,9 +14,11 @@ use crate::config::Limits;
 use crate::turn::{Fill, Flush};
 
 use super::records::{RECORD_BYTES_MAX, Records};
-use super::setup::HTTP;
 use super::share::Share;
 use super::state::{Effects, Held, Input, Output, Pushed, Sealing};
+
+/// What is agreed on by those who speak HTTP inside (RFC 7301, 6).
+pub(super) const HTTP: &[u8] = b"http/1.1";
 
 /// One connection over TLS.
 #[derive(Debug)]

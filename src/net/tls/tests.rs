@@ -51,6 +51,11 @@ impl Table {
 
     /// A connection whose hello has come.
     fn open(&mut self, owner: u32, accepted_at: Instant) -> Ends {
+        self.open_with(owner, accepted_at, None)
+    }
+
+    /// The same, with these first bytes in place of a hello.
+    fn open_with(&mut self, owner: u32, accepted_at: Instant, first: Option<&[u8]>) -> Ends {
         let peer = Peer::connect(self.listener.local_addr().unwrap()).unwrap();
         let (socket, _) = self.listener.accept().unwrap();
         socket.set_nonblocking(true).unwrap();
@@ -58,9 +63,10 @@ impl Table {
         let mut client = ClientConnection::new(Arc::clone(&self.client), name).unwrap();
         let hello = pending(&mut client);
         let owner = SessionId(owner);
+        let first = first.unwrap_or(&hello);
         let key = self
             .streams
-            .open(owner, accepted_at, &hello, Fill::Exhausted)
+            .open(owner, accepted_at, first, Fill::Exhausted)
             .unwrap();
         peer.set_read_timeout(Some(PATIENCE)).unwrap();
         Ends {
@@ -168,6 +174,36 @@ fn unfinished_record() -> (Table, Ends) {
     }
     table.until(&mut ends, |streams, _| streams.held_bytes() == held);
     (table, ends)
+}
+
+#[test]
+fn d21_what_a_hello_without_end_holds_is_counted_bounded_and_given_back() {
+    let limits = Limits::default();
+    let bytes_max = limits.tls_hello_bytes_max;
+    let mut table = Table::new(limits);
+    // A message of 63,000 bytes in records of 1,000: each is read, and none is enough.
+    let record = |first: &[u8]| {
+        let mut record = vec![0x16, 3, 1, 0x03, 0xE8];
+        record.extend_from_slice(first);
+        record.resize(5 + 1000, 0);
+        record
+    };
+    let first = record(&[1, 0, 0xF6, 0x18]);
+    let mut ends = table.open_with(0, Instant::now(), Some(&first));
+    let mut sent = first.len();
+    table.until(&mut ends, |streams, _| streams.held_bytes() == sent);
+    while sent + 1005 <= bytes_max {
+        ends.peer.write_all(&record(&[])).unwrap();
+        sent += 1005;
+        table.until(&mut ends, |streams, _| streams.held_bytes() == sent);
+    }
+    ends.peer.write_all(&record(&[])).unwrap();
+    table.until(&mut ends, |streams, key| {
+        streams.streams[key.0 as usize].connection.fault().is_some()
+    });
+    assert!(table.streams.held_bytes() <= bytes_max + 4096);
+    assert!(table.streams.close(ends.key).is_some());
+    assert_eq!(table.streams.held_bytes(), 0);
 }
 
 #[test]
