@@ -12,6 +12,11 @@ use chatd::session::{AddressGroup, CloseReason, ConnectionSummary, SessionId};
 use chatd::time::{Time, WallTime};
 use chatd::turn::{Event, Fill, Flush, Io, Turn};
 
+/// What makes a connection a WebSocket.
+pub(crate) const UPGRADE: &[u8] =
+    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+      Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
 /// A turn, and connections that send and take what the story wants.
 pub(crate) struct Stage {
     pub(crate) turn: Turn,
@@ -28,6 +33,8 @@ pub(crate) struct Socket {
     taken: Vec<u8>,
     /// It takes nothing.
     pub(crate) is_full: bool,
+    /// If that is not 0: it takes so much in all, and is full then.
+    pub(crate) room_bytes: usize,
     pub(crate) is_shut: bool,
     pub(crate) closed: Option<CloseReason>,
 }
@@ -47,11 +54,15 @@ impl Io for Sockets {
         if socket.is_full {
             return Flush::Blocked;
         }
-        let before = socket.taken.len();
-        for chunk in chunks {
-            socket.taken.extend_from_slice(chunk);
+        let offered: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.to_vec()).collect();
+        let mut count = offered.len();
+        if socket.room_bytes > 0 {
+            count = count.min(socket.room_bytes);
+            socket.room_bytes -= count;
+            socket.is_full = socket.room_bytes == 0;
         }
-        Flush::Took(socket.taken.len() - before)
+        socket.taken.extend_from_slice(&offered[..count]);
+        Flush::Took(count)
     }
 
     /// Two neighbours share an address.
@@ -147,11 +158,7 @@ impl Stage {
     }
 
     pub(crate) fn websocket(&mut self, slot: u32) {
-        self.connect(
-            slot,
-            b"GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        );
+        self.connect(slot, UPGRADE);
         self.say(
             slot,
             &frame(0x81, b"{\"do\":\"enter\",\"name\":\"ann\",\"rooms\":[]}"),
