@@ -104,9 +104,11 @@ impl Encoding {
     }
 
     /// The end of the line that was begun before `offset`; `offset` itself where none was. `bytes`
-    /// are whole lines.
+    /// are whole lines; or, alone, what a client must have read before it can read frames: that
+    /// belongs together with them, also where nothing of it was written.
     pub fn end_of_line(self, bytes: &[u8], offset: usize) -> usize {
         match self {
+            Encoding::JsonFrames if http::is_upgraded(bytes) => bytes.len(),
             Encoding::JsonFrames => websocket::frame_end(bytes, offset),
             Encoding::Text | Encoding::Json => {
                 if offset == 0 || bytes[offset - 1] == b'\n' {

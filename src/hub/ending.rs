@@ -94,16 +94,16 @@ impl Hub {
     pub fn shut_down(&mut self) {
         let reason = CloseReason::ShuttingDown;
         let live: Vec<SessionId> = self.live_sessions().collect();
-        let told: Vec<SessionId> = live
-            .iter()
-            .copied()
-            .filter(|&id| self.is_told(id, reason))
-            .collect();
+        let is_told = |id: &SessionId| self.is_told(*id, reason);
+        let (told, silent): (Vec<_>, Vec<_>) = live.iter().copied().partition(is_told);
         let delivery = &mut self.listeners.delivery;
         delivery.tell_each(&told, |encoding, out| {
             let last_word = Reply::Ended(Refusal::ShuttingDown);
             dialect::encode_reply(encoding, &last_word, None, out)
         });
+        for &id in &silent {
+            self.close_frames(id);
+        }
         for &id in &live {
             self.listeners.delivery.leave_rooms(id);
             self.forget_member(id);

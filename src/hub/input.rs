@@ -11,42 +11,6 @@ use crate::time::Time;
 use super::Hub;
 use super::frames::reason_of_end;
 
-/// Memory kept for unfinished lines to come: those of thousands who are in the middle of a usual
-/// one, little beside what as many sessions take.
-const SPARE_LINES_BYTES_MAX: usize = 1 << 20;
-
-/// Where lines are made clean, and memory for those that are not finished.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    pub(super) scratch: String,
-    /// Lines that were taken out of frames.
-    pub(super) unframed: Vec<u8>,
-    spare_lines: Vec<Vec<u8>>,
-    spare_bytes: usize,
-    /// Memory of what all sessions have said that is not handled yet.
-    pub(super) kept_bytes: usize,
-    /// What carries the connections holds.
-    pub(super) transport_bytes: usize,
-}
-
-impl Memory {
-    fn take_spare(&mut self) -> Vec<u8> {
-        let spare = self.spare_lines.pop().unwrap_or_default();
-        self.spare_bytes -= spare.capacity();
-        spare
-    }
-
-    /// A buffer larger than a line needs is not kept: a few bytes of somebody who then says
-    /// nothing more would hold it.
-    fn keep_spare(&mut self, spare: Vec<u8>, line_bytes_max: usize) {
-        let bytes = self.spare_bytes + spare.capacity();
-        if spare.capacity() <= 2 * line_bytes_max && bytes <= SPARE_LINES_BYTES_MAX {
-            self.spare_bytes = bytes;
-            self.spare_lines.push(spare);
-        }
-    }
-}
-
 impl Hub {
     /// Bytes came from a connection. Whole lines are handled until the session is held back; what
     /// lies beyond is kept, so call this only while [`Hub::wants_input`].
@@ -322,7 +286,12 @@ impl Hub {
         if self.wants_input(id) {
             match self.session(id).map(|session| session.input) {
                 Some(Input::Open) => self.released.push(id),
-                Some(Input::Closed | Input::Ended) => self.finish_input(id),
+                Some(Input::Closed) => {
+                    // What it sent behind its last word lies there unread.
+                    self.released.push(id);
+                    self.finish_input(id);
+                }
+                Some(Input::Ended) => self.finish_input(id),
                 Some(Input::Gone(reason)) => {
                     if reason == CloseReason::HungUp {
                         self.finish_input(id);

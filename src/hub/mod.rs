@@ -14,6 +14,7 @@ mod ending;
 mod frames;
 mod input;
 mod listeners;
+mod memory;
 mod operator;
 mod pace;
 mod places;
@@ -53,7 +54,7 @@ pub struct Hub {
     listeners: Listeners,
     deadlines: Deadlines,
     arrivals: takeover::Arrivals,
-    memory: input::Memory,
+    memory: memory::Memory,
     /// Sessions that were held back for the sake of a turn or of their outbox, and go on in the next.
     held: Vec<SessionId>,
     answers: answers::Answers,
@@ -82,7 +83,7 @@ impl Hub {
             rates: Rates::of(&limits),
             deadlines: Deadlines::default(),
             arrivals: takeover::Arrivals::new(random),
-            memory: input::Memory::default(),
+            memory: memory::Memory::default(),
             held: Vec::new(),
             answers: answers::Answers::new(&limits),
             pace: pace::Pace::default(),

@@ -163,6 +163,8 @@ impl Server {
         }
         let since_start = Time::after_start(now - self.clock.started_at);
         self.turn.start(since_start, wall_time(), &mut self.conns);
+        // Before accepting: who connected before the operator ended it all is told so.
+        self.serve_console();
         let Server {
             poll,
             turn,
@@ -173,7 +175,6 @@ impl Server {
         } = self;
         acceptor.accept(poll.registry(), conns, turn, &mut reporter.log, now);
         self.look_after_peers();
-        self.serve_console();
         self.start_draining();
         let held = self.conns.held_bytes();
         self.turn.hub_mut().set_transport_bytes(held);

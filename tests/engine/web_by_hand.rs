@@ -179,6 +179,30 @@ fn one_answer_to_a_ping_is_queued_and_the_next_is_to_the_newest() {
 }
 
 #[test]
+fn who_is_cut_before_it_read_that_it_is_a_websocket_reads_that_first() {
+    let limits = Limits {
+        stall_timeout: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    // D69, where what is unfinished is no frame; or not even begun.
+    for taken_bytes in [0, 1, 60, 120] {
+        let mut stage = Stage::new(limits.clone());
+        stage.connect(0, b"");
+        stage.socket(0).is_full = taken_bytes == 0;
+        stage.socket(0).takes = Some(taken_bytes);
+        stage.say(0, UPGRADE);
+        stage.say(0, &frame(0x81, b"{\"do\":\"ping\"}"));
+        stage.pass_until(1001);
+        stage.take(0);
+        let told = String::from_utf8_lossy(&stage.taken(0)).into_owned();
+        let (head, frames) = told.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 101 "), "{taken_bytes}: {told}");
+        assert!(!frames.contains("hello"), "{taken_bytes}: {told}");
+        assert!(frames.contains("too-slow"), "{taken_bytes}: {told}");
+    }
+}
+
+#[test]
 fn after_the_last_word_all_that_comes_is_read_so_that_no_reset_destroys_it() {
     let close_of = |code: u16| [&[0x88, 2], &code.to_be_bytes()[..]].concat();
     for (last, code) in [
@@ -235,6 +259,41 @@ fn who_is_cut_in_the_middle_of_its_first_frame_reads_it_to_its_end() {
     assert!(hello.starts_with(r#"{"is":"hello","#), "{hello}");
     assert!(hello.ends_with('}'), "{hello}");
     assert!(last.contains(r#""code":"too-slow""#), "{last}");
+}
+
+#[test]
+fn what_comes_behind_a_last_word_that_was_held_back_is_read_too() {
+    let limits = Limits {
+        rate_lines_per_second: 1,
+        burst_lines_max: 1,
+        ..Limits::default()
+    };
+    let mut stage = Stage::new(limits);
+    stage.websocket(0);
+    let line = frame(0x81, b"{\"do\":\"ping\"}");
+    stage.say(0, &[line.repeat(3), frame(0x88, &[])].concat());
+    stage.say(0, &[0; 500]);
+    assert_eq!(stage.socket(0).to_read.len(), 500, "it is held back");
+    stage.pass_until(3001);
+    assert!(stage.taken(0).ends_with(&[0x88, 0]));
+    assert!(stage.socket(0).to_read.is_empty(), "it would be a reset");
+}
+
+#[test]
+fn a_close_that_was_held_back_is_answered_also_when_the_server_stops() {
+    let limits = Limits {
+        rate_lines_per_second: 1,
+        burst_lines_max: 1,
+        ..Limits::default()
+    };
+    let mut stage = Stage::new(limits);
+    stage.websocket(0);
+    let line = frame(0x81, b"{\"do\":\"ping\"}");
+    stage.say(0, &[line.repeat(3), frame(0x88, &[3, 233])].concat());
+    stage.taken(0);
+    stage.turn.hub_mut().shut_down();
+    stage.turn_at(1);
+    assert_eq!(stage.taken(0), [0x88, 2, 3, 233]);
 }
 
 #[test]

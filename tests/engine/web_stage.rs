@@ -12,6 +12,11 @@ use chatd::session::{AddressGroup, CloseReason, ConnectionSummary, SessionId, Tr
 use chatd::time::{Time, WallTime};
 use chatd::turn::{Event, Fill, Flush, Io, Turn};
 
+/// What makes a connection a WebSocket.
+pub(crate) const UPGRADE: &[u8] =
+    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+      Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
 /// A turn, and connections that send and take what the story wants.
 pub(crate) struct Stage {
     pub(crate) turn: Turn,
@@ -177,12 +182,6 @@ impl Stage {
         assert!(taken.starts_with(b"HTTP/1.1 101 "), "{taken:?}");
     }
 }
-
-/// The request that makes a connection a WebSocket.
-pub(crate) const UPGRADE: &[u8] =
-    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-      Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-
 /// A frame with a mask that changes nothing.
 pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let length = u8::try_from(payload.len()).unwrap();

@@ -32,4 +32,4 @@ pub use page::{File, Page};
 pub use request::{HEADERS_MAX, HttpRequest, TARGET_BYTES_MAX, request};
 pub use response::{CONTINUE, Response, Status};
 pub use rooms::{History, Post};
-pub use upgrade::write_upgraded;
+pub use upgrade::{is_upgraded, write_upgraded};

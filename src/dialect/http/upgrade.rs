@@ -47,17 +47,21 @@ fn key<'a>(fields: Fields<'_, 'a>) -> Result<Option<&'a str>, Response> {
     }))
 }
 
+/// The beginning of the answer after which frames are spoken.
+const UPGRADED: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+                        Connection: Upgrade\r\nSec-WebSocket-Accept: ";
+
 /// Appends the answer after which frames are spoken. `accept` proves that the key was read (RFC 6455,
 /// 4.2.2).
 pub fn write_upgraded(accept: &str, out: &mut Vec<u8>) {
-    for part in [
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: ",
-        accept,
-        "\r\n\r\n",
-    ] {
+    for part in [UPGRADED, accept, "\r\n\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
+}
+
+/// Whether that is what these bytes begin with. No frame does: its first bit is set.
+pub fn is_upgraded(bytes: &[u8]) -> bool {
+    bytes.starts_with(UPGRADED.as_bytes())
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::driver::Simulation;
 use super::heard::Event;
 use super::peer::Peer;
 use super::walk::Segment;
+use super::web::Door;
 use super::world::Outcome;
 
 /// Turns that come at once and bring nothing: more than one is possible, since what was promised
@@ -172,6 +173,31 @@ impl Simulation {
             return Err(format!(
                 "outboxes hold {unique} bytes of memory, more than {bound}"
             ));
+        }
+        Ok(())
+    }
+
+    /// Each answer to a ping is to one that was read, the newest at last, and nobody waits for one who
+    /// reads.
+    pub(crate) fn pings_are_answered(&mut self) -> Outcome {
+        for slot in 0..self.network.sockets.len() {
+            let Some(socket) = self.network.get_mut(slot) else {
+                continue;
+            };
+            let (pongs, has_read_all) = (std::mem::take(&mut socket.pongs), socket.owed.is_empty());
+            let peer = self.world.peer(slot);
+            let is_heard = peer.is_live() && peer.gone.is_none();
+            let Door::Frames(frames) = &mut peer.input.door else {
+                continue;
+            };
+            for pong in pongs {
+                let ping = frames.pings.iter().position(|ping| *ping == pong);
+                let ping = ping.ok_or_else(|| format!("slot {slot} did not ping {pong:?}"))?;
+                frames.pings.drain(..=ping);
+            }
+            if is_heard && has_read_all && !frames.pings.is_empty() {
+                return Err(format!("slot {slot} waits for {:?}", frames.pings));
+            }
         }
         Ok(())
     }

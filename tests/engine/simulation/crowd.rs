@@ -9,11 +9,13 @@ use chatd::time::Time;
 use chatd::turn;
 use fastrand::Rng;
 
+use super::browser;
 use super::driver::Simulation;
 use super::plan::{self, Known};
 use super::sniff::Language;
-use super::socket::{Reading, Socket, show};
+use super::socket::{Reading, Socket};
 use super::trace::story;
+use super::wire::show;
 
 /// Something that happens, to the client with this serial.
 #[derive(Debug, Clone)]
@@ -150,7 +152,7 @@ impl Crowd {
         }
     }
 
-    fn plan(&mut self, now: Time, wait_microseconds: u64, event: Event) {
+    pub(crate) fn plan(&mut self, now: Time, wait_microseconds: u64, event: Event) {
         self.events += 1;
         self.queue.insert(
             (now + Duration::from_micros(wait_microseconds), self.events),
@@ -259,8 +261,11 @@ impl Simulation {
         match rng.u32(..100) {
             _ if is_first => {
                 let known = self.known(slot);
-                let bytes = plan::first_bytes(&mut self.rng, speaks, &known);
-                self.send(slot, bytes);
+                let first = plan::first_bytes(&mut self.rng, speaks, &known);
+                if self.is_framed(slot) {
+                    self.send_raw(slot, browser::UPGRADE.as_bytes());
+                }
+                self.send(slot, &first);
             }
             0..=7 => {
                 socket.reading = match rng.u32(..4) {
@@ -272,12 +277,13 @@ impl Simulation {
             }
             8..=10 => return self.leave(serial, slot),
             11 => self.crowd.plan(self.now, 0, Event::Nudge(serial)),
-            12..=14 => self.send(slot, b"half a li".to_vec()),
+            12..=14 => self.send_half(slot),
+            15 if self.is_framed(slot) => self.send_last_frame(slot),
             _ => {
                 let known = self.known(slot);
                 let serials = &mut self.crowd.messages;
                 let bytes = plan::bytes(&mut self.rng, serials, &self.limits, speaks, &known);
-                self.send(slot, bytes);
+                self.send(slot, &bytes);
             }
         }
         let wait = [500, 5000, 50_000, 300_000][self.rng.usize(..4)];
@@ -303,44 +309,17 @@ impl Simulation {
         }
     }
 
-    /// Sends in any number of pieces, which arrive in order and whenever they like.
-    fn send(&mut self, slot: usize, bytes: Vec<u8>) {
-        let Some(socket) = self.network.get_mut(slot) else {
-            return;
-        };
-        let pieces = self.rng.usize(1..=4);
-        let mut rest = &bytes[..];
-        for piece in 1..=pieces {
-            let count = if piece == pieces {
-                rest.len()
-            } else {
-                self.rng.usize(..=rest.len())
-            };
-            let (now, later) = rest.split_at(count);
-            rest = later;
-            if now.is_empty() {
-                continue;
-            }
-            let wait = [0, 100, 3000, 30_000][self.rng.usize(..4)];
-            let wait = Duration::from_micros(self.rng.u64(..=wait));
-            socket.arrival = socket.arrival.max(self.now + wait);
-            self.crowd.plan(
-                socket.arrival,
-                0,
-                Event::Arrive(socket.serial, now.to_vec()),
-            );
-        }
-    }
-
     /// One of the ways out.
     fn leave(&mut self, serial: u64, slot: usize) {
         if self.rng.u32(..3) == 0 {
-            self.send(slot, b"half a li".to_vec());
+            self.send_half(slot);
         }
         let way = self.rng.u32(..10);
         if way < 3 {
             let speaks = self.network.get_mut(slot).map(|socket| socket.speaks);
-            self.send(slot, plan::quit(speaks == Some(Language::Json)));
+            self.send(slot, &plan::quit(speaks == Some(Language::Json)));
+        } else if way < 7 && self.is_framed(slot) {
+            self.send_last_frame(slot);
         }
         let Some(socket) = self.network.get_mut(slot) else {
             return;

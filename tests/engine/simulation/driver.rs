@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use chatd::config::Limits;
+use chatd::dialect::http::Site;
 use chatd::hub::Random;
 use chatd::session::{CloseReason, SessionId};
 use chatd::time::{Time, WallTime};
@@ -55,6 +56,7 @@ impl Simulation {
         let mut rng = Rng::with_seed(seed);
         let limits = plan::limits(&mut rng);
         let log = Log::default();
+        let has_web = rng.u32(..3) > 0;
         let mut simulation = Simulation {
             crowd: Crowd::new(&mut rng),
             turn: Turn::new(limits.clone(), random(rng.fork(), &log)),
@@ -67,7 +69,7 @@ impl Simulation {
             wall_jump: 0,
             log,
             trace,
-            world: World::new(limits.clone()),
+            world: World::new(limits.clone(), has_web),
             limits,
             free: Vec::new(),
             pinned: BTreeMap::new(),
@@ -76,6 +78,9 @@ impl Simulation {
         };
         let witness = Witness(Rc::clone(&simulation.log));
         simulation.turn.listen(Box::new(witness));
+        if has_web {
+            simulation.turn.hub_mut().open_web(Site::new([]));
+        }
         story!(simulation, "{:?}", simulation.limits);
         simulation
     }
@@ -148,6 +153,7 @@ impl Simulation {
             self.crowd.is_out(socket.serial, self.now, &mut self.rng);
             self.free.push(slot);
         }
+        self.pings_are_answered()?;
         if moves {
             self.engine_agrees()?;
         }
@@ -238,7 +244,7 @@ impl Simulation {
             .filter(is_told)
             .map(|event| match event {
                 heard::Event::Fill(slot, bytes, fill) => {
-                    format!("{slot} sends {:?}, {fill:?}", super::socket::show(bytes))
+                    format!("{slot} sends {:?}, {fill:?}", super::wire::show(bytes))
                 }
                 event => format!("{event:?}"),
             })
@@ -266,7 +272,12 @@ impl Simulation {
                 (self.rng.u32(..40) == 0).then_some(CloseReason::TooManyFromAddress)
             };
             story!(self, "  {serial} connects to slot {slot}: {refusal:?}");
-            self.network.sockets[slot] = Some(Socket::new(serial, self.now, &mut self.rng));
+            self.network.sockets[slot] = Some(Socket::new(
+                serial,
+                self.now,
+                self.world.has_web,
+                &mut self.rng,
+            ));
             self.crowd.is_in(serial, slot, self.now, &mut self.rng);
             self.world.connect(slot).expect("the slot is free");
             let id = SessionId(slot as u32);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use chatd::config::Limits;
 use chatd::session::{CloseReason, ConnectionSummary};
 use chatd::time::Time;
 use chatd::turn::{Fill, Flush};
@@ -13,6 +14,7 @@ use super::facts::{For, Id};
 use super::heard::{Event, Happened};
 use super::peer::{Peer, State};
 use super::walk::{Closed, Order};
+use super::wire;
 use super::words::Words;
 use super::world::{LOBBY, Outcome, World};
 
@@ -42,8 +44,8 @@ impl World {
 
     /// Everybody is told; nobody is told of the others' leaves.
     fn shut_down(&mut self) -> Outcome {
-        // The last word is written in both languages, whoever hears it.
-        self.said_bytes += 2 * 300;
+        // The last word is written in each encoding, whoever hears it.
+        self.said_bytes += 3 * 300;
         for slot in 0..self.peers.len() {
             let Some(peer) = self.peers[slot].as_mut().filter(|peer| peer.is_live()) else {
                 continue;
@@ -126,7 +128,7 @@ impl World {
         let is_over = |peer: &Peer| {
             peer.input.ended && peer.input.pending.is_empty() && peer.budget == 0 && !peer.waits
         };
-        let is_late = |peer: &Peer| is_late(peer, now, limits.name_timeout);
+        let is_late = |peer: &Peer| is_late(peer, now, &limits);
         let is_over_at_last = |peer: &Peer| {
             let has_lines = peer.input.has_whole_line() || peer.budget > 0;
             peer.gone
@@ -138,7 +140,9 @@ impl World {
             if let Some((reason, _)) = peer.gone {
                 reason
             } else if is_over(peer) {
-                CloseReason::HungUp
+                peer.input.reason_of_end()
+            } else if is_late(peer) && peer.input.door.is_http() {
+                CloseReason::Answered
             } else if is_late(peer) {
                 CloseReason::NameTimeout
             } else if sealing || is_stalled(peer) {
@@ -153,8 +157,8 @@ impl World {
                 // Where memory is short, what it had sent is forgotten.
                 is_over_at_last(peer) || sealing
             }
-            CloseReason::HungUp => is_over(peer),
-            CloseReason::NameTimeout => is_late(peer),
+            CloseReason::HungUp | CloseReason::WrongProtocol => is_over(peer),
+            CloseReason::NameTimeout | CloseReason::Answered => is_late(peer),
             CloseReason::ConnectionLost => peer.failed,
             _ => false,
         };
@@ -163,6 +167,9 @@ impl World {
         }
         if sealing && reason == CloseReason::TooSlow {
             self.cuts.push(slot);
+        }
+        if reason == CloseReason::Answered {
+            return self.answer_request(slot, 408);
         }
         self.end(slot, reason, None)
     }
@@ -205,6 +212,7 @@ impl World {
         }
         let patience = match reason {
             CloseReason::ShuttingDown => limits.drain_timeout,
+            CloseReason::Answered => limits.http_answer_timeout,
             _ => limits.flush_timeout,
         };
         // Where memory is short, one that drains goes too, but not in the turn in which it ended.
@@ -268,8 +276,7 @@ impl World {
             {
                 return Err(format!("slot {slot} is gone and haunts its name"));
             }
-            let is_naming = matches!(peer.state, State::Naming { .. });
-            if is_naming && peer.connected_at + limits.name_timeout <= now {
+            if is_late(peer, now, limits) {
                 return Err(format!("slot {slot}: its time for a name is over"));
             }
         }
@@ -286,7 +293,11 @@ impl World {
 }
 
 /// It has no name in time.
-pub(crate) fn is_late(peer: &Peer, now: Time, timeout: Duration) -> bool {
+pub(crate) fn is_late(peer: &Peer, now: Time, limits: &Limits) -> bool {
+    let timeout = match peer.input.door.is_http() {
+        true => limits.name_timeout.min(limits.http_head_timeout),
+        false => limits.name_timeout,
+    };
     matches!(peer.state, State::Naming { .. }) && peer.connected_at + timeout <= now
 }
 
@@ -308,6 +319,9 @@ pub(crate) fn is_last_json(line: &str, code: &str) -> bool {
 
 /// Every line to a client: whole, clean, and its first byte says what it is.
 pub(crate) fn check_line(line: &str) -> Outcome {
+    if wire::is_close(line) || line.contains("\r\n") {
+        return Ok(());
+    }
     let is_marked = line.starts_with(['<', '*', '-', '=', '!', '{']);
     let is_foreign = line.ends_with('\r') || line.starts_with("HTTP/") || line.contains(": ");
     if line.contains(|c| super::sniff::is_control(c) && c != '\r') || !(is_marked || is_foreign) {

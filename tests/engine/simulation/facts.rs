@@ -69,8 +69,8 @@ impl World {
         match to {
             For::One(slot) => self.tell_fact(*slot, name.as_deref(), heard.id, &what)?,
             For::All => {
-                // It is written in both languages, whoever is there.
-                for language in [Language::Text, Language::Json] {
+                // It is written in each encoding, whoever is there.
+                for language in [Language::Text, Language::Json, Language::Json] {
                     let words = words::of_fact(language, None, heard.id, &what);
                     self.said_bytes += words.iter().map(Words::bytes_max).sum::<usize>();
                 }
@@ -153,12 +153,20 @@ impl World {
             if there.is_empty() {
                 continue;
             }
+            // Lines in frames are written beside those that are not.
+            let is_framed = |slot: &&usize| self.peer_ref(**slot).input.door.frames().is_some();
+            let framed = there.iter().filter(is_framed).count();
+            let encodings = if framed > 0 && framed < there.len() {
+                2
+            } else {
+                1
+            };
             if !self.spoke.contains(key) {
                 self.spoke.push(Rc::clone(key));
             }
             for words in words::of_fact(language, Some(&name), id, what) {
                 let words = Rc::new(words);
-                self.said_bytes += words.bytes_max();
+                self.said_bytes += encodings * words.bytes_max();
                 for &slot in there.iter().filter(|slot| !but.contains(slot)) {
                     self.peer(slot).stream.hear(key, &words);
                 }

@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
+use chatd::session::CloseReason;
+
 use super::sniff::{self, First, Language};
+use super::web::{self, Door, Ending, Request};
 
 /// Something a client has sent that costs it its rate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,9 +16,19 @@ pub(crate) enum Item {
     LastLine(Vec<u8>),
 }
 
+/// What else came of bytes but lines.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// Somebody speaks another protocol; what is said to it.
+    Foreign(&'static [&'static str]),
+    Request(Request),
+}
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Input {
     pub(crate) language: Option<Language>,
+    pub(crate) door: Door,
+    has_web: bool,
     /// Bytes that do not say yet which language they are, or an unfinished line.
     partial: Vec<u8>,
     skipping: bool,
@@ -26,22 +39,41 @@ pub(crate) struct Input {
 
 impl Input {
     /// `line_bytes_max` is that of a line of text.
-    pub(crate) fn new(line_bytes_max: usize) -> Input {
+    pub(crate) fn new(line_bytes_max: usize, has_web: bool) -> Input {
         Input {
             line_bytes_max,
+            has_web,
             ..Input::default()
         }
     }
 
-    /// More bytes have come. What to say to somebody who speaks another protocol.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Option<&'static [&'static str]> {
+    /// More bytes have come.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Option<Came> {
+        match &mut self.door {
+            Door::None => {}
+            Door::Request => return None,
+            Door::Head(head) => {
+                head.extend_from_slice(bytes);
+                return self.enter();
+            }
+            Door::Frames(frames) => {
+                let lines = frames.feed(bytes);
+                self.ended |= frames.ending.is_some();
+                self.split(&lines);
+                return None;
+            }
+        }
         if self.language.is_some() {
             self.split(bytes);
             return None;
         }
         self.partial.extend_from_slice(bytes);
-        match sniff::first(&self.partial, self.ended)? {
-            First::Foreign(head) => Some(head),
+        match sniff::first(&self.partial, self.ended, self.has_web)? {
+            First::Foreign(head) => Some(Came::Foreign(head)),
+            First::Request => {
+                self.door = Door::Head(std::mem::take(&mut self.partial));
+                self.enter()
+            }
             First::Speaks(language) => {
                 self.language = Some(language);
                 let bytes = std::mem::take(&mut self.partial);
@@ -51,12 +83,57 @@ impl Input {
         }
     }
 
+    /// Whether a request is whole; what comes behind one that makes it a WebSocket are frames.
+    fn enter(&mut self) -> Option<Came> {
+        let Door::Head(bytes) = &mut self.door else {
+            return None;
+        };
+        let behind = bytes.split_off(web::end_of_head(bytes)?);
+        let request = web::request(bytes);
+        self.door = Door::Request;
+        if request == Request::Upgrade {
+            self.language = Some(Language::Json);
+            self.door = Door::Frames(Box::default());
+            self.feed(&behind);
+        }
+        Some(Came::Request(request))
+    }
+
+    /// How its frames are over, if they are.
+    pub(crate) fn ending(&self) -> Option<Ending> {
+        self.door.frames().and_then(|frames| frames.ending)
+    }
+
+    /// Why it leaves, now that nothing more comes.
+    pub(crate) fn reason_of_end(&self) -> CloseReason {
+        match self.ending() {
+            Some(Ending::Failed(_)) => CloseReason::WrongProtocol,
+            _ => CloseReason::HungUp,
+        }
+    }
+
+    /// What came before a connection broke, and is to be said in its time: lines, and nothing of how
+    /// they end.
+    pub(crate) fn feed_last(&mut self, bytes: &[u8]) {
+        let ended = self.ended;
+        if self.language.is_some() {
+            let before = self.ending();
+            self.feed(bytes);
+            if let Door::Frames(frames) = &mut self.door {
+                frames.is_broken |= frames.ending.is_some();
+                frames.ending = before;
+            }
+        }
+        self.ended = ended;
+    }
+
     /// It has closed its side.
-    pub(crate) fn end(&mut self) -> Option<&'static [&'static str]> {
+    pub(crate) fn end(&mut self) -> Option<Came> {
         self.ended = true;
         let foreign = self.feed(&[]);
         let line = std::mem::take(&mut self.partial);
-        if !line.is_empty() && foreign.is_none() {
+        let is_framed = self.door.frames().is_some();
+        if !line.is_empty() && foreign.is_none() && !is_framed {
             let line = without_return(&line).to_vec();
             self.pending.push_back(Item::LastLine(line));
         }

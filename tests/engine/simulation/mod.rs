@@ -1,12 +1,15 @@
-//! The parts of the simulation. The crowd and its network: `plan`, `crowd`, `socket`, `network`. The
+//! The parts of the simulation. The crowd and its network: `plan`, `crowd`, `sending`, `socket`, `network`. The
 //! turn, driven as the server drives it, and what was heard of it: `driver`, `heard`, `observe`. The
-//! shadow, written from the protocol alone: what a client sends (`input`, `sniff`, `asked`), who is
+//! shadow, written from the protocol alone: what a client sends (`input`, `sniff`, `asked`, and over
+//! the web door `web`; what browsers choose to send is in `browser`), how what it is told lies in its
+//! stream (`wire`), who is
 //! where (`peer`, `room`, `world`), what comes of a line (`judge`, `deeds`, `coming`, `takeover`),
 //! how it looks (`words`, `past`), whether the facts are those (`facts`) and everybody was told them
 //! (`stream`), and the walk through a turn in the order of its facts (`walk`, `reads`, `ends`). Then
 //! `checks`, the story (`trace`), and the test that runs many of them (`seeds`).
 
 mod asked;
+mod browser;
 mod checks;
 mod coming;
 mod crowd;
@@ -25,11 +28,14 @@ mod plan;
 mod reads;
 mod room;
 mod seeds;
+mod sending;
 mod sniff;
 mod socket;
 mod stream;
 mod takeover;
 mod trace;
 mod walk;
+mod web;
+mod wire;
 mod words;
 mod world;

@@ -6,12 +6,14 @@ use std::collections::BTreeSet;
 use chatd::hub::Recorded;
 use chatd::session::SessionId;
 
+use super::browser::UPGRADED;
 use super::driver::Simulation;
 use super::ends::{check_line, is_cut};
 use super::heard::Event;
-use super::socket::{Owed, Socket, show};
+use super::socket::{Owed, Socket};
 use super::trace::story;
 use super::walk::{Seen, Segment};
+use super::wire::{self, Told, Unit, show};
 
 impl Simulation {
     /// Tells the shadow what each connection was told in this turn. Bytes that lie with what was
@@ -82,29 +84,54 @@ impl Simulation {
             }
             return Ok(0);
         }
-        let (lines, copied) = self
+        let (units, copied) = self
             .laid(slot, socket, has_ended, is_gone)
             .map_err(|fault| format!("slot {slot}: {fault}"))?;
         let was_cut = copied.is_some();
         self.report.cuts += u64::from(was_cut);
-        self.report.lines_out += lines.len() as u64;
-        for line in &lines {
-            story!(self, "  {slot} is told {line:?}");
-            check_line(line).map_err(|fault| format!("slot {slot}: {fault}"))?;
-            socket.owed.push_back(Owed {
-                bytes: format!("{line}\n").into_bytes(),
-                turn,
-                copied_in: None,
-                since: self.engine_now,
-            });
-        }
+        let (lines, unheard) = self.owe(slot, socket, units)?;
         let peer = self.world.peer(slot);
         peer.was_cut = was_cut;
         peer.stream.start(lines, was_cut);
         socket
             .settle_taken()
             .map_err(|fault| format!("slot {slot}: {fault}"))?;
-        Ok(copied.unwrap_or(0))
+        Ok(copied.unwrap_or(0) + unheard)
+    }
+
+    /// This is owed from now on. The lines of it, and how many bytes the rest of it has.
+    fn owe(
+        &mut self,
+        slot: usize,
+        socket: &mut Socket,
+        units: Vec<Unit>,
+    ) -> Result<(Vec<String>, usize), String> {
+        let mut lines = Vec::new();
+        let mut unheard = 0;
+        for unit in units {
+            story!(self, "  {slot} is told {:?}", unit.told);
+            let bytes = unit.bytes.len();
+            socket.owed.push_back(Owed {
+                bytes: unit.bytes,
+                turn: self.report.turns,
+                copied_in: None,
+                since: self.engine_now,
+            });
+            match unit.told {
+                Told::Line(line) => {
+                    check_line(&line).map_err(|fault| format!("slot {slot}: {fault}"))?;
+                    lines.push(line);
+                }
+                Told::Pong(ping) => {
+                    unheard += bytes;
+                    self.report.pongs += 1;
+                    socket.pongs.push(ping);
+                }
+                Told::Ping => unheard += bytes,
+            }
+        }
+        self.report.lines_out += lines.len() as u64;
+        Ok((lines, unheard))
     }
 
     /// The lines beyond those it was owed before; and if it was cut, how much of older ones was
@@ -115,7 +142,7 @@ impl Simulation {
         socket: &mut Socket,
         has_ended: bool,
         is_gone: bool,
-    ) -> Result<(Vec<String>, Option<usize>), String> {
+    ) -> Result<(Vec<Unit>, Option<usize>), String> {
         let before = socket.owed_bytes();
         let id = SessionId(slot as u32);
         let queued = if is_gone {
@@ -135,17 +162,19 @@ impl Simulation {
         if all.len() != queued + taken {
             return Err("its bytes are counted wrongly".into());
         }
-        let rest = socket.rest_of_line().to_vec();
+        let kept = socket.must_follow();
+        let rest = socket.rest_of(kept);
         if let Some(new) = all.strip_prefix(&*socket.owed_contents()) {
-            let lines = whole_lines(new)?;
-            if has_ended && lines.is_empty() && !rest.is_empty() {
+            let units = socket.wire.units(new)?;
+            let last = last_word(&units);
+            if has_ended && last.is_some_and(|cut| !cut) && !rest.is_empty() {
                 // It may have been cut, without a word since it never spoke.
                 socket.owed[0].copied_in = Some(self.report.turns);
             }
-            return match lines.iter().any(|line| is_cut(line)) {
-                false => Ok((lines, None)),
-                true if lines.len() == 1 => Ok((lines, Some(rest.len()))),
-                true => Err(format!("it was cut, and told {lines:?}")),
+            return match (units.iter().any(is_cut_unit), last) {
+                (false, _) => Ok((units, None)),
+                (true, Some(_)) => Ok((units, Some(rest.len()))),
+                (true, None) => Err(format!("it was cut, and told {units:?}")),
             };
         }
         let new = all.strip_prefix(&*rest).filter(|_| has_ended);
@@ -156,26 +185,33 @@ impl Simulation {
                 show(&socket.owed_contents())
             )
         })?;
-        let lines = whole_lines(new)?;
-        if lines.len() > 1 || !lines.iter().all(|line| is_cut(line)) {
-            return Err(format!("it was cut, and told {lines:?}"));
+        let units = socket.wire.units(new)?;
+        if last_word(&units).is_none() {
+            return Err(format!("it was cut, and told {units:?}"));
         }
-        socket.owed.truncate(usize::from(!rest.is_empty()));
+        socket.owed.truncate(kept);
         // What is left of an older line was copied.
         for line in &mut socket.owed {
             line.turn = self.report.turns;
         }
-        Ok((lines, Some(all.len())))
+        Ok((units, Some(all.len())))
     }
 }
 
-fn whole_lines(bytes: &[u8]) -> Result<Vec<String>, String> {
-    let text = std::str::from_utf8(bytes).map_err(|_| format!("not UTF-8: {:?}", show(bytes)))?;
-    if text.is_empty() {
-        return Ok(Vec::new());
+/// Whether these are all that somebody is told who is cut, and whether that is told with a word.
+fn last_word(units: &[Unit]) -> Option<bool> {
+    let is_close = |unit: &Unit| matches!(&unit.told, Told::Line(line) if wire::is_close(line));
+    let is_head = |unit: &Unit| matches!(&unit.told, Told::Line(line) if line == UPGRADED);
+    match units {
+        [head, rest @ ..] if is_head(head) => last_word(rest),
+        [] => Some(false),
+        [close] if is_close(close) => Some(false),
+        [cut] if is_cut_unit(cut) => Some(true),
+        [cut, close] if is_cut_unit(cut) && is_close(close) => Some(true),
+        _ => None,
     }
-    let whole = text
-        .strip_suffix('\n')
-        .ok_or_else(|| format!("not whole lines: {text:?}"))?;
-    Ok(whole.split('\n').map(str::to_owned).collect())
+}
+
+fn is_cut_unit(unit: &Unit) -> bool {
+    matches!(&unit.told, Told::Line(line) if is_cut(line))
 }

@@ -74,12 +74,12 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn new(now: Time, limits: &Limits) -> Peer {
+    pub(crate) fn new(now: Time, limits: &Limits, has_web: bool) -> Peer {
         Peer {
             state: State::Naming { prompted: false },
             connected_at: now,
             left_as: None,
-            input: Input::new(limits.line_bytes_max),
+            input: Input::new(limits.line_bytes_max, has_web),
             greeted: false,
             bytes_in: 0,
             lines_in: 0,

@@ -6,8 +6,11 @@ use chatd::session::CloseReason;
 use chatd::turn::Fill;
 
 use super::heard::Event;
+use super::input::Came;
 use super::judge::Asker;
 use super::peer::Warned;
+use super::web::Request;
+use super::words::Words;
 use super::world::{Outcome, World};
 
 impl World {
@@ -40,7 +43,9 @@ impl World {
         // Where memory is short, it is not read to its end.
         let is_cut_short = self.may_be_short && fill == Fill::Full && !is_read_on;
         let peer = self.peer(slot);
-        let is_held = is_held || (is_cut_short && peer.failed && peer.input.has_line());
+        // Not all of its lines were handled.
+        let has_more = peer.input.has_line() && peer.input.pending.len() as u64 > peer.budget;
+        let is_held = is_held || (is_cut_short && peer.failed && has_more);
         if peer.is_live() && is_held {
             self.run_unseen_answers(slot)?;
             // This is the first of what is read then.
@@ -58,13 +63,27 @@ impl World {
         }
         peer.bytes_in += bytes.len() as u64;
         if peer.is_live() {
-            if let Some(head) = peer.input.feed(bytes) {
-                self.end_foreign(slot, head)?;
-            } else {
-                self.run_what_fits(slot)?;
-            }
+            let came = peer.input.feed(bytes);
+            self.obey(slot, came)?;
+            self.run_what_fits(slot)?;
         }
         self.after_fill(slot, fill)
+    }
+
+    /// What came of bytes beside lines.
+    fn obey(&mut self, slot: usize, came: Option<Came>) -> Outcome {
+        match came {
+            None => Ok(()),
+            Some(Came::Foreign(head)) => self.end_foreign(slot, head),
+            Some(Came::Request(Request::Upgrade)) => self.tell(slot, &[Words::Upgraded]),
+            Some(Came::Request(Request::Answered(status))) => self.answer_request(slot, status),
+        }
+    }
+
+    /// A request is answered, and that is the end.
+    pub(crate) fn answer_request(&mut self, slot: usize, status: u16) -> Outcome {
+        self.tell(slot, &[Words::Answer(status)])?;
+        self.end(slot, CloseReason::Answered, None)
     }
 
     /// What became of a socket, after what was read from it was handled.
@@ -77,9 +96,8 @@ impl World {
             }
             Fill::Ended if self.peer(slot).is_live() => {
                 let is_held = self.peer(slot).input.has_line() || self.peer(slot).waits;
-                if let Some(head) = self.peer(slot).input.end() {
-                    return self.end_foreign(slot, head);
-                }
+                let came = self.peer(slot).input.end();
+                self.obey(slot, came)?;
                 if is_held {
                     return Ok(());
                 }
@@ -111,8 +129,8 @@ impl World {
     fn keep_last(&mut self, slot: usize, bytes: &[u8], _: Fill) -> Outcome {
         let peer = self.peer(slot);
         peer.bytes_in += bytes.len() as u64;
-        if peer.is_live() && peer.input.language.is_some() {
-            peer.input.feed(bytes);
+        if peer.is_live() {
+            peer.input.feed_last(bytes);
         }
         Ok(())
     }
@@ -178,7 +196,8 @@ impl World {
     pub(crate) fn after_run(&mut self, slot: usize) -> Outcome {
         let peer = self.peer(slot);
         if peer.is_live() && peer.input.ended && peer.input.pending.is_empty() && !peer.waits {
-            self.end(slot, CloseReason::HungUp, None)?;
+            let reason = peer.input.reason_of_end();
+            self.end(slot, reason, None)?;
         }
         Ok(())
     }

@@ -45,6 +45,7 @@ fn whatever_happens_everybody_sees_what_they_must() {
     }
     println!("{seeds} seeds in {:?}: {total:?}", began.elapsed());
     assert!(total.cuts > 0 || seeds < 100, "nobody was ever cut");
+    assert!(total.pongs > 0 || seeds < 100, "nobody ever pinged");
     assert!(total.takeovers > 0 || seeds < 100, "nobody ever came back");
     assert!(total.gaps > 0 || seeds < 100, "the loop never stood still");
 }

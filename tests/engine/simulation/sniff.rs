@@ -15,6 +15,8 @@ pub(crate) enum First {
     Speaks(Language),
     /// Another protocol, and what is said for its own eyes.
     Foreign(&'static [&'static str]),
+    /// A request over HTTP, where that is understood.
+    Request,
 }
 
 const HTTP_HEAD: [&str; 4] = [
@@ -27,12 +29,17 @@ const METHODS: [&str; 10] = [
     "GET", "POST", "HEAD", "PUT", "PATCH", "OPTIONS", "DELETE", "CONNECT", "TRACE", "PRI",
 ];
 
-pub(crate) fn first(bytes: &[u8], ended: bool) -> Option<First> {
+pub(crate) fn first(bytes: &[u8], ended: bool, has_web: bool) -> Option<First> {
     let methods = METHODS.map(|word| (format!("{word} ").into_bytes(), &HTTP_HEAD[..]));
     let others = [&b"\x16\x03"[..], b"SSH-1.", b"SSH-2."].map(|word| (word.to_vec(), &[][..]));
     for (word, head) in methods.into_iter().chain(others) {
         if bytes.starts_with(&word) {
-            return Some(First::Foreign(head));
+            let is_request = has_web && !head.is_empty();
+            return Some(if is_request {
+                First::Request
+            } else {
+                First::Foreign(head)
+            });
         }
         if word.starts_with(bytes) && !ended {
             return None;

@@ -7,9 +7,11 @@ use chatd::time::Time;
 use chatd::turn::{Fill, Flush};
 use fastrand::Rng;
 
+use super::browser::Framer;
 use super::sniff::Language;
+use super::wire::{self, Wire};
 
-/// One line that the engine owes a connection.
+/// One line or frame that the engine owes a connection.
 #[derive(Debug)]
 pub(crate) struct Owed {
     pub(crate) bytes: Vec<u8>,
@@ -33,6 +35,8 @@ pub(crate) enum Reading {
 pub(crate) struct Socket {
     pub(crate) serial: u64,
     pub(crate) speaks: Language,
+    /// It puts what it says into frames, if it is a WebSocket.
+    pub(crate) framer: Option<Framer>,
     // From the client.
     pub(crate) arrived: VecDeque<u8>,
     pub(crate) fin: bool,
@@ -66,6 +70,10 @@ pub(crate) struct Socket {
     pub(crate) saw_end: bool,
     pub(crate) lost: bool,
     pub(crate) owed: VecDeque<Owed>,
+    /// What comes behind that.
+    pub(crate) wire: Wire,
+    /// Answers to pings that were laid in this turn.
+    pub(crate) pongs: Vec<Vec<u8>>,
     head_offset: usize,
     /// What was written in this turn.
     pub(crate) taken: Vec<u8>,
@@ -75,16 +83,18 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    pub(crate) fn new(serial: u64, now: Time, rng: &mut Rng) -> Socket {
+    pub(crate) fn new(serial: u64, now: Time, has_web: bool, rng: &mut Rng) -> Socket {
+        let is_framed = has_web && rng.u32(..3) == 0;
         let capacities = [
             1, 20, 20, 200, 200, 200, 200, 2000, 2000, 2000, 2000, 2000, 100_000, 100_000, 100_000,
         ];
         Socket {
             serial,
-            speaks: match rng.bool() {
-                true => Language::Text,
-                false => Language::Json,
+            speaks: match is_framed || rng.bool() {
+                true => Language::Json,
+                false => Language::Text,
             },
+            framer: is_framed.then(Framer::default),
             arrived: VecDeque::new(),
             fin: false,
             reset: false,
@@ -107,6 +117,8 @@ impl Socket {
             saw_end: false,
             lost: false,
             owed: VecDeque::new(),
+            wire: if has_web { Wire::Open } else { Wire::Lines },
+            pongs: Vec::new(),
             head_offset: 0,
             taken: Vec::new(),
             bytes_out: 0,
@@ -197,18 +209,26 @@ impl Socket {
 
     /// What the engine should still hold for this connection.
     pub(crate) fn owed_contents(&self) -> Vec<u8> {
-        let lines = self.owed.iter().map(|line| &line.bytes[..]);
-        let mut all = lines.collect::<Vec<_>>().concat();
-        all.drain(..self.head_offset);
-        all
+        self.rest_of(self.owed.len())
     }
 
-    /// The rest of a line that was begun.
-    pub(crate) fn rest_of_line(&self) -> &[u8] {
-        match self.owed.front() {
-            Some(line) if self.head_offset > 0 => &line.bytes[self.head_offset..],
-            _ => &[],
-        }
+    /// How many of the first units must follow whatever happens: one that was begun, and the head
+    /// without which no frame can be read.
+    pub(crate) fn must_follow(&self) -> usize {
+        let is_begun = self.head_offset > 0;
+        let is_head = |unit: &Owed| unit.bytes.starts_with(b"HTTP/1.1 101 ");
+        usize::from(is_begun || self.owed.front().is_some_and(is_head))
+    }
+
+    /// What is left of so many of the first units.
+    pub(crate) fn rest_of(&self, units: usize) -> Vec<u8> {
+        let units = self.owed.iter().take(units);
+        let mut all = units
+            .map(|unit| &unit.bytes[..])
+            .collect::<Vec<_>>()
+            .concat();
+        all.drain(..self.head_offset.min(all.len()));
+        all
     }
 
     /// Nobody will read what it is owed.
@@ -231,8 +251,8 @@ impl Socket {
             if due[..count] != rest[..count] {
                 return Err(format!(
                     "{:?} was written instead of {:?}",
-                    show(rest),
-                    show(due)
+                    wire::show(rest),
+                    wire::show(due)
                 ));
             }
             rest = &rest[count..];
@@ -244,8 +264,4 @@ impl Socket {
         }
         Ok(())
     }
-}
-
-pub(crate) fn show(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }

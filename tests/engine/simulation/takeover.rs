@@ -156,10 +156,13 @@ impl World {
             self.survivors.push(old);
             self.peer(old).survived = true;
         }
-        if fill != Fill::Ended || !self.peer(old).is_live() {
+        let is_over = self.peer(old).input.ending().is_some() && fill != Fill::Lost;
+        if !(is_over || fill == Fill::Ended) || !self.peer(old).is_live() {
             return self.after_fill(old, fill);
         }
-        self.peer(old).input.end();
+        if fill == Fill::Ended {
+            self.peer(old).input.end();
+        }
         let ends = self.actor() == Some(old) || self.ended_silently() == Some(old);
         if ends || self.peer(old).budget > 0 {
             self.run_what_fits(old)?;
@@ -191,6 +194,12 @@ impl World {
                 break;
             }
             self.run_line(old, true)?;
+        }
+        // It may have said itself that this was its last, if nothing holds it back.
+        let is_over = self.peer(old).input.ending().is_some();
+        let ends = || self.actor() == Some(old) || self.ended_silently() == Some(old);
+        if is_over && ends() {
+            self.after_run(old)?;
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ pub(crate) struct Report {
     pub(crate) connections: u64,
     pub(crate) lines_in: u64,
     pub(crate) lines_out: u64,
+    pub(crate) pongs: u64,
     pub(crate) cuts: u64,
     pub(crate) gaps: u64,
     pub(crate) takeovers: u64,
@@ -21,6 +22,7 @@ impl Report {
         self.connections += other.connections;
         self.lines_in += other.lines_in;
         self.lines_out += other.lines_out;
+        self.pongs += other.pongs;
         self.cuts += other.cuts;
         self.gaps += other.gaps;
         self.takeovers += other.takeovers;

@@ -201,7 +201,7 @@ impl World {
         }
         foreseen.quits
             || peer.gone.is_some()
-            || is_late(peer, self.now, self.limits.name_timeout)
+            || is_late(peer, self.now, &self.limits)
             || stalled(peer, self.now, self.limits.stall_timeout)
             || !(peer.failed || self.log.iter().any(is_read))
     }
@@ -215,15 +215,15 @@ impl World {
         }
         let token = self.member(slot).and_then(|member| member.token.as_deref());
         let says_it = |other: usize, token: &str| {
-            let mut said = self.peer_ref(other).input.unhandled();
+            let mut input = self.peer_ref(other).input.clone();
             for event in &self.log {
                 if let Event::Fill(from, bytes, _) = event
                     && *from == other
                 {
-                    said.extend_from_slice(bytes);
+                    input.feed(bytes);
                 }
             }
-            String::from_utf8_lossy(&said).contains(token)
+            String::from_utf8_lossy(&input.unhandled()).contains(token)
         };
         let comes =
             |other: &usize| self.peer_ref(*other).budget > 0 && self.member(*other).is_none();

@@ -7,9 +7,11 @@ use chatd::chat::{Cause, Manner, MessageId};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::browser::UPGRADED;
 use super::heard::Happened;
 use super::past::{PageTold, Past};
 use super::sniff::Language;
+use super::wire;
 
 /// What somebody must be told: one line, or several that belong together.
 #[derive(Debug)]
@@ -20,6 +22,12 @@ pub(crate) enum Words {
     Refused(Refused),
     /// A line of the list of commands.
     Help,
+    /// The last frame of a WebSocket, with this code.
+    Close(Option<u16>),
+    /// A request was answered with this status.
+    Answer(u16),
+    /// The connection is a WebSocket now.
+    Upgraded,
     Past(Past),
     Page(PageTold),
 }
@@ -70,6 +78,15 @@ impl Words {
             Words::Json(json) => json.fits(line),
             Words::Refused(refused) => refused.fits(line),
             Words::Help => line.starts_with("= "),
+            Words::Close(code) => {
+                let code = code.map_or("none".into(), |code| code.to_string());
+                line.strip_prefix(wire::CLOSE) == Some(&code)
+            }
+            Words::Answer(status) => {
+                let rest = line.strip_prefix(wire::ANSWER);
+                rest.is_some_and(|rest| rest.starts_with(&format!("{status} ")))
+            }
+            Words::Upgraded => line == UPGRADED,
             Words::Past(_) | Words::Page(_) => false,
         };
         fits.then_some(1)
@@ -79,8 +96,13 @@ impl Words {
     pub(crate) fn bytes_max(&self) -> usize {
         match self {
             Words::Text(text) => text.len() + 1,
-            Words::Json(json) => json.bytes + 1,
-            Words::Refused(_) | Words::Help => 300,
+            // In a frame, its head takes as much, up to 64 KiB.
+            Words::Json(json) => json.bytes + 4,
+            Words::Refused(_) | Words::Help | Words::Upgraded => 300,
+            Words::Close(_) => 4,
+            // The page.
+            Words::Answer(200) => 60_000,
+            Words::Answer(_) => 1500,
             Words::Past(past) => past.bytes_max(),
             Words::Page(page) => page.bytes_max(),
         }

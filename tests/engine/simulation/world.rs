@@ -18,6 +18,7 @@ use super::peer::{Member, Peer, State};
 use super::room::Room;
 use super::sniff;
 use super::takeover::Takeover;
+use super::web::Ending;
 use super::words::{Refused, Words};
 
 /// What went wrong, for a person.
@@ -28,6 +29,8 @@ pub(crate) const LOBBY: &str = "lobby";
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) limits: Limits,
+    /// Whether requests over HTTP are understood.
+    pub(crate) has_web: bool,
     pub(crate) now: Time,
     /// Which turn it is.
     pub(crate) turn: u64,
@@ -61,9 +64,10 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(limits: Limits) -> World {
+    pub(crate) fn new(limits: Limits, has_web: bool) -> World {
         let mut world = World {
             limits,
+            has_web,
             now: Time::START,
             turn: 0,
             wall: WallTime::default(),
@@ -119,7 +123,7 @@ impl World {
         if self.peers[slot].is_some() {
             return Err(format!("slot {slot} was given out twice"));
         }
-        self.peers[slot] = Some(Peer::new(self.now, &self.limits));
+        self.peers[slot] = Some(Peer::new(self.now, &self.limits, self.has_web));
         Ok(())
     }
 
@@ -240,21 +244,40 @@ impl World {
             CloseReason::ServerFull | CloseReason::TooManyFromAddress
         );
         let peer = self.peer(slot);
-        if let Some(code) = code(reason).filter(|_| is_unasked || peer.bytes_in > 0) {
-            let refused = Words::Refused(Refused {
-                language: peer.language(),
-                codes: vec![code],
-                reference: None,
-                ends: true,
-            });
-            self.tell(slot, &[refused])?;
-        }
+        let ending = peer.input.ending();
+        let is_told =
+            is_unasked || (peer.bytes_in > 0 && !peer.input.door.is_http() && ending.is_none());
+        let is_framed = peer.input.door.frames().is_some();
+        let told = code(reason).filter(|_| is_told).map(|code| Refused {
+            language: peer.language(),
+            codes: vec![code],
+            reference: None,
+            ends: true,
+        });
+        let close = match ending {
+            Some(Ending::Closed(code)) => code,
+            Some(Ending::Failed(code)) => Some(code),
+            None if told.is_some() => Some(close_code(reason)),
+            None => Some(1000),
+        };
+        let words = told.map(Words::Refused).into_iter();
+        let words = words.chain(is_framed.then_some(Words::Close(close)));
+        self.tell(slot, &words.collect::<Vec<_>>())?;
         let (at, turn) = (self.now, self.turn);
         let peer = self.peer(slot);
         peer.state = State::Ended { reason, at, turn };
         peer.input.forget();
         peer.waits = false;
         self.record(Some(slot), &Recorded::Ended)
+    }
+}
+
+/// How a WebSocket is told that its connection ends so (RFC 6455, 7.4).
+fn close_code(reason: CloseReason) -> u16 {
+    match reason {
+        CloseReason::ShuttingDown => 1001,
+        CloseReason::WrongProtocol => 1002,
+        _ => 1008,
     }
 }
 
