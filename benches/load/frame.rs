@@ -5,8 +5,8 @@
 //! number of the line from that sender, and filling up to the text's length. All lines
 //! of a run have one length, so bytes are lines, exactly.
 
-use crate::door::Door;
-use crate::program;
+use super::door::Door;
+use super::program;
 
 /// Bytes of a text that carry the numbers; no text is shorter.
 pub(crate) const TEXT_BYTES_MIN: usize = 18;

@@ -1,8 +1,8 @@
 //! Takes out of what a speaking program receives what it alone is told: that each of its lines is
 //! done. What is left is what everybody in the room receives. Owned by `intake`.
 
-use crate::fault::Fault;
-use crate::program::{self, Kind};
+use super::fault::Fault;
+use super::program::{self, Kind};
 
 /// Passes whole lines, as many at once as there are.
 #[derive(Debug)]

@@ -7,10 +7,10 @@ use std::net::TcpStream;
 
 use rustls::ClientConnection;
 
-use crate::fault::Fault;
-use crate::member::is_transient;
-use crate::record::{Content, Direction, RECORD_BYTES_MAX, whole_record};
-use crate::tls;
+use super::fault::Fault;
+use super::member::is_transient;
+use super::record::{Content, Direction, RECORD_BYTES_MAX, whole_record};
+use super::tls;
 
 /// A buffer that is read into must be at least so large.
 pub(crate) const BUFFER_BYTES_MIN: usize = 2 * RECORD_BYTES_MAX;

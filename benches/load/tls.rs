@@ -17,7 +17,7 @@ use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, ServerConfig, SignatureScheme,
 };
 
-use crate::fault::Fault;
+use super::fault::Fault;
 
 /// A client that is about to say hello.
 pub(crate) fn client() -> Result<ClientConnection, Fault> {

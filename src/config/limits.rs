@@ -145,7 +145,7 @@ settings! {
 
         /// What all together may have sent that is not handled: unfinished lines and requests, and
         /// lines that are held back. Past it, those go that keep most.
-        #[arg(skip = 64_usize << 20)]
+        #[arg(skip = 128_usize << 20)]
         pub unhandled_bytes_max: usize,
 
         /// Addresses whose posts over HTTP are remembered for the sake of their rate.
@@ -297,6 +297,9 @@ impl Limits {
             read_bytes_max: if has_rate { 4 << 10 } else { 64 << 10 },
             byte_rate_bytes_per_second: self.byte_rate(),
             tls_handshake_timeout: self.name_timeout.min(Duration::from_secs(10)),
+            // More than all members hold who are only held to their rate; and never so much that
+            // readers are cut for it.
+            unhandled_bytes_max: self.outbox_total_bytes_max / 2,
             ..self
         }
     }

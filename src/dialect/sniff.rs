@@ -67,6 +67,14 @@ pub fn verdict(first: &[u8], ended: bool) -> Verdict {
     }
 }
 
+/// The same for first bytes that lie in several places.
+pub fn verdict_on<'a>(first: impl Iterator<Item = &'a u8>, ended: bool) -> Verdict {
+    let mut head = [0; SNIFF_BYTES_MAX];
+    let places = head.iter_mut().zip(first);
+    let length = places.map(|(place, &byte)| *place = byte).count();
+    verdict(&head[..length], ended)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,11 @@ pub struct Outbox {
     /// The first slice, while anything is owed. It lies here since most outboxes never hold
     /// another: one that is idle then needs no memory of its own.
     first: Slice,
-    rest: VecDeque<Slice>,
+    #[allow(
+        clippy::box_collection,
+        reason = "one word in each connection that has none"
+    )]
+    rest: Option<Box<VecDeque<Slice>>>,
     /// Bytes of the first slice that were taken already.
     head_offset: u32,
     /// So many of the first bytes owed must follow whatever happens: the transport has sealed them
@@ -41,13 +45,14 @@ impl Outbox {
         if was_empty {
             self.first = slice;
         } else {
-            let last = self.rest.back_mut().unwrap_or(&mut self.first);
+            let last = self.rest.as_mut().and_then(|rest| rest.back_mut());
+            let last = last.unwrap_or(&mut self.first);
             if last.block == slice.block && last.end == slice.start {
                 last.end = slice.end;
                 last.lines += slice.lines;
                 return;
             }
-            self.rest.push_back(slice);
+            self.rest.get_or_insert_default().push_back(slice);
         }
         store.retain(slice.block);
     }
@@ -75,7 +80,7 @@ impl Outbox {
 
     /// Slices held: references to blocks.
     pub fn references(&self) -> usize {
-        usize::from(!self.is_empty()) + self.rest.len()
+        usize::from(!self.is_empty()) + self.rest.as_ref().map_or(0, |rest| rest.len())
     }
 
     /// Lines that were taken as a whole.
@@ -118,16 +123,16 @@ impl Outbox {
             rest -= self.first.bytes();
             self.lines_taken += u64::from(lines);
             store.release(block);
-            let Some(next) = self.rest.pop_front() else {
+            let Some(next) = self.rest.as_mut().and_then(|rest| rest.pop_front()) else {
                 self.first = Slice::default();
                 break;
             };
             self.first = next;
         }
         self.head_offset = u32::try_from(rest).expect("it is less than a slice holds");
-        if self.rest.is_empty() && self.rest.capacity() > IDLE_SLICES_MAX {
-            self.rest = VecDeque::new();
-        }
+        let is_idle_and_large =
+            |rest: &mut Box<VecDeque<_>>| rest.is_empty() && rest.capacity() > IDLE_SLICES_MAX;
+        self.rest.take_if(is_idle_and_large);
     }
 
     /// Forgets everything.
@@ -135,7 +140,7 @@ impl Outbox {
         for slice in self.slices() {
             store.release(slice.block);
         }
-        self.rest = VecDeque::new();
+        self.rest = None;
         self.first = Slice::default();
         self.head_offset = 0;
         self.promised = 0;
@@ -167,14 +172,16 @@ impl Outbox {
     pub fn is_sound(&self) -> bool {
         let sum: usize = self.slices().map(Slice::bytes).sum();
         sum == self.bytes + self.head_offset as usize
-            && (self.bytes > 0 || self.rest.is_empty())
+            && (self.bytes > 0 || self.rest.as_ref().is_none_or(|rest| rest.is_empty()))
             && self.promised() <= self.bytes
     }
 
     /// All slices, in order.
     fn slices(&self) -> impl Iterator<Item = &Slice> {
         let first = (!self.is_empty()).then_some(&self.first);
-        first.into_iter().chain(&self.rest)
+        first
+            .into_iter()
+            .chain(self.rest.iter().flat_map(|rest| rest.iter()))
     }
 }
 
@@ -327,7 +334,7 @@ mod tests {
         assert_eq!(outbox.references(), 1000);
         let bytes = outbox.bytes();
         outbox.consume(&mut store, bytes);
-        assert!(outbox.rest.capacity() <= IDLE_SLICES_MAX);
+        assert!(outbox.rest.is_none());
         assert!(store.is_empty());
     }
 }

@@ -3,7 +3,7 @@
 //! in `requests`. Part of the hub.
 
 use crate::dialect::line::LineBuffer;
-use crate::dialect::sniff::{self, ForeignProtocol, SNIFF_BYTES_MAX, Verdict};
+use crate::dialect::sniff::{self, ForeignProtocol, Verdict};
 use crate::dialect::{Dialect, Framing};
 use crate::session::{CloseReason, Door, Hold, Input, Phase, Session, SessionId, Transport};
 use crate::time::Time;
@@ -154,14 +154,12 @@ impl Hub {
             return true;
         }
         let is_unwanted = session.transport == Transport::PlainUnwanted;
-        let mut head = [0; SNIFF_BYTES_MAX];
         let first = session.lines.kept().iter().chain(bytes);
-        let length = head
-            .iter_mut()
-            .zip(first)
-            .map(|(place, &byte)| *place = byte)
-            .count();
-        match sniff::verdict(&head[..length], input == Input::Ended) {
+        let verdict = match session.transport {
+            Transport::TlsForHttp => Verdict::Http,
+            _ => sniff::verdict_on(first, input == Input::Ended),
+        };
+        match verdict {
             Verdict::More => self.keep(id, bytes),
             Verdict::Text => session.dialect = Dialect::Text,
             Verdict::Json => session.dialect = Dialect::JsonUngreeted(Framing::Lines),

@@ -322,13 +322,16 @@ impl Io for Conns {
     }
 
     fn transport(&self, id: SessionId) -> Transport {
-        match self.get(id) {
-            Some(conn) if matches!(conn.stream, Stream::Tls(_)) => Transport::Tls,
-            Some(conn) if self.is_tls_required && !conn.peer.ip().to_canonical().is_loopback() => {
-                Transport::PlainUnwanted
-            }
-            _ => Transport::Plain,
+        let Some(conn) = self.get(id) else {
+            return Transport::Plain;
+        };
+        if let (Stream::Tls(key), Some(tls)) = (conn.stream, &self.tls) {
+            return tls.transport(key);
         }
+        if self.is_tls_required && !conn.peer.ip().to_canonical().is_loopback() {
+            return Transport::PlainUnwanted;
+        }
+        Transport::Plain
     }
 
     /// The kernel is given as much room again, and keeps it for a peer that does not read now but

@@ -22,7 +22,7 @@ use rustls::ServerConfig;
 use slab::Slab;
 
 use crate::config::Limits;
-use crate::session::SessionId;
+use crate::session::{SessionId, Transport};
 use crate::turn::{Event, Fill, Flush};
 
 use connection::TlsConnection;
@@ -166,6 +166,15 @@ impl TlsStreams {
     /// Which TLS it is, for the log.
     pub(super) fn version(&self, key: TlsKey) -> &'static str {
         self.streams[key.0 as usize].connection.version()
+    }
+
+    /// What it is, for the session.
+    pub(super) fn transport(&self, key: TlsKey) -> Transport {
+        if self.streams[key.0 as usize].connection.is_for_http() {
+            Transport::TlsForHttp
+        } else {
+            Transport::Tls
+        }
     }
 
     /// Forgets it. What was wrong with what it sent, if anything was.

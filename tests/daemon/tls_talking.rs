@@ -56,6 +56,39 @@ fn a_protocol_that_chatd_speaks_is_agreed_on_and_another_is_refused() {
 }
 
 #[test]
+fn where_http_was_agreed_on_nothing_is_ever_chat() {
+    let chatd = Daemon::start(&["--name-timeout", "2"]);
+    let terms = TlsTerms::with_protocols(&["h2", "http/1.1"]);
+    // A browser that opened it in advance is told nothing, and is no person who says nothing.
+    let mut unused = TlsClient::connect_with(chatd.address(), &terms);
+    // What would be names of people, and a program's line, were it not agreed on.
+    for said in ["ann\r\n\r\n", "POSTER / HTTP/1.1\r\n\r\n", "{}\r\n\r\n"] {
+        let mut client = TlsClient::connect_with(chatd.address(), &terms);
+        client.send(said.as_bytes());
+        client.expect_prefix("HTTP/1.1 400 ");
+        let (_, end) = client.lines_until_end();
+        assert_eq!(end, Ended::InOrder, "{said:?}");
+    }
+    // The first bytes may come one by one.
+    let mut client = TlsClient::connect_with(chatd.address(), &terms);
+    for byte in b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" {
+        client.send(&[*byte]);
+    }
+    client.expect_prefix("HTTP/1.1 200 ");
+    assert_eq!(unused.expect_end(), Ended::InOrder);
+    // Where chat was agreed on, or nothing, HTTP is still understood.
+    for protocols in [&["chatd"][..], &[]] {
+        let terms = TlsTerms::with_protocols(protocols);
+        let mut client = TlsClient::connect_with(chatd.address(), &terms);
+        client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        client.expect_prefix("HTTP/1.1 200 ");
+        let mut client = TlsClient::connect_with(chatd.address(), &terms);
+        client.say("ann");
+        client.expect_prefix("* welcome to lobby, ann");
+    }
+}
+
+#[test]
 fn d25_all_lines_of_one_record_are_answered_although_nothing_follows() {
     let chatd = Daemon::start(&["--rate", "0"]);
     let mut client = TlsClient::connect(chatd.address());

@@ -4,27 +4,55 @@
 use std::io::{ErrorKind, Write};
 use std::net::{TcpListener, TcpStream};
 
+use door::Door;
 use fault::Fault;
-use frame::{Contender, Frames, Parser};
+use frame::{Contender, Frames};
+use intake::Intake;
 use member::Member;
 use options::Check;
+use parser::Parser;
 use progress::RoomProgress;
+use stream::Stream;
 
+#[path = "../../benches/load/door.rs"]
+#[allow(dead_code)]
+mod door;
 #[path = "../../benches/load/fault.rs"]
 #[allow(dead_code)]
 mod fault;
 #[path = "../../benches/load/frame.rs"]
 #[allow(dead_code)]
 mod frame;
+#[path = "../../benches/load/intake.rs"]
+#[allow(dead_code)]
+mod intake;
 #[path = "../../benches/load/member.rs"]
 #[allow(dead_code)]
 mod member;
 #[path = "../../benches/load/options.rs"]
 #[allow(dead_code)]
 mod options;
+#[path = "../../benches/load/parser.rs"]
+#[allow(dead_code)]
+mod parser;
+#[path = "../../benches/load/program.rs"]
+#[allow(dead_code)]
+mod program;
 #[path = "../../benches/load/progress.rs"]
 #[allow(dead_code)]
 mod progress;
+#[path = "../../benches/load/record.rs"]
+#[allow(dead_code)]
+mod record;
+#[path = "../../benches/load/sieve.rs"]
+#[allow(dead_code)]
+mod sieve;
+#[path = "../../benches/load/stream.rs"]
+#[allow(dead_code)]
+mod stream;
+#[path = "../../benches/load/tls.rs"]
+#[allow(dead_code)]
+mod tls;
 
 const SENDERS: u32 = 3;
 const LINES: u64 = 2000;
@@ -41,7 +69,7 @@ fn lines(frames: &Frames) -> Vec<Vec<u8>> {
 }
 
 fn frames(contender: Contender) -> Frames {
-    Frames::new(contender, 64, SENDERS as usize, 1)
+    Frames::new((contender, Door::Text), 64, SENDERS as usize, 1)
 }
 
 /// The ways in which a stream may be wrong, each done to line 1234.
@@ -118,16 +146,24 @@ fn receive(number: u32, bytes: &[u8], room: &RoomProgress) -> Result<(), Fault> 
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut server = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (client, _) = listener.accept().unwrap();
-    let mut member = Member::new(client, number, Check::Hash, None);
+    let mut member = receiver(client, number);
     let mut buffer = vec![0; 100_000];
+    let mut sent = 0;
     for piece in bytes.chunks(50_000) {
         server.write_all(piece).unwrap();
-        let mut left = piece.len();
-        while left > 0 {
-            left -= member.read(&mut buffer, room, |_| {})?;
+        sent += piece.len() as u64;
+        while member.intake.position() < sent {
+            member.read(&mut buffer, room, |_| {})?;
         }
     }
-    member.compare_tail(room)
+    member.intake.compare_tail(room)
+}
+
+fn receiver(socket: TcpStream, number: u32) -> Member {
+    Member {
+        stream: Stream::new(socket, number, false).unwrap(),
+        intake: Intake::new(number, Check::Hash, None, None),
+    }
 }
 
 #[test]
@@ -136,7 +172,7 @@ fn the_end_of_a_connection_is_a_fault() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (client, _) = listener.accept().unwrap();
-    let mut member = Member::new(client, 0, Check::Hash, None);
+    let mut member = receiver(client, 0);
     drop(server);
     let result = member.read(&mut [0; 10], &room, |_| {});
     assert!(matches!(result, Err(Fault::Refused { .. })), "{result:?}");

@@ -14,6 +14,7 @@ use crate::config::Limits;
 use crate::turn::{Fill, Flush};
 
 use super::records::{RECORD_BYTES_MAX, Records};
+use super::setup::HTTP;
 use super::share::Share;
 use super::state::{Effects, Held, Input, Output, Pushed, Sealing};
 
@@ -244,6 +245,11 @@ impl TlsConnection {
             Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
             _ => "TLS 1.3",
         }
+    }
+
+    /// Whether HTTP was agreed on, so that it need not be told by what is said.
+    pub(super) fn is_for_http(&self) -> bool {
+        self.rustls.alpn_protocol() == Some(HTTP)
     }
 
     /// What was wrong with what the other side sent, for the log.

@@ -20,7 +20,8 @@ use super::identity::{self, BadIdentity, Identity};
 
 /// What is spoken inside: HTTP and WebSocket, or the languages of chatd. Who offers only others is
 /// refused (RFC 7301, 3.2); who offers none is listened to.
-const PROTOCOLS: [&[u8]; 2] = [b"http/1.1", b"chatd"];
+const PROTOCOLS: [&[u8]; 2] = [HTTP, b"chatd"];
+pub(super) const HTTP: &[u8] = b"http/1.1";
 /// In the directory of what is kept.
 const OWN_FILE: &str = "tls.pem";
 /// Nobody but the server.
