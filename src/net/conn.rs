@@ -139,8 +139,11 @@ impl Conns {
         written: impl Fn(SessionId) -> u64,
     ) -> Vec<(SessionId, Trouble)> {
         let Conns { conns, watch, .. } = self;
-        let (troubled, done) = watch.look(now, stall_timeout, |id| {
-            let conn = conns.get(id.slot()).filter(|conn| conn.watched)?;
+        let (troubled, done) = watch.look(now, stall_timeout, |(id, generation)| {
+            let conn = conns.get(id.slot())?;
+            if conn.generation != generation || !conn.watched {
+                return None;
+            }
             Some((conn.socket.as_fd(), written(id)))
         });
         for id in done {
@@ -209,7 +212,7 @@ impl Conns {
         let tls = self.tls.as_mut()?;
         let result = step(tls, key, &mut conn.socket);
         if tls.settle(key, Instant::now) && !std::mem::replace(&mut conn.watched, true) {
-            self.watch.add(id, Instant::now());
+            self.watch.add((id, conn.generation), Instant::now());
         }
         Some(result)
     }
@@ -285,7 +288,7 @@ impl Io for Conns {
             return match written {
                 Ok(count) => {
                     if !std::mem::replace(&mut conn.watched, true) {
-                        self.watch.add(id, Instant::now());
+                        self.watch.add((id, conn.generation), Instant::now());
                     }
                     Flush::Took(count)
                 }
@@ -375,4 +378,60 @@ fn read(socket: &mut TcpStream, buffer: &mut [u8], mut length: usize) -> (usize,
         }
     }
     (length, Fill::Full)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::session::CloseReason;
+
+    use super::*;
+
+    const STALL_TIMEOUT: Duration = Duration::from_secs(10);
+    const SUMMARY: ConnectionSummary = ConnectionSummary {
+        name: None,
+        reason: CloseReason::ConnectionLost,
+        lines_in: 0,
+        bytes_in: 0,
+        lines_out: 0,
+        bytes_out: 0,
+        duration: Duration::ZERO,
+    };
+
+    /// A connection whose peer reads nothing, with as much written to it as the kernel takes.
+    fn add_stalled(conns: &mut Conns, registry: &Registry) -> (SessionId, std::net::TcpStream) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let address = listener.local_addr().expect("its address");
+        let peer = std::net::TcpStream::connect(address).expect("a connection");
+        let (socket, from) = listener.accept().expect("its other end");
+        socket.set_nonblocking(true).expect("it does not block");
+        let socket = TcpStream::from_std(socket);
+        let now = Instant::now();
+        let id = conns.add(registry, socket, from, false, now).expect("room");
+        while let Flush::Took(_) = conns.flush(id, &[IoSlice::new(&[b'x'; 1 << 16])]) {}
+        (id, peer)
+    }
+
+    #[test]
+    fn who_takes_the_slot_of_a_stalled_connection_is_not_cut_for_it() {
+        let poll = mio::Poll::new().expect("a poll");
+        let start = Instant::now();
+        let mut conns = Conns::new(None, false, start);
+        // Neither has acknowledged all of it.
+        let look = |conns: &mut Conns, second| {
+            let now = start + Duration::from_secs(second);
+            conns.look(now, STALL_TIMEOUT, |_| 1 << 30)
+        };
+
+        let (old, _peer) = add_stalled(&mut conns, poll.registry());
+        for second in 2..10 {
+            assert_eq!(look(&mut conns, second), []);
+        }
+        conns.close(old, SUMMARY);
+        let (new, _peer) = add_stalled(&mut conns, poll.registry());
+        assert_eq!(new, old, "the slot is taken again");
+        for second in 10..20 {
+            assert_eq!(look(&mut conns, second), [], "second {second}");
+        }
+        assert_eq!(look(&mut conns, 20), [(new, Trouble::Stalled)]);
+    }
 }

@@ -8,20 +8,25 @@ use std::time::{Duration, Instant};
 use crate::session::SessionId;
 
 use super::kernel_queue::{acknowledging, unacknowledged_bytes};
+use super::tokens::Generation;
 
 /// Connections that were written to and have not acknowledged all of it.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     /// Those written to since the last look: nearly all have acknowledged it by the next.
-    fresh: Vec<SessionId>,
+    fresh: Vec<Connection>,
     watched: Vec<Watched>,
     next_at: Option<Instant>,
 }
 
+/// Which connection: its slot may be another's by the next look, who has nothing to do with what was
+/// noted of it.
+pub(super) type Connection = (SessionId, Generation);
+
 /// One of them.
 #[derive(Debug)]
 struct Watched {
-    id: SessionId,
+    connection: Connection,
     /// What was written by then is to be acknowledged in time.
     since: Instant,
     written: u64,
@@ -45,8 +50,8 @@ const VANISHED_AFTER: Duration = Duration::from_secs(14);
 
 impl Watch {
     /// A connection was written to that is not watched yet.
-    pub(super) fn add(&mut self, id: SessionId, now: Instant) {
-        self.fresh.push(id);
+    pub(super) fn add(&mut self, connection: Connection, now: Instant) {
+        self.fresh.push(connection);
         self.next_at.get_or_insert(now + INTERVAL);
     }
 
@@ -56,12 +61,13 @@ impl Watch {
     }
 
     /// Looks at all that are watched, if it is time: which are in trouble, and which need not be
-    /// watched any more. `find` gives the socket of a connection and how much was written to it.
+    /// watched any more. `find` gives the socket of a connection that is still there, and how much
+    /// was written to it.
     pub(super) fn look<'c>(
         &mut self,
         now: Instant,
         stall_timeout: Duration,
-        find: impl Fn(SessionId) -> Option<(BorrowedFd<'c>, u64)>,
+        find: impl Fn(Connection) -> Option<(BorrowedFd<'c>, u64)>,
     ) -> (Vec<(SessionId, Trouble)>, Vec<SessionId>) {
         let (mut troubled, mut done) = (Vec::new(), Vec::new());
         let Some(at) = self.next_at.filter(|&at| at <= now) else {
@@ -72,32 +78,34 @@ impl Watch {
         for watched in &mut self.watched {
             watched.since += stopped;
         }
-        let fresh = self.fresh.drain(..).map(|id| Watched {
-            id,
+        let fresh = self.fresh.drain(..).map(|connection| Watched {
+            connection,
             since: now,
             written: 0,
         });
         self.watched.extend(fresh.filter(|watched| {
-            let unacknowledged = find(watched.id)
-                .is_some_and(|(socket, _)| unacknowledged_bytes(socket).unwrap_or(0) > 0);
+            let Some((socket, _)) = find(watched.connection) else {
+                return false;
+            };
+            let unacknowledged = unacknowledged_bytes(socket).unwrap_or(0) > 0;
             if !unacknowledged {
-                done.push(watched.id);
+                done.push(watched.connection.0);
             }
             unacknowledged
         }));
         self.watched.retain_mut(|watched| {
-            let Some((socket, written)) = find(watched.id) else {
+            let Some((socket, written)) = find(watched.connection) else {
                 return false;
             };
             let unacknowledged = unacknowledged_bytes(socket).unwrap_or(0);
             if unacknowledged == 0 {
-                done.push(watched.id);
+                done.push(watched.connection.0);
                 return false;
             }
             if let Some(trouble) =
                 watched.trouble(now, stall_timeout, socket, written, unacknowledged)
             {
-                troubled.push((watched.id, trouble));
+                troubled.push((watched.connection.0, trouble));
             }
             true
         });

@@ -138,6 +138,10 @@ class Daemon:
         """Seconds of processor time so far."""
         return processor_of(self.pid)
 
+    def waited(self):
+        """Seconds for which it could have run and others had the processors (schedstat)."""
+        return int(pathlib.Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e9
+
     def __enter__(self):
         return self
 
