@@ -141,7 +141,7 @@ impl Heard {
         self.is_greeted |= line != PROMPT;
         match language {
             Encoding::Text => self.hear_text(line, log),
-            Encoding::Json => self.hear_json(line, log),
+            Encoding::Json | Encoding::JsonFrames => self.hear_json(line, log),
         }
     }
 

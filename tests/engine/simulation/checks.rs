@@ -29,6 +29,9 @@ impl Simulation {
                 continue;
             };
             socket.filled = false;
+            if let Some(sealed) = &mut socket.sealed {
+                sealed.promised_before = sealed.promised();
+            }
             if !wanted || socket.ended_in.is_some() {
                 socket.ready_since = None;
             }

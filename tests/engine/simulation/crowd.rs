@@ -30,6 +30,8 @@ pub(crate) enum Event {
     Takes(u64),
     /// The kernel says that there is something to read, and there is not.
     Nudge(u64),
+    /// What arrives cannot be understood by what carries it.
+    Fault(u64),
     Kick(String, Option<String>),
     Announce(String),
     ShutDown,
@@ -188,7 +190,8 @@ impl Simulation {
             | Event::Reset(serial)
             | Event::Read(serial)
             | Event::Takes(serial)
-            | Event::Nudge(serial) => serial,
+            | Event::Nudge(serial)
+            | Event::Fault(serial) => serial,
         };
         let Some(&slot) = self.crowd.slots.get(&serial) else {
             return;
@@ -218,6 +221,9 @@ impl Simulation {
             }
             Event::Fin(_) => {
                 socket.fin = true;
+                if let Some(sealed) = &mut socket.sealed {
+                    sealed.is_truncated = self.rng.bool();
+                }
                 told.readable = true;
             }
             Event::Reset(_) => {
@@ -228,6 +234,12 @@ impl Simulation {
                 socket.will_read = false;
                 told.writable = socket.drain();
                 self.crowd.will_read(socket, self.now, &mut self.rng);
+            }
+            Event::Fault(_) => {
+                if let Some(sealed) = &mut socket.sealed {
+                    sealed.is_faulty = true;
+                }
+                told.readable = true;
             }
             Event::Takes(_) => told.writable = true,
             _ => told.readable = true,
@@ -275,7 +287,11 @@ impl Simulation {
                 };
                 self.crowd.will_read(socket, self.now, rng);
             }
-            8..=10 => return self.leave(serial, slot),
+            8..=9 => return self.leave(serial, slot),
+            10 if socket.sealed.is_some() && rng.bool() => {
+                let arrival = socket.arrival.max(self.now);
+                self.crowd.plan(arrival, 0, Event::Fault(serial));
+            }
             11 => self.crowd.plan(self.now, 0, Event::Nudge(serial)),
             12..=14 => self.send_half(slot),
             15 if self.is_framed(slot) => self.send_last_frame(slot),

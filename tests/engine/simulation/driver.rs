@@ -54,9 +54,11 @@ const LATE_MIN: Duration = Duration::from_secs(1);
 impl Simulation {
     pub(crate) fn new(seed: u64, trace: Trace) -> Simulation {
         let mut rng = Rng::with_seed(seed);
-        let limits = plan::limits(&mut rng);
+        let mut limits = plan::limits(&mut rng);
         let log = Log::default();
         let has_web = rng.u32(..3) > 0;
+        // A browser would take a prompt for the answer to what it asks later.
+        limits.prompt_timeout = limits.prompt_timeout.filter(|_| !has_web);
         let mut simulation = Simulation {
             crowd: Crowd::new(&mut rng),
             turn: Turn::new(limits.clone(), random(rng.fork(), &log)),
@@ -203,15 +205,18 @@ impl Simulation {
         story!(self, "  handled: {lines:?}");
         let mut orders = self.accept();
         orders.append(&mut self.operate());
-        let memory_bytes_max = self.memory_bytes_max();
+        let held_bytes = self.network.held_bytes();
+        self.turn.hub_mut().set_transport_bytes(held_bytes);
+        let memory_bytes_max = self.memory_bytes_max() + held_bytes;
         self.turn.finish(&mut self.network);
         let finish = self.segment();
         self.tell_segment("finish", &finish);
         if let Some(fault) = self.network.fault.take() {
             return Err(fault);
         }
-        let is_replaced = |event: &&heard::Event| matches!(event, heard::Event::Close(_, summary) if summary.reason == CloseReason::Replaced);
-        self.report.takeovers += finish.log.iter().filter(is_replaced).count() as u64;
+        for event in start.log.iter().chain(&finish.log) {
+            self.report.count(event);
+        }
         let closed = self.see_closed();
         self.after_writes();
         Ok(Seen {
@@ -337,6 +342,10 @@ impl Simulation {
                 Closed {
                     bytes_out,
                     owed_bytes,
+                    is_sealed: socket
+                        .sealed
+                        .as_ref()
+                        .is_some_and(|sealed| sealed.promised_before > 0),
                     lost,
                 },
             )
@@ -355,7 +364,7 @@ impl Simulation {
             let Some(socket) = self.network.get_mut(slot) else {
                 continue;
             };
-            if !socket.taken.is_empty() {
+            if std::mem::take(&mut socket.wrote) {
                 let count = socket.taken.len();
                 self.crowd.will_read(socket, self.now, &mut self.rng);
                 story!(self, "  {slot} takes {count} bytes");

@@ -215,8 +215,11 @@ impl World {
             CloseReason::Answered => limits.http_answer_timeout,
             _ => limits.flush_timeout,
         };
-        // Where memory is short, one that drains goes too, but not in the turn in which it ended.
-        let may_go = closed.lost || (is_pressed && turn < self.turn) || now >= at + patience;
+        // Where memory is short, one that drains goes too, but not in the turn in which it ended,
+        // unless what it is owed is sealed.
+        let may_go = closed.lost
+            || (is_pressed && (turn < self.turn || closed.is_sealed))
+            || now >= at + patience;
         if closed.owed_bytes > 0 && !may_go {
             return Err(format!(
                 "slot {slot}: closed ({reason}) with {} bytes owed",

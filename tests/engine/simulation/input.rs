@@ -127,6 +127,11 @@ impl Input {
         self.ended = ended;
     }
 
+    /// What has no end was cut short.
+    pub(crate) fn drop_unfinished(&mut self) {
+        self.partial.clear();
+    }
+
     /// It has closed its side.
     pub(crate) fn end(&mut self) -> Option<Came> {
         self.ended = true;

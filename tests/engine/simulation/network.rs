@@ -9,6 +9,7 @@ use chatd::turn::{Fill, Flush, Io};
 use fastrand::Rng;
 
 use super::heard::{Event, Log};
+use super::sealed::Sealed;
 use super::socket::Socket;
 
 #[derive(Debug)]
@@ -57,6 +58,13 @@ impl Network {
         }
     }
 
+    /// What was sealed and has no place in the kernel.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let sockets = self.sockets.iter().flatten();
+        let sealed = sockets.filter_map(|socket| socket.sealed.as_ref());
+        sealed.map(Sealed::held_bytes).sum()
+    }
+
     fn hear(&mut self, event: Event) {
         self.log.borrow_mut().push_back(event);
     }
@@ -82,7 +90,7 @@ impl Io for Network {
         if !std::mem::replace(&mut socket.filled, true) {
             self.mark_ready(id.slot());
         }
-        self.progress |= count > 0 || matches!(fill, Fill::Ended | Fill::Lost);
+        self.progress |= count > 0 || !matches!(fill, Fill::Full | Fill::Exhausted);
         self.hear(Event::Fill(id.slot(), bytes, fill));
         (count, fill)
     }
@@ -92,21 +100,26 @@ impl Io for Network {
         let Some(socket) = self.socket(id, "a write") else {
             return Flush::Lost;
         };
-        let offered: usize = chunks.iter().map(|chunk| chunk.len()).sum();
-        if offered == 0 || socket.shut {
+        let offered: Vec<u8> = chunks
+            .iter()
+            .flat_map(|chunk| chunk.iter().copied())
+            .collect();
+        if offered.is_empty() || socket.shut {
             self.fault = Some(format!("slot {} was written nothing, or is shut", id.0));
             return Flush::Lost;
         }
-        let (flush, is_spurious) = socket.write(offered, &mut rng);
-        if let Flush::Took(count) = flush {
-            let mut rest = count;
-            for chunk in chunks {
-                let part = &chunk[..chunk.len().min(rest)];
-                socket.taken.extend_from_slice(part);
-                rest -= part.len();
+        let (flush, is_spurious) = match socket.write(&offered, &mut rng) {
+            Ok(written) => written,
+            Err(fault) => {
+                self.fault = Some(format!("slot {}: {fault}", id.0));
+                return Flush::Lost;
             }
+        };
+        if let Flush::Took(count) = flush {
+            socket.taken.extend_from_slice(&offered[..count]);
         }
-        self.progress |= matches!(flush, Flush::Took(_) | Flush::Lost);
+        let wrote = socket.wrote;
+        self.progress |= wrote || flush == Flush::Lost;
         if is_spurious {
             self.spurious.push(id.slot());
         }

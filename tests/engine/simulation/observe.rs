@@ -73,7 +73,7 @@ impl Simulation {
         // as far as it was owed before.
         let owes_nothing = self.turn.hub().queued_bytes(SessionId(slot as u32)) == 0;
         let is_broken = socket.failed && socket.filled && owes_nothing;
-        let is_lost = socket.lost || is_broken || peer.gone.is_some();
+        let is_lost = socket.lost || is_broken || peer.gone.is_some() || socket.has_failed();
         let is_blind = is_lost || (is_gone && !socket.shut);
         if is_blind {
             peer.stream.start(Vec::new(), true);
@@ -89,6 +89,9 @@ impl Simulation {
             .map_err(|fault| format!("slot {slot}: {fault}"))?;
         let was_cut = copied.is_some();
         self.report.cuts += u64::from(was_cut);
+        let sealed = socket.sealed.as_ref();
+        let is_promised = sealed.is_some_and(|sealed| sealed.promised_before > 0);
+        self.report.promised_cuts += u64::from(was_cut && is_promised);
         let (lines, unheard) = self.owe(slot, socket, units)?;
         let peer = self.world.peer(slot);
         peer.was_cut = was_cut;
@@ -169,7 +172,9 @@ impl Simulation {
             let last = last_word(&units);
             if has_ended && last.is_some_and(|cut| !cut) && !rest.is_empty() {
                 // It may have been cut, without a word since it never spoke.
-                socket.owed[0].copied_in = Some(self.report.turns);
+                for unit in socket.owed.iter_mut().take(kept) {
+                    unit.copied_in = Some(self.report.turns);
+                }
             }
             return match (units.iter().any(is_cut_unit), last) {
                 (false, _) => Ok((units, None)),

@@ -94,7 +94,10 @@ impl World {
                 self.read_to_end(slot, World::keep_last)?;
                 return self.hang_up(slot);
             }
-            Fill::Ended if self.peer(slot).is_live() => {
+            Fill::Ended | Fill::Truncated if self.peer(slot).is_live() => {
+                if fill == Fill::Truncated {
+                    self.peer(slot).input.drop_unfinished();
+                }
                 let is_held = self.peer(slot).input.has_line() || self.peer(slot).waits;
                 let came = self.peer(slot).input.end();
                 self.obey(slot, came)?;
@@ -103,11 +106,12 @@ impl World {
                 }
                 self.run_what_fits(slot)?;
             }
-            Fill::Ended => {}
-            Fill::Truncated | Fill::Faulty => {
-                return Err(format!(
-                    "slot {slot}: a plain socket does not end so: {fill:?}"
-                ));
+            Fill::Ended | Fill::Truncated => {}
+            Fill::Faulty => {
+                while self.can_run(slot) && self.peer(slot).stream.blind {
+                    self.run_unseen_line(slot)?;
+                }
+                return self.end(slot, CloseReason::TlsFault, None);
             }
         }
         self.after_run(slot)

@@ -46,6 +46,13 @@ fn whatever_happens_everybody_sees_what_they_must() {
     println!("{seeds} seeds in {:?}: {total:?}", began.elapsed());
     assert!(total.cuts > 0 || seeds < 100, "nobody was ever cut");
     assert!(total.pongs > 0 || seeds < 100, "nobody ever pinged");
+    for (count, what) in [
+        (total.promised_cuts, "was cut who was promised something"),
+        (total.truncated, "was cut short"),
+        (total.faults, "broke what carried it"),
+    ] {
+        assert!(count > 0 || seeds < 100, "nobody {what}");
+    }
     assert!(total.takeovers > 0 || seeds < 100, "nobody ever came back");
     assert!(total.gaps > 0 || seeds < 100, "the loop never stood still");
 }

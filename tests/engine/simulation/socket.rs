@@ -8,6 +8,7 @@ use chatd::turn::{Fill, Flush};
 use fastrand::Rng;
 
 use super::browser::Framer;
+use super::sealed::Sealed;
 use super::sniff::Language;
 use super::wire::{self, Wire};
 
@@ -75,6 +76,10 @@ pub(crate) struct Socket {
     /// Answers to pings that were laid in this turn.
     pub(crate) pongs: Vec<Vec<u8>>,
     head_offset: usize,
+    /// What carries it, if that is not the bytes as they are.
+    pub(crate) sealed: Option<Sealed>,
+    /// Something was written to it in this turn.
+    pub(crate) wrote: bool,
     /// What was written in this turn.
     pub(crate) taken: Vec<u8>,
     pub(crate) bytes_out: u64,
@@ -120,6 +125,8 @@ impl Socket {
             wire: if has_web { Wire::Open } else { Wire::Lines },
             pongs: Vec::new(),
             head_offset: 0,
+            sealed: (rng.u32(..4) == 0).then(Sealed::default),
+            wrote: false,
             taken: Vec::new(),
             bytes_out: 0,
             ended_in: None,
@@ -134,17 +141,45 @@ impl Socket {
             return (bytes, Fill::Full);
         }
         self.readable = false;
-        let fill = match (self.reset, self.fin) {
-            (true, _) => Fill::Lost,
-            (false, true) => Fill::Ended,
-            (false, false) => Fill::Exhausted,
+        let sealed = self.sealed.as_mut();
+        let fill = match (self.reset, self.fin, sealed) {
+            (true, ..) => Fill::Lost,
+            (_, _, Some(sealed)) if sealed.is_faulty && !sealed.has_failed => {
+                sealed.fail();
+                Fill::Faulty
+            }
+            (_, true, Some(sealed)) if sealed.is_truncated => Fill::Truncated,
+            (_, true, _) => Fill::Ended,
+            (_, false, _) => Fill::Exhausted,
         };
         self.lost |= self.reset;
         (bytes, fill)
     }
 
+    /// Takes some of these bytes, or promises them.
+    pub(crate) fn write(&mut self, offered: &[u8], rng: &mut Rng) -> Result<(Flush, bool), String> {
+        let Some(sealed) = &mut self.sealed else {
+            return Ok(self.write_plain(offered.len(), rng));
+        };
+        let unsent = sealed.seal(offered, rng)?;
+        let promised = sealed.promised();
+        let (flush, is_spurious) = self.write_plain(unsent, rng);
+        let count = match flush {
+            Flush::Took(count) => count,
+            Flush::Lost => return Ok((flush, is_spurious)),
+            Flush::Blocked | Flush::Promised(_) => 0,
+        };
+        let taken = self.sealed.as_mut().and_then(|sealed| sealed.sent(count));
+        let has_room = self.in_flight < self.capacity;
+        self.writable &= taken.is_some();
+        Ok(match taken {
+            Some(count) => (Flush::Took(count), is_spurious),
+            None => (Flush::Promised(promised), is_spurious || has_room),
+        })
+    }
+
     /// Takes some of so many bytes. Whether it could have taken more, and will say so soon.
-    pub(crate) fn write(&mut self, offered: usize, rng: &mut Rng) -> (Flush, bool) {
+    fn write_plain(&mut self, offered: usize, rng: &mut Rng) -> (Flush, bool) {
         // It may also break between the read and the write of one turn.
         self.reset |= rng.u32(..1000) == 0;
         if self.reset {
@@ -169,6 +204,7 @@ impl Socket {
             },
         };
         self.in_flight += count;
+        self.wrote = true;
         (Flush::Took(count), false)
     }
 
@@ -212,12 +248,28 @@ impl Socket {
         self.rest_of(self.owed.len())
     }
 
-    /// How many of the first units must follow whatever happens: one that was begun, and the head
-    /// without which no frame can be read.
+    /// How many of the first units must follow whatever happens: those that were begun or promised,
+    /// and the head without which no frame can be read.
     pub(crate) fn must_follow(&self) -> usize {
-        let is_begun = self.head_offset > 0;
+        let promised = self
+            .sealed
+            .as_ref()
+            .map_or(0, |sealed| sealed.promised_before);
+        let mut left = self.head_offset + promised;
         let is_head = |unit: &Owed| unit.bytes.starts_with(b"HTTP/1.1 101 ");
-        usize::from(is_begun || self.owed.front().is_some_and(is_head))
+        let begun = self.owed.iter().take_while(|unit| {
+            let is_begun = left > 0;
+            left = left.saturating_sub(unit.bytes.len());
+            is_begun
+        });
+        begun
+            .count()
+            .max(usize::from(self.owed.front().is_some_and(is_head)))
+    }
+
+    /// What it cannot read any more is nothing.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.sealed.as_ref().is_some_and(|sealed| sealed.has_failed)
     }
 
     /// What is left of so many of the first units.

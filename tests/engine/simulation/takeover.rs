@@ -156,11 +156,16 @@ impl World {
             self.survivors.push(old);
             self.peer(old).survived = true;
         }
-        let is_over = self.peer(old).input.ending().is_some() && fill != Fill::Lost;
-        if !(is_over || fill == Fill::Ended) || !self.peer(old).is_live() {
+        let is_over =
+            self.peer(old).input.ending().is_some() && !matches!(fill, Fill::Lost | Fill::Faulty);
+        let has_ended = matches!(fill, Fill::Ended | Fill::Truncated);
+        if !(is_over || has_ended) || !self.peer(old).is_live() {
             return self.after_fill(old, fill);
         }
-        if fill == Fill::Ended {
+        if fill == Fill::Truncated {
+            self.peer(old).input.drop_unfinished();
+        }
+        if has_ended {
             self.peer(old).input.end();
         }
         let ends = self.actor() == Some(old) || self.ended_silently() == Some(old);

@@ -3,6 +3,11 @@
 
 use std::collections::VecDeque;
 
+use chatd::session::CloseReason;
+use chatd::turn::{Fill, Flush};
+
+use super::heard::Event;
+
 /// What simulations have seen, for the report.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Report {
@@ -11,18 +16,40 @@ pub(crate) struct Report {
     pub(crate) lines_in: u64,
     pub(crate) lines_out: u64,
     pub(crate) pongs: u64,
+    pub(crate) promises: u64,
+    pub(crate) promised_cuts: u64,
+    pub(crate) truncated: u64,
+    pub(crate) faults: u64,
     pub(crate) cuts: u64,
     pub(crate) gaps: u64,
     pub(crate) takeovers: u64,
 }
 
 impl Report {
+    /// Counts what must not be missing from many simulations.
+    pub(crate) fn count(&mut self, event: &Event) {
+        let count = match event {
+            Event::Flush(_, Flush::Promised(_)) => &mut self.promises,
+            Event::Fill(.., Fill::Truncated) => &mut self.truncated,
+            Event::Fill(.., Fill::Faulty) => &mut self.faults,
+            Event::Close(_, summary) if summary.reason == CloseReason::Replaced => {
+                &mut self.takeovers
+            }
+            _ => return,
+        };
+        *count += 1;
+    }
+
     pub(crate) fn add(&mut self, other: Report) {
         self.turns += other.turns;
         self.connections += other.connections;
         self.lines_in += other.lines_in;
         self.lines_out += other.lines_out;
         self.pongs += other.pongs;
+        self.promises += other.promises;
+        self.promised_cuts += other.promised_cuts;
+        self.truncated += other.truncated;
+        self.faults += other.faults;
         self.cuts += other.cuts;
         self.gaps += other.gaps;
         self.takeovers += other.takeovers;

@@ -52,8 +52,12 @@ pub(crate) struct Seen {
 impl Seen {
     /// Whether nothing happened but that somebody was written to.
     pub(crate) fn is_quiet(&self) -> bool {
-        let is_flush =
-            |event: &Event| matches!(event, Event::Flush(_, Flush::Took(_) | Flush::Blocked));
+        let is_flush = |event: &Event| {
+            matches!(
+                event,
+                Event::Flush(_, Flush::Took(_) | Flush::Promised(_) | Flush::Blocked)
+            )
+        };
         self.lines.is_empty()
             && self.start.log.is_empty()
             && self.start.records.is_empty()
@@ -85,6 +89,8 @@ impl Seen {
 pub(crate) struct Closed {
     pub(crate) bytes_out: u64,
     pub(crate) owed_bytes: usize,
+    /// Some of it was promised.
+    pub(crate) is_sealed: bool,
     pub(crate) lost: bool,
 }
 
