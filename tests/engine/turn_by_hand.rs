@@ -298,6 +298,26 @@ fn a_room_under_a_used_number_waits_its_own_interval() {
     assert!(told(&stage), "{}", stage.heard_by(0));
 }
 
+/// What was said in a room in the turn in which it goes is in no outbox any more, nor in memory.
+#[test]
+fn a_room_that_is_gone_leaves_nothing_behind() {
+    let mut stage = Stage::new(Limits {
+        rate_lines_per_second: 0,
+        ..Limits::default()
+    });
+    stage.connect(0, "ann\n");
+    let memory_after = |stage: &mut Stage, rounds: usize| {
+        for _ in 0..rounds {
+            stage.said(0, "/join den\n");
+            stage.said(0, "to nobody\n/join lobby\n");
+        }
+        stage.turn.hub().memory_bytes()
+    };
+    let before = memory_after(&mut stage, 5);
+    let after = memory_after(&mut stage, 50);
+    assert_eq!(after, before);
+}
+
 /// An answer comes behind all that was said before it in every room of who asked, and what is said
 /// afterwards comes behind the answer.
 #[test]
@@ -502,6 +522,29 @@ fn who_was_put_off_takes_its_place_at_once() {
     );
 }
 
+/// Who waits for a large answer is answered in the order of asking, however many ask.
+#[test]
+fn those_who_were_put_off_are_answered_first_come_first_served() {
+    let mut stage = Stage::new(Limits {
+        answers_per_turn_bytes_max: 1,
+        ..Limits::default()
+    });
+    for (slot, name) in [(0, "ann\n"), (1, "ben\n"), (2, "cyd\n")] {
+        stage.connect(slot, name);
+        stage.turn_after(0);
+        stage.turn_after(0);
+    }
+    let before = [0, 1, 2].map(|slot| stage.heard_by(slot).len());
+    for slot in 0..3 {
+        stage.say(slot, "/help\n");
+    }
+    for answered in 1..=3 {
+        stage.turn_after(0);
+        let is_answered = [0, 1, 2].map(|slot| stage.heard_by(slot as u32).len() > before[slot]);
+        assert_eq!(is_answered, [0, 1, 2].map(|slot| slot < answered));
+    }
+}
+
 /// Whose connection breaks while its lines are held back has them said in their time, as far as
 /// there is time for that; then it leaves.
 #[test]
@@ -612,6 +655,35 @@ fn a_talker_waits_for_a_reader_that_gets_on() {
         stage.turn_after(10);
     }
     assert_eq!(stage.connection(1).closed, Some(CloseReason::TooSlow));
+}
+
+/// Somebody asks and asks and reads no answer: it is not read from any more, and not cut. Once it
+/// reads, it is answered all.
+#[test]
+fn who_reads_no_answers_is_not_heard_until_it_does() {
+    let mut stage = Stage::new(Limits {
+        outbox_bytes_max: 8 << 10,
+        rate_lines_per_second: 0,
+        ..Limits::default()
+    });
+    stage.connect(0, "ann\n");
+    stage.turn_after(0);
+    stage.take(0, 0);
+    let asked = 200;
+    stage.say(0, &format!("/ping {:0>90}\n", 7).repeat(asked));
+    for _ in 0..20 {
+        stage.turn_after(0);
+        let owed = stage.turn.hub().queued_bytes(SessionId(0));
+        assert!(owed < (4 << 10) + 100, "{owed} bytes are owed");
+    }
+    assert_eq!(stage.turn.hub().live(), 1, "it is not cut");
+    stage.connection(0).takes = None;
+    stage.note(0, false, true);
+    stage.turn_after(0);
+    while stage.turn.next_timeout() == Some(Time::START) {
+        stage.turn_after(0);
+    }
+    assert_eq!(stage.heard_by(0).matches("= pong ").count(), asked);
 }
 
 /// Who comes into the slot of a reader that was behind is a reader of its own.

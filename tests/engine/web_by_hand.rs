@@ -343,6 +343,28 @@ fn what_is_left_of_a_post_does_not_stay_in_memory() {
 }
 
 #[test]
+fn a_last_line_that_is_not_taken_holds_nothing_that_others_were_told() {
+    let mut stage = Stage::new(Limits::default());
+    for (slot, name) in [(0, "ann\n"), (1, "ben\n"), (2, "cyd\n")] {
+        stage.connect(slot, name.as_bytes());
+    }
+    stage.socket(1).is_full = true;
+    stage.say(0, b"hello\n");
+    stage.pass_until(5);
+    // It is cut where the turn lays out what was said, behind the answers to somebody else.
+    stage.turn.hub_mut().set_transport_bytes(usize::MAX / 2);
+    stage.say(
+        2,
+        format!("/ping {}\n", "x".repeat(900)).repeat(4).as_bytes(),
+    );
+    stage.turn.hub_mut().set_transport_bytes(0);
+    assert_eq!(stage.taken(2).len() / 900, 4, "all is taken");
+    assert!(stage.turn.hub().queued_bytes(SessionId(1)) > 0);
+    let held = stage.turn.hub().statistics().unique_bytes;
+    assert!((1..900).contains(&held), "{held} bytes are held");
+}
+
+#[test]
 fn unhandled_bytes_max_ends_those_who_keep_most_unfinished() {
     let limits = Limits {
         unhandled_bytes_max: 100_000,
