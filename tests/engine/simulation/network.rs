@@ -97,6 +97,7 @@ impl Io for Network {
             self.fault = Some(format!("slot {} was written nothing, or is shut", id.0));
             return Flush::Lost;
         }
+        let is_asked_in_vain = !socket.writable;
         let (flush, is_spurious) = socket.write(offered, &mut rng);
         if let Flush::Took(count) = flush {
             let mut rest = count;
@@ -107,6 +108,12 @@ impl Io for Network {
             }
         }
         self.progress |= matches!(flush, Flush::Took(_) | Flush::Lost);
+        if is_asked_in_vain {
+            self.fault = Some(format!(
+                "slot {} was written to while it takes nothing",
+                id.0
+            ));
+        }
         if is_spurious {
             self.spurious.push(id.slot());
         }
