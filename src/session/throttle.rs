@@ -120,6 +120,30 @@ mod tests {
     }
 
     #[test]
+    fn of_both_rates_the_longer_wait_counts() {
+        let rates = Rates::of(&Limits {
+            rate_lines_per_second: 1,
+            burst_lines_max: 1,
+            byte_rate_bytes_per_second: 1000,
+            byte_burst_bytes_max: 1000,
+            ..Limits::default()
+        });
+        let mut throttle = Throttle::default();
+        let now = Time::after_start(Duration::from_secs(100));
+        throttle.take_line(now, &rates);
+        throttle.take_bytes(now, &rates, 2999);
+        assert_eq!(
+            throttle.check(now, &rates),
+            Err(now + Duration::from_secs(2))
+        );
+        (0..4).for_each(|_| throttle.take_line(now, &rates));
+        assert_eq!(
+            throttle.check(now, &rates),
+            Err(now + Duration::from_secs(5))
+        );
+    }
+
+    #[test]
     fn without_a_rate_of_lines_there_is_none_of_bytes() {
         let rates = Rates::of(&Limits {
             rate_lines_per_second: 0,

@@ -326,6 +326,18 @@ fn post_address_groups_max_bounds_whose_rates_are_remembered() {
 }
 
 #[test]
+fn each_line_of_a_post_is_said_once_and_in_order() {
+    let mut stage = Stage::new(Limits::default());
+    stage.connect(0, b"ann\n");
+    stage.taken(0);
+    stage.connect(1, &post("lobby", "one\ntwo\n"));
+    let heard = String::from_utf8(stage.taken(0)).unwrap();
+    let texts = heard.lines().map(|line| line.rsplit(' ').next().unwrap());
+    assert!(texts.eq(["one", "two"]), "{heard}");
+    assert_eq!(stage.status(1), "201");
+}
+
+#[test]
 fn what_is_left_of_a_post_does_not_stay_in_memory() {
     let mut stage = Stage::new(Limits::default());
     // Memory in which answers lie stays for the next.

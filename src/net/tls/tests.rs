@@ -286,3 +286,57 @@ fn what_is_sealed_is_bounded_and_promised_until_the_kernel_has_it() {
     let next = flush(&mut table, &mut ends, 0);
     assert_eq!(next, Flush::Took(limits.tls_seal_bytes_max));
 }
+
+/// Until the turn is told that this connection takes bytes: the kernel may have said so before it
+/// did.
+fn until_told(table: &mut Table, ends: &mut Ends, step: impl Fn(&mut Table, &mut Ends)) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let mut told = table.streams.start_turn();
+        if told.any(|(id, event)| id == SessionId(7) && event.writable) {
+            return;
+        }
+        drop(told);
+        assert!(Instant::now() < deadline, "the turn is never told");
+        step(table, ends);
+        table.streams.settle(ends.key, Instant::now);
+    }
+}
+
+fn flush(table: &mut Table, ends: &mut Ends, said: &[u8]) -> Flush {
+    let chunks = [IoSlice::new(said)];
+    let streams = &mut table.streams;
+    streams.flush(ends.key, &mut ends.socket, &chunks)
+}
+
+#[test]
+fn what_is_to_be_written_during_the_handshake_follows_it() {
+    let mut table = Table::new(Limits::default());
+    let mut ends = table.open(7, Instant::now());
+    assert_eq!(flush(&mut table, &mut ends, b"full\n"), Flush::Blocked);
+    table.fill(&mut ends);
+    while ends.client.is_handshaking() {
+        ends.hear();
+    }
+    ends.send_pending();
+    until_told(&mut table, &mut ends, |table, ends| {
+        table.fill(ends);
+    });
+    assert_eq!(flush(&mut table, &mut ends, b"full\n"), Flush::Took(5));
+}
+
+#[test]
+fn the_turn_is_told_when_the_kernel_has_what_was_sealed() {
+    let mut table = Table::new(Limits::default());
+    let mut ends = table.open(7, Instant::now());
+    table.shake_hands(&mut ends);
+    let said = vec![b'x'; 1 << 20];
+    while let Flush::Took(_) = flush(&mut table, &mut ends, &said) {}
+    ends.peer.set_nonblocking(true).unwrap();
+    until_told(&mut table, &mut ends, |table, ends| {
+        while matches!(ends.peer.read(&mut [0; 64 << 10]), Ok(1..)) {}
+        table.streams.write_pending(ends.key, &mut ends.socket);
+    });
+    let taken = flush(&mut table, &mut ends, &said);
+    assert!(matches!(taken, Flush::Took(_)), "{taken:?}");
+}

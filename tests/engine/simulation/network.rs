@@ -108,6 +108,7 @@ impl Io for Network {
             self.fault = Some(format!("slot {} was written nothing, or is shut", id.0));
             return Flush::Lost;
         }
+        let is_asked_in_vain = !socket.writable;
         let (flush, is_spurious) = match socket.write(&offered, &mut rng) {
             Ok(written) => written,
             Err(fault) => {
@@ -120,6 +121,12 @@ impl Io for Network {
         }
         let wrote = socket.wrote;
         self.progress |= wrote || flush == Flush::Lost;
+        if is_asked_in_vain {
+            self.fault = Some(format!(
+                "slot {} was written to while it takes nothing",
+                id.0
+            ));
+        }
         if is_spurious {
             self.spurious.push(id.slot());
         }
