@@ -96,6 +96,7 @@ impl Simulation {
         let peer = self.world.peer(slot);
         peer.was_cut = was_cut;
         peer.stream.start(lines, was_cut);
+        peer.stream.was_pinged = unheard > 0;
         socket
             .settle_taken()
             .map_err(|fault| format!("slot {slot}: {fault}"))?;
