@@ -270,6 +270,15 @@ impl BlockStore {
             .sum()
     }
 
+    /// Whether what is counted is what there is: references, memory of blocks, memory for blocks.
+    pub fn is_sound(&self) -> bool {
+        let sealed = self.blocks.iter().filter(|(_, block)| !block.open);
+        let unique_bytes: usize = sealed.map(|(_, block)| block.bytes.capacity()).sum();
+        let spare_bytes: usize = self.spare.iter().map(Vec::capacity).sum();
+        let counted = (self.references, self.unique_bytes, self.spare_bytes);
+        counted == (self.references(), unique_bytes, spare_bytes)
+    }
+
     fn free(&mut self, id: BlockId) {
         let Block { bytes, copied, .. } = self.blocks.remove(id.0 as usize);
         self.unique_bytes -= bytes.capacity();

@@ -27,6 +27,9 @@ impl Hub {
                 "outboxes hold {references} slices, blocks count {counted}"
             ));
         }
+        if !delivery.store.is_sound() {
+            return Some("the memory of blocks is counted wrong".into());
+        }
         if live != self.live || named != self.directory.members() {
             return Some(format!(
                 "{live} sessions are live and {named} named, {} and {} are counted",

@@ -214,6 +214,11 @@ impl Simulation {
             let id = SessionId(slot as u32);
             let hub = self.turn.hub();
             let (owed, wanted) = (hub.queued_bytes(id), hub.wants_input(id));
+            let peer = self.world.peers[slot].as_mut();
+            if let Some((lag, rooms)) = peer.and_then(Peer::lag_and_rooms) {
+                lag.note(self.world.now, owed, self.limits.outbox_bytes_max, rooms);
+                self.report.slowed += u64::from(lag.slows(self.world.now));
+            }
             if owed > self.limits.outbox_bytes_max && socket.ended_in.is_none() {
                 return Err(format!("slot {slot} is over its bound and was not cut"));
             }

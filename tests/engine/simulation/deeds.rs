@@ -100,6 +100,9 @@ impl World {
                 self.take_line(slot, &next, unheld)
             }
             Verdict::Deed => {
+                if !unheld {
+                    self.check_pace(slot, &next.asked)?;
+                }
                 self.take_line(slot, &next, unheld)?;
                 self.act(asker, next.asked)
             }

@@ -5,7 +5,8 @@
 //! stream (`wire`), who is
 //! where (`peer`, `room`, `world`), what comes of a line (`judge`, `deeds`, `coming`, `takeover`),
 //! how it looks (`words`, `past`), whether the facts are those (`facts`) and everybody was told them
-//! (`stream`), and the walk through a turn in the order of its facts (`walk`, `reads`, `ends`). Then
+//! (`stream`), how fast rooms go (`pacing`), and the walk through a turn in the order of its facts
+//! (`walk`, `reads`, `ends`). Then
 //! `checks`, the story (`trace`), and the test that runs many of them (`seeds`).
 
 mod asked;
@@ -22,6 +23,7 @@ mod input;
 mod judge;
 mod network;
 mod observe;
+mod pacing;
 mod past;
 mod peer;
 mod plan;

@@ -100,10 +100,10 @@ impl Io for Network {
         let Some(socket) = self.socket(id, "a write") else {
             return Flush::Lost;
         };
-        let offered: Vec<u8> = chunks
-            .iter()
-            .flat_map(|chunk| chunk.iter().copied())
-            .collect();
+        let mut offered = Vec::new();
+        for chunk in chunks {
+            offered.extend_from_slice(chunk);
+        }
         if offered.is_empty() || socket.shut {
             self.fault = Some(format!("slot {} was written nothing, or is shut", id.0));
             return Flush::Lost;

@@ -63,6 +63,10 @@ impl Simulation {
         if has_ended && socket.ended_in.replace(turn).is_some() {
             return Err(format!("slot {slot} has ended twice"));
         }
+        for late in socket.owed.iter_mut().filter(|unit| unit.is_late) {
+            late.is_late = false;
+            late.since = self.engine_now;
+        }
         let peer = self.world.peer(slot);
         peer.failed = socket.failed;
         peer.fate = None;
@@ -96,6 +100,7 @@ impl Simulation {
         let peer = self.world.peer(slot);
         peer.was_cut = was_cut;
         peer.stream.start(lines, was_cut);
+        peer.stream.was_pinged = unheard > 0;
         socket
             .settle_taken()
             .map_err(|fault| format!("slot {slot}: {fault}"))?;
@@ -114,11 +119,16 @@ impl Simulation {
         for unit in units {
             story!(self, "  {slot} is told {:?}", unit.told);
             let bytes = unit.bytes.len();
+            let is_pong = matches!(unit.told, Told::Pong(_));
+            // Two are not queued: it had to wait until the one before was written.
+            let is_late = is_pong && socket.owed.iter().any(|unit| unit.is_pong);
             socket.owed.push_back(Owed {
                 bytes: unit.bytes,
                 turn: self.report.turns,
                 copied_in: None,
                 since: self.engine_now,
+                is_pong,
+                is_late,
             });
             match unit.told {
                 Told::Line(line) => {

@@ -2,6 +2,7 @@
 //! it is. Owned by the world.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use chatd::chat::MemberId;
 use chatd::config::Limits;
@@ -10,6 +11,7 @@ use chatd::time::Time;
 
 use super::ends::is_last_json;
 use super::input::Input;
+use super::pacing::Lag;
 use super::sniff::Language;
 use super::stream::Stream;
 
@@ -51,6 +53,7 @@ pub(crate) struct Peer {
     pub(crate) lines_in: u64,
     pub(crate) throttle: Throttle,
     pub(crate) stream: Stream,
+    pub(crate) lag: Lag,
     /// Lines that were handled in this turn and are not explained yet.
     pub(crate) budget: u64,
     /// It waits to take somebody's place.
@@ -85,6 +88,7 @@ impl Peer {
             lines_in: 0,
             throttle: Throttle::new(limits),
             stream: Stream::default(),
+            lag: Lag::default(),
             budget: 0,
             waits: false,
             gone: None,
@@ -104,6 +108,13 @@ impl Peer {
     pub(crate) fn member(&self) -> Option<&Member> {
         match &self.state {
             State::Chatting(member) => Some(member),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn lag_and_rooms(&mut self) -> Option<(&mut Lag, &[Rc<str>])> {
+        match &self.state {
+            State::Chatting(member) => Some((&mut self.lag, &member.rooms)),
             _ => None,
         }
     }
@@ -160,6 +171,12 @@ impl Throttle {
 
     pub(crate) fn allows(&mut self, now: Time) -> bool {
         self.lines.allows(now) && self.bytes.allows(now)
+    }
+
+    /// How long it takes until what was said is forgotten.
+    pub(crate) fn debt(&mut self, now: Time) -> Duration {
+        self.bytes.refill(now);
+        Duration::from_nanos((self.bytes.full - self.bytes.credit) as u64)
     }
 
     pub(crate) fn take_line(&mut self, now: Time) {

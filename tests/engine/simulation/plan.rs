@@ -60,7 +60,10 @@ pub(crate) fn limits(rng: &mut Rng) -> Limits {
         clients_max: pick(rng, &[2, 5, 30, 100]),
         name_timeout: milliseconds(rng, 20, 2000),
         prompt_timeout: rng.bool().then(|| milliseconds(rng, 1, 300)),
-        stall_timeout: milliseconds(rng, 5, 500),
+        stall_timeout: match rng.u32(..4) {
+            0 => milliseconds(rng, 500, 2000),
+            _ => milliseconds(rng, 5, 500),
+        },
         drain_timeout: milliseconds(rng, 0, 200),
         flush_timeout: milliseconds(rng, 1, 200),
         linger_timeout: milliseconds(rng, 0, 50),

@@ -21,6 +21,10 @@ pub(crate) struct Owed {
     pub(crate) copied_in: Option<u64>,
     /// When it was said.
     pub(crate) since: Time,
+    /// It is the answer to a ping.
+    pub(crate) is_pong: bool,
+    /// It was laid behind the writing of its turn, so it counts to the next.
+    pub(crate) is_late: bool,
 }
 
 /// How a client reads.

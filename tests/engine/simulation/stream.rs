@@ -17,6 +17,8 @@ pub(crate) struct Stream {
     pending: Vec<(Rc<str>, Rc<Words>)>,
     /// What it was told in this turn is forgotten: it was cut, or its connection is gone.
     pub(crate) blind: bool,
+    /// It was told something that is no line among them, and before that what its rooms had said.
+    pub(crate) was_pinged: bool,
     /// What it should have been told in this turn, in bytes.
     pub(crate) told_bytes: usize,
 }
@@ -44,7 +46,7 @@ impl Stream {
 
     /// It is told this by itself. If it is not, nothing has happened here.
     pub(crate) fn tell(&mut self, words: &[Words]) -> Outcome {
-        if !self.blind {
+        if !self.blind && !words.is_empty() {
             let (mut cursor, _) = self.find_pending()?;
             for words in words {
                 let rest = &self.observed[cursor..];
@@ -73,7 +75,9 @@ impl Stream {
         if let Some(line) = self.observed.get(cursor) {
             return Err(format!("was told {line:?}, out of nowhere"));
         }
-        let Some(rooms) = rooms else { return Ok(()) };
+        let Some(rooms) = rooms.filter(|_| !self.was_pinged) else {
+            return Ok(());
+        };
         let place = |room: &Rc<str>| rooms.iter().position(|other| other == room);
         if !order.iter().map(place).is_sorted() {
             return Err(format!(

@@ -20,6 +20,8 @@ pub(crate) struct Report {
     pub(crate) promised_cuts: u64,
     pub(crate) truncated: u64,
     pub(crate) faults: u64,
+    /// Turns, by readers for whom rooms went slower.
+    pub(crate) slowed: u64,
     pub(crate) cuts: u64,
     pub(crate) gaps: u64,
     pub(crate) takeovers: u64,
@@ -50,6 +52,7 @@ impl Report {
         self.promised_cuts += other.promised_cuts;
         self.truncated += other.truncated;
         self.faults += other.faults;
+        self.slowed += other.slowed;
         self.cuts += other.cuts;
         self.gaps += other.gaps;
         self.takeovers += other.takeovers;
