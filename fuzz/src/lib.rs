@@ -8,6 +8,7 @@ pub mod heard;
 pub mod json_line;
 pub mod log;
 pub mod machine;
+pub mod net;
 pub mod script;
 pub mod server_line;
 pub mod socket;

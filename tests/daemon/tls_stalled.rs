@@ -89,7 +89,7 @@ fn d32_hundreds_of_readers_over_tls_that_stop_cost_little_and_are_cut() {
         "--history",
         "0",
         "--stall-timeout",
-        "2",
+        "4",
         "--announce-max",
         "1000",
     ]);
