@@ -145,9 +145,10 @@ struct Member {
 }
 
 impl Member {
-    /// Whether what it sent may not have come, or not as it was sent.
+    /// Whether what it sent may not have come, or not as it was sent; or not have made sense: an end
+    /// in plain, where the server waits for what is sealed.
     fn is_lossy(&self) -> bool {
-        self.is_spoilt || self.end == End::Broken
+        self.is_spoilt || self.has_ended_early || self.end == End::Broken
     }
 
     fn seal(&mut self, said: &[u8]) {
@@ -665,8 +666,7 @@ impl World {
         for (slot, member) in self.members.iter().enumerate() {
             // Also where a fault was seen, the stream ends.
             assert!(self.wires.wires[slot].is_none(), "somebody stays for ever");
-            let is_owed_fin = !member.is_lossy() && !member.has_ended_early;
-            assert!(member.has_fin || !is_owed_fin, "no close_notify");
+            assert!(member.has_fin || member.is_lossy(), "no close_notify");
         }
         assert_eq!(self.turn.hub().live(), 1);
     }
