@@ -66,6 +66,13 @@ impl World {
             let came = peer.input.feed(bytes);
             self.obey(slot, came)?;
             self.run_what_fits(slot)?;
+            if self.peer(slot).input.ending().is_some() {
+                // That is over before it matters what became of the socket.
+                while self.can_run(slot) && self.peer(slot).stream.blind {
+                    self.run_unseen_line(slot)?;
+                }
+                self.after_run(slot)?;
+            }
         }
         self.after_fill(slot, fill)
     }
