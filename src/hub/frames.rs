@@ -169,6 +169,13 @@ impl Hub {
         }
     }
 
+    /// The end of a WebSocket that was held back when it said that it is over. What it sent behind
+    /// that lies there unread, and must be.
+    pub(super) fn finish_closed(&mut self, id: SessionId) {
+        self.released.push(id);
+        self.finish_input(id);
+    }
+
     /// The last frame, where the last word did not bring one.
     pub(super) fn close_frames(&mut self, id: SessionId) {
         let Some(frames) = self.session(id).and_then(Session::frames) else {

@@ -286,11 +286,7 @@ impl Hub {
         if self.wants_input(id) {
             match self.session(id).map(|session| session.input) {
                 Some(Input::Open) => self.released.push(id),
-                Some(Input::Closed) => {
-                    // What it sent behind its last word lies there unread.
-                    self.released.push(id);
-                    self.finish_input(id);
-                }
+                Some(Input::Closed) => self.finish_closed(id),
                 Some(Input::Ended) => self.finish_input(id),
                 Some(Input::Gone(reason)) => {
                     if reason == CloseReason::HungUp {
