@@ -26,9 +26,9 @@ pub(crate) enum Doorstep {
     EndlessHead,
 }
 
-/// What is sent of what does not end: a little less than the server lets it be (16 KiB before the
+/// What is sent of what does not end: a little less than the server lets it be (12 KiB before the
 /// handshake is done, 8 KiB of a head).
-const ENDLESS_HELLO_BYTES: usize = 16_000;
+const ENDLESS_HELLO_BYTES: usize = 11_000;
 const ENDLESS_HEAD_BYTES: usize = 8_000;
 /// So many connect before the server gets time to accept them: well below its backlog.
 const AT_ONCE: usize = 100;
@@ -44,7 +44,7 @@ impl Doorstep {
         match self {
             Doorstep::Silent => "silent",
             Doorstep::Handshake => "in a handshake",
-            Doorstep::EndlessHello => "16 KB of a hello",
+            Doorstep::EndlessHello => "11 KB of a hello",
             Doorstep::EndlessHead => "8 KB of a head",
         }
     }

@@ -50,7 +50,7 @@ impl Hub {
         }
         // What was read at once is not held against it for longer than a line too many would be.
         while pings_to_pay > 0 && session.throttle.check(now, &rates).is_ok() {
-            session.throttle.take_line(now, &rates);
+            session.take_line(now, &rates);
             pings_to_pay -= 1;
         }
         if session.hold != Hold::No && holds == Holds::Apply {

@@ -254,7 +254,7 @@ impl Hub {
             Hold::Answers(_) => self.arm(id),
             Hold::Pace => self.pace.hold(id),
             Hold::Rate(_) => {
-                if session.throttle.warn() {
+                if !std::mem::replace(&mut session.is_warned, true) {
                     self.refuse(id, crate::dialect::Refusal::SlowDown);
                 }
                 self.arm(id);

@@ -50,7 +50,7 @@ impl Hub {
         self.listeners.delivery.statistics.lines_in += 1;
         if let Some(session) = self.session_mut(id) {
             session.lines_in += 1;
-            session.throttle.take_line(now, &rates);
+            session.take_line(now, &rates);
         }
     }
 

@@ -169,10 +169,11 @@ impl Hub {
     fn take_over(&mut self, member: MemberId, takeover: &Takeover) {
         let (old, new) = (takeover.old, takeover.new);
         self.listeners.delivery.leave_rooms(old);
-        let throttle = self.session(old).map(|session| session.throttle);
+        let old_session = self.session(old);
+        let rate = old_session.map(|session| (session.throttle, session.is_warned));
         self.end_replaced(old);
-        if let (Some(session), Some(throttle)) = (self.session_mut(new), throttle) {
-            session.throttle = throttle;
+        if let (Some(session), Some(rate)) = (self.session_mut(new), rate) {
+            (session.throttle, session.is_warned) = rate;
         }
         let reference = takeover.reference.as_deref();
         self.welcome(new, member, reference);

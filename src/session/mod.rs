@@ -115,6 +115,8 @@ pub struct Session {
     pub lagging: bool,
     /// What its rate allows.
     pub throttle: Throttle,
+    /// It was told that it is held back; that is said once until it has rested.
+    pub is_warned: bool,
     /// When it was accepted.
     pub connected_at: Time,
     /// When it last said something.
@@ -155,6 +157,7 @@ impl Session {
             overflowed: false,
             lagging: false,
             throttle: Throttle::default(),
+            is_warned: false,
             connected_at: now,
             active_at: now,
             armed: Time::NEVER,
@@ -185,6 +188,12 @@ impl Session {
     /// Whether it ever said anything.
     pub fn has_spoken(&self) -> bool {
         self.bytes_in > 0
+    }
+
+    /// A line of it was handled.
+    pub fn take_line(&mut self, now: Time, rates: &Rates) {
+        self.is_warned &= !self.throttle.is_rested(now, rates);
+        self.throttle.take_line(now, rates);
     }
 
     /// Its frames, if it is a WebSocket.
@@ -227,6 +236,6 @@ mod tests {
     #[test]
     fn a_session_is_small() {
         let bytes = size_of::<Session>();
-        assert!(bytes <= 240, "{bytes} bytes");
+        assert!(bytes <= 232, "{bytes} bytes");
     }
 }

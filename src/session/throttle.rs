@@ -41,8 +41,6 @@ impl Rates {
 pub struct Throttle {
     lines: Bucket,
     bytes: Bucket,
-    /// It was told that it is held back; that is said once until its bucket of lines is full again.
-    warned: bool,
 }
 
 impl Throttle {
@@ -56,12 +54,14 @@ impl Throttle {
         }
     }
 
+    /// Whether nothing was taken that has not come back: who is held back after that is told so
+    /// anew.
+    pub fn is_rested(&self, now: Time, rates: &Rates) -> bool {
+        self.lines.is_full(now) && (rates.bytes.is_none() || self.bytes.is_full(now))
+    }
+
     /// A line was handled.
     pub fn take_line(&mut self, now: Time, rates: &Rates) {
-        let is_rested = rates.bytes.is_none() || self.bytes.is_full(now);
-        if self.lines.is_full(now) && is_rested {
-            self.warned = false;
-        }
         self.lines.take(now, rates.lines, 1);
     }
 
@@ -79,11 +79,6 @@ impl Throttle {
     /// When all that was taken will have come back.
     pub fn rested_at(&self) -> Time {
         self.lines.full_at().max(self.bytes.full_at())
-    }
-
-    /// Whether it is to be told now that it is held back.
-    pub fn warn(&mut self) -> bool {
-        !std::mem::replace(&mut self.warned, true)
     }
 }
 
@@ -109,7 +104,7 @@ mod tests {
             said += 1;
         }
         assert_eq!(said, 3, "the third goes beyond what is left");
-        assert!(throttle.warn() && !throttle.warn());
+        assert!(!throttle.is_rested(now, &rates));
         let later = now + Duration::from_millis(500);
         assert!(throttle.check(later, &rates).is_err());
         assert!(

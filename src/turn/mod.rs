@@ -19,7 +19,8 @@ use crate::time::{Time, WallTime};
 use io::Sockets;
 pub use io::{Event, Fill, Flush, Io};
 
-/// The loop between two system calls.
+/// The loop between two system calls. A method for each of its steps, called in one place: the order
+/// of a turn is to be read in [`Turn::start`] and [`Turn::finish`].
 #[derive(Debug)]
 pub struct Turn {
     hub: Hub,

@@ -50,7 +50,9 @@ struct Identity {
     resume: Option<String>,
 }
 
-/// See the file.
+/// See the file. It has a method for each thing that can happen to a seat (a key, a line, a lost
+/// link), since each of them depends on all that happened before; they lie in one file for each
+/// side that it comes from.
 #[derive(Debug)]
 pub struct Session {
     settings: Settings,
