@@ -17,8 +17,7 @@ use head::{Control, Head, HeadReader, Kind, Opcode};
 use utf8::Utf8;
 
 pub use write::{
-    Open, accept_key, close_text, frame_end, open_text, write_close, write_ping, write_pong,
-    write_text,
+    accept_key, frame_end, text_head, write_close, write_ping, write_pong, write_text,
 };
 
 /// Why a connection is ended (RFC 6455, 7.4.1), as far as a [`Reader`] finds it out.

@@ -17,61 +17,36 @@ const PONG: u8 = 0x8A;
 const TWO_BYTES: u8 = 126;
 const EIGHT_BYTES: u8 = 127;
 
-/// The head that [`open_text`] leaves room for: that of most JSON lines.
-const OPEN_HEAD_BYTES: usize = 4;
+/// The longest head of a frame without a mask.
+const HEAD_BYTES_MAX: usize = 10;
 
-/// Where a frame stands that [`open_text`] has begun.
-#[derive(Debug)]
-#[must_use = "a frame that is not closed has no length"]
-pub struct Open {
-    start: usize,
+/// The head of a text message of one frame with a payload of so many bytes, and how long the head is.
+pub fn text_head(payload_bytes: usize) -> ([u8; HEAD_BYTES_MAX], usize) {
+    let mut head = [0; HEAD_BYTES_MAX];
+    head[0] = TEXT;
+    match (u8::try_from(payload_bytes), u16::try_from(payload_bytes)) {
+        (Ok(length), _) if length < TWO_BYTES => {
+            head[1] = length;
+            (head, 2)
+        }
+        (_, Ok(length)) => {
+            head[1] = TWO_BYTES;
+            head[2..4].copy_from_slice(&length.to_be_bytes());
+            (head, 4)
+        }
+        _ => {
+            head[1] = EIGHT_BYTES;
+            head[2..].copy_from_slice(&(payload_bytes as u64).to_be_bytes());
+            (head, HEAD_BYTES_MAX)
+        }
+    }
 }
 
 /// Appends a text message of one frame.
 pub fn write_text(line: &[u8], out: &mut Vec<u8>) {
-    match (u8::try_from(line.len()), u16::try_from(line.len())) {
-        (Ok(length), _) if length < TWO_BYTES => out.extend_from_slice(&[TEXT, length]),
-        (_, Ok(length)) => {
-            let [high, low] = length.to_be_bytes();
-            out.extend_from_slice(&[TEXT, TWO_BYTES, high, low]);
-        }
-        _ => {
-            out.extend_from_slice(&[TEXT, EIGHT_BYTES]);
-            out.extend_from_slice(&(line.len() as u64).to_be_bytes());
-        }
-    }
+    let (head, head_bytes) = text_head(line.len());
+    out.extend_from_slice(&head[..head_bytes]);
     out.extend_from_slice(line);
-}
-
-/// Begins a text message of one frame: what is appended next is its payload, until
-/// [`close_text`].
-pub fn open_text(out: &mut Vec<u8>) -> Open {
-    let start = out.len();
-    out.extend_from_slice(&[TEXT, TWO_BYTES, 0, 0]);
-    Open { start }
-}
-
-/// Ends what [`open_text`] has begun, at the end of `out`. Payloads of less than 126 bytes, or of
-/// more than 65,535, are moved, since their heads have other lengths.
-pub fn close_text(open: Open, out: &mut Vec<u8>) {
-    let start = open.start;
-    let payload = start + OPEN_HEAD_BYTES;
-    let end = out.len();
-    let length = end - payload;
-    match (u8::try_from(length), u16::try_from(length)) {
-        (Ok(length), _) if length < TWO_BYTES => {
-            out[start + 1] = length;
-            out.copy_within(payload.., start + 2);
-            out.truncate(end - 2);
-        }
-        (_, Ok(length)) => out[start + 2..payload].copy_from_slice(&length.to_be_bytes()),
-        _ => {
-            out[start + 1] = EIGHT_BYTES;
-            out.extend_from_slice(&[0; 6]);
-            out.copy_within(payload..end, start + 10);
-            out[start + 2..start + 10].copy_from_slice(&(length as u64).to_be_bytes());
-        }
-    }
 }
 
 /// Appends the last frame: the code why, or none.
