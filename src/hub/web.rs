@@ -237,7 +237,7 @@ impl Hub {
             self.answer(id, &response.retry_after(seconds.max(1)));
             return Ok(());
         }
-        self.check_room_to_post(posting, group)?;
+        self.check_room_to_post(&posting.room, &texts, group)?;
         let response = match self.say_all(id, posting, group, &texts) {
             Ok(done) => Response::json_lines(Status::Created, done),
             Err(refusal) => refused(&refusal.into()),
@@ -313,8 +313,13 @@ impl Hub {
     }
 
     /// Whether the room may hear something now, or has said enough for a while.
-    fn check_room_to_post(&mut self, posting: &Posting, group: AddressGroup) -> Result<(), Later> {
-        let Ok(room) = self.directory.find_room(&posting.room) else {
+    fn check_room_to_post(
+        &mut self,
+        room: &str,
+        texts: &[String],
+        group: AddressGroup,
+    ) -> Result<(), Later> {
+        let Ok(room) = self.directory.find_room(room) else {
             return Ok(());
         };
         if self.listeners.delivery.has_room_said_enough(room) {
@@ -322,11 +327,11 @@ impl Hub {
         }
         let throttle = self.web.as_ref().and_then(|web| web.groups.get(&group));
         let debt = throttle.map_or(std::time::Duration::ZERO, |known| known.debt(self.now()));
-        if self.pace.holds(room, debt) {
-            return Err(Later::Pace);
+        if self.pace.admit(room, debt, texts.iter().map(String::len)) {
+            Ok(())
+        } else {
+            Err(Later::Pace)
         }
-        self.pace.charge(room, posting.body.len());
-        Ok(())
     }
 
     fn begin_reading(&mut self, id: SessionId, history: &History<'_>) {

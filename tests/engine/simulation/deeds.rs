@@ -104,7 +104,11 @@ impl World {
                     self.check_pace(slot, &next.asked)?;
                 }
                 self.take_line(slot, &next, unheld)?;
-                self.act(asker, next.asked)
+                let is_said = matches!(next.asked, Asked::Say { .. } | Asked::Post { .. });
+                self.is_paced = is_said && !unheld;
+                let outcome = self.act(asker, next.asked);
+                self.is_paced = false;
+                outcome
             }
         }
     }

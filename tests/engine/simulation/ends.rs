@@ -77,6 +77,8 @@ impl World {
         let order = is_plain.then_some(&spoke[..]);
         for slot in 0..self.peers.len() {
             if let Some(peer) = &mut self.peers[slot] {
+                // Who went out of its rooms was told before what they had said, in their order to it.
+                let order = order.filter(|_| peer.is_live());
                 peer.stream
                     .finish(order)
                     .map_err(|fault| format!("slot {slot} {fault}"))?;
@@ -243,6 +245,9 @@ impl World {
         for peer in cuts.iter().filter_map(|&slot| self.peers[slot].as_ref()) {
             let owed = peer.owed_bytes + peer.stream.told_bytes + leaves;
             if owed > limits.outbox_bytes_max {
+                if !is_pressed && !stalled(peer, self.now, limits.stall_timeout) {
+                    self.check_cut_of_reader(peer, peer.stream.told_besides() + leaves)?;
+                }
                 continue;
             }
             if !is_pressed || peer.oldest.is_none() {

@@ -55,6 +55,8 @@ pub(crate) struct World {
     /// How much may still be told of the past to who asked; and whether that is known.
     pub(crate) replay_left: usize,
     pub(crate) replay_is_known: bool,
+    /// What is said now was held back by what readers take, if it was to be.
+    pub(crate) is_paced: bool,
     /// The turn is being laid out: who ends now is too slow.
     pub(crate) sealing: bool,
     /// Who was cut at that.
@@ -83,6 +85,7 @@ impl World {
             survivors: Vec::new(),
             replay_left: 0,
             replay_is_known: true,
+            is_paced: false,
             sealing: false,
             cuts: Vec::new(),
             may_be_short: false,
