@@ -287,7 +287,7 @@ impl World {
         self.done(asker, Some(id))
     }
 
-    fn said(
+    pub(crate) fn said(
         &mut self,
         to: &For,
         key: &Rc<str>,

@@ -124,6 +124,9 @@ impl World {
 
     /// It has ended, by no line of its own: why?
     pub(crate) fn end_with_cause(&mut self, slot: usize) -> Outcome {
+        if self.peer(slot).input.door.awaits_answer() && !self.peer(slot).failed {
+            return self.answer_in_time(slot);
+        }
         let (now, limits) = (self.now, self.limits.clone());
         let sealing = self.sealing;
         let peer = self.peer(slot);

@@ -155,7 +155,7 @@ impl World {
         (entry.resume.as_deref() == Some(token)).then_some(slot)
     }
 
-    fn judge_post(&self, room: &str, name: &str) -> Result<Verdict, Codes> {
+    pub(crate) fn judge_post(&self, room: &str, name: &str) -> Result<Verdict, Codes> {
         let mut codes = Vec::new();
         if !is_name(name) || !is_name(room) {
             codes.push("bad-name");

@@ -157,7 +157,7 @@ pub(crate) enum Warned {
 }
 
 impl Throttle {
-    fn new(limits: &Limits) -> Throttle {
+    pub(crate) fn new(limits: &Limits) -> Throttle {
         let bytes = match limits.rate_lines_per_second {
             0 => 0,
             _ => limits.byte_rate_bytes_per_second,
