@@ -138,11 +138,11 @@ pub(crate) fn first_bytes(rng: &mut Rng, speaks: Language, known: &Known) -> Vec
         (6..=7, _) => b"  \t             pat\n".to_vec(),
         (8..=9, Language::Text) => b"/quit\n".to_vec(),
         (10..=13, Language::Text) => b"\n\n/help\nPOST /x HTTP/1.1\r\nann\n".to_vec(),
-        (17..=26, Language::Text) => {
+        (17..=34, Language::Text) => {
             let (name, room) = (name(rng), room(rng));
             browser::post(rng, name, room)
         }
-        (27..=29, Language::Text) => {
+        (35..=44, Language::Text) => {
             let since = rng.bool().then(|| id(rng, known));
             browser::read(since.as_deref(), room(rng))
         }
