@@ -29,6 +29,8 @@ pub struct Rules {
     pub churn_interval: Duration,
     /// Rooms, the lobby included.
     pub rooms_max: usize,
+    /// Rooms beside those that nobody is in and that are remembered; 0 where no history is kept.
+    pub resting_rooms_max: usize,
     /// Rooms that one member is in.
     pub rooms_per_member_max: usize,
     /// Bytes of a topic.
@@ -60,7 +62,7 @@ impl Directory {
             rules,
             members: Slab::new(),
             names: Claims::new(),
-            rooms: Rooms::new(),
+            rooms: Rooms::new(rules.resting_rooms_max),
             ids: MessageIds::default(),
             now: Time::START,
             wall: WallTime::default(),
@@ -81,6 +83,31 @@ impl Directory {
     pub fn set_time(&mut self, now: Time, wall: WallTime) {
         self.now = now;
         self.wall = wall;
+    }
+
+    /// A room as it was left in an earlier run. It rests, until somebody comes. No-op for what is no
+    /// name, or the name of a room that is there already: then that room, if there is one.
+    pub fn recall_room(&mut self, name: &str, topic: &str, last: MessageId) -> Option<RoomId> {
+        let name = Name::parse(name).ok()?;
+        let is_there = self.rooms.named(&name);
+        if is_there.is_none() && self.rooms.is_alike_to_any(&name) {
+            return None;
+        }
+        let room = is_there.unwrap_or_else(|| self.rooms.make(name));
+        let state = self.rooms.get_mut(room);
+        state.topic = topic.into();
+        state.last = last;
+        if is_there.is_none() && !self.rooms.rest(room) {
+            self.rooms.remove(room);
+            return None;
+        }
+        self.ids.skip(last);
+        Some(room)
+    }
+
+    /// No id up to this one is given any more.
+    pub fn skip_ids(&mut self, last: MessageId) {
+        self.ids.skip(last);
     }
 
     /// When [`Directory::handle_timeout`] is to be called.
@@ -196,7 +223,10 @@ impl Directory {
     /// # Errors
     /// There is no such room.
     pub fn who<'a>(&'a self, room: &'a str) -> Result<Answer<'a>, Refusal<'a>> {
-        let found = self.rooms.find(room).ok_or(Refusal::NoSuchRoom(room))?;
+        let found = self
+            .rooms
+            .find_awake(room)
+            .ok_or(Refusal::NoSuchRoom(room))?;
         Ok(self.who_in(found))
     }
 
@@ -256,11 +286,11 @@ impl Directory {
 
     /// Whether two names are those of one room that is there.
     pub fn is_room(&self, name: &str, other: &str) -> bool {
-        let found = self.rooms.find(name);
+        let found = self.rooms.find_awake(name);
         found.is_some() && found == self.rooms.find(other)
     }
 
-    /// The room of this name, whoever asks.
+    /// The room of this name, whoever asks, and whether anybody is in it or not.
     ///
     /// # Errors
     /// There is none.

@@ -32,6 +32,17 @@ pub struct Message<'a> {
     pub manner: Manner,
 }
 
+/// A page of the past of a room.
+#[derive(Debug)]
+pub struct Page<'a> {
+    /// The messages, oldest first.
+    pub messages: Messages<'a>,
+    /// Whether there is further in memory in the direction that was asked.
+    pub more: bool,
+    /// Whether that is all there ever was: nothing is missing that an archive could have.
+    pub is_whole: bool,
+}
+
 /// A part of the past of a room.
 #[derive(Debug)]
 pub struct Tail<'a> {
@@ -76,24 +87,51 @@ impl Histories {
         }
     }
 
-    /// A page of what was said in a room, of at most so many messages; and whether there is further
-    /// in memory in the direction that was asked.
-    pub fn page(&self, room: RoomId, end: PageEnd, limit: usize) -> (Messages<'_>, bool) {
+    /// A page of what was said in a room, of at most so many messages.
+    pub fn page(&self, room: RoomId, end: PageEnd, limit: usize) -> Page<'_> {
         let Some(history) = self.history(room) else {
-            return (Messages::default(), false);
+            return Page {
+                messages: Messages::default(),
+                more: false,
+                is_whole: false,
+            };
         };
         let count = history.messages.len();
         let older = match end {
             PageEnd::After(known) => {
                 let first = history.position(|id| id <= known);
                 let last = count.min(first.saturating_add(limit));
-                return (history.range(first, last), last < count);
+                return Page {
+                    messages: history.range(first, last),
+                    more: last < count,
+                    is_whole: history.is_whole() || history.forgotten_since(known) == Some(0),
+                };
             }
             PageEnd::Before(end) => history.position(|id| id < end),
             PageEnd::Newest => count,
         };
         let first = older.saturating_sub(limit);
-        (history.range(first, older), first > 0)
+        Page {
+            messages: history.range(first, older),
+            more: first > 0,
+            is_whole: history.is_whole() || first > 0,
+        }
+    }
+
+    /// What was said in a room in an earlier run, oldest first, before anything is said in it in this
+    /// one; and whether more was said before that.
+    pub fn recall<'m>(
+        &mut self,
+        room: RoomId,
+        messages: impl Iterator<Item = Message<'m>>,
+        has_older: bool,
+    ) {
+        for message in messages {
+            self.remember(room, &message);
+        }
+        if let Some(Some(history)) = self.rooms.get_mut(room.slot()) {
+            history.has_older = has_older;
+        }
     }
 
     /// Memory of all rooms, in bytes.
@@ -197,6 +235,8 @@ struct History {
     /// missed. Of the oldest of them only the number is known.
     forgotten: VecDeque<MessageId>,
     forgotten_before: usize,
+    /// Something was said before the first of them, in an earlier run.
+    has_older: bool,
 }
 
 /// A message whose name and text start where those of the one before it end.
@@ -283,6 +323,7 @@ impl History {
             first: self.first,
             last: self.last,
             forgotten_before: self.forgotten_before,
+            has_older: self.has_older,
             ..History::default()
         };
     }
@@ -299,7 +340,7 @@ impl History {
     /// this room never gave, be it of an earlier run of the server or of a room that is gone.
     fn forgotten_since(&self, known: MessageId) -> Option<usize> {
         if known == MessageId::ZERO {
-            return Some(self.forgotten_before + self.forgotten.len());
+            return (!self.has_older).then_some(self.forgotten_before + self.forgotten.len());
         }
         if known == self.last {
             return Some(0);
@@ -308,6 +349,11 @@ impl History {
         let is_of_this_room = (self.first..=self.last).contains(&known);
         let is_counted = older > 0 || self.forgotten_before == 0;
         (is_of_this_room && is_counted).then_some(self.forgotten.len() - older)
+    }
+
+    /// Whether all that was ever said is in memory.
+    fn is_whole(&self) -> bool {
+        !self.has_older && self.forgotten_before == 0 && self.forgotten.is_empty()
     }
 
     fn position(&self, is_older: impl Fn(MessageId) -> bool) -> usize {
@@ -462,20 +508,70 @@ mod tests {
     fn pages_go_in_both_directions() {
         let mut histories = Histories::new(10, 1 << 16, 1 << 20);
         (1..=10).for_each(|n| say(&mut histories, LOBBY, n, &n.to_string()));
-        let (page, more) = histories.page(LOBBY, PageEnd::Before(id(5)), 3);
-        assert_eq!((texts(page), more), (vec!["2", "3", "4"], true));
-        let (page, more) = histories.page(LOBBY, PageEnd::Before(id(4)), 3);
-        assert_eq!((texts(page), more), (vec!["1", "2", "3"], false));
-        let (page, more) = histories.page(LOBBY, PageEnd::After(id(7)), 2);
-        assert_eq!((texts(page), more), (vec!["8", "9"], true));
-        let (page, more) = histories.page(LOBBY, PageEnd::After(id(8)), usize::MAX);
-        assert_eq!((texts(page), more), (vec!["9", "10"], false));
-        let (page, more) = histories.page(LOBBY, PageEnd::Newest, 2);
-        assert_eq!((texts(page), more), (vec!["9", "10"], true));
-        let (page, _) = histories.page(LOBBY, PageEnd::After(id(10)), 5);
-        assert_eq!(page.len(), 0);
-        let (page, _) = histories.page(RoomId(7), PageEnd::Before(id(10)), 5);
-        assert_eq!(page.len(), 0);
+        let page = histories.page(LOBBY, PageEnd::Before(id(5)), 3);
+        assert_eq!(
+            (texts(page.messages), page.more),
+            (vec!["2", "3", "4"], true)
+        );
+        let page = histories.page(LOBBY, PageEnd::Before(id(4)), 3);
+        assert_eq!(
+            (texts(page.messages), page.more),
+            (vec!["1", "2", "3"], false)
+        );
+        let page = histories.page(LOBBY, PageEnd::After(id(7)), 2);
+        assert_eq!((texts(page.messages), page.more), (vec!["8", "9"], true));
+        let page = histories.page(LOBBY, PageEnd::After(id(8)), usize::MAX);
+        assert_eq!((texts(page.messages), page.more), (vec!["9", "10"], false));
+        let page = histories.page(LOBBY, PageEnd::Newest, 2);
+        assert_eq!((texts(page.messages), page.more), (vec!["9", "10"], true));
+        let page = histories.page(LOBBY, PageEnd::After(id(10)), 5);
+        assert_eq!(page.messages.len(), 0);
+        let page = histories.page(RoomId(7), PageEnd::Before(id(10)), 5);
+        assert_eq!(page.messages.len(), 0);
+    }
+
+    #[test]
+    fn a_page_says_whether_an_archive_could_have_more_of_it() {
+        let mut histories = Histories::new(5, 1 << 16, 1 << 20);
+        let is_whole = |histories: &Histories, end, limit| {
+            let page = histories.page(LOBBY, end, limit);
+            page.is_whole
+        };
+        assert!(
+            !is_whole(&histories, PageEnd::Newest, 5),
+            "nothing is known"
+        );
+        (1..=5).for_each(|n| say(&mut histories, LOBBY, n, "x"));
+        assert!(is_whole(&histories, PageEnd::Newest, 50));
+        say(&mut histories, LOBBY, 6, "x");
+        assert!(!is_whole(&histories, PageEnd::Newest, 5));
+        assert!(is_whole(&histories, PageEnd::Newest, 4));
+        assert!(is_whole(&histories, PageEnd::After(id(1)), 50));
+        assert!(!is_whole(&histories, PageEnd::After(MessageId::ZERO), 1));
+        assert!(!is_whole(&histories, PageEnd::Before(id(3)), 1));
+    }
+
+    #[test]
+    fn what_was_said_in_an_earlier_run_is_there_again() {
+        let mut histories = Histories::new(5, 1 << 16, 1 << 20);
+        let earlier = |number| Message {
+            id: id(number),
+            from: "ben",
+            text: "before",
+            manner: Manner::Plain,
+        };
+        histories.recall(LOBBY, (1..=3).map(earlier), true);
+        say(&mut histories, LOBBY, 4, "now");
+        let tail = histories.since(LOBBY, id(2));
+        assert_eq!(
+            (texts(tail.messages), tail.missed),
+            (vec!["before", "now"], Some(0))
+        );
+        assert_eq!(histories.since(LOBBY, MessageId::ZERO).missed, None);
+        assert!(!histories.page(LOBBY, PageEnd::Newest, 50).is_whole);
+        histories.recall(RoomId(1), (1..=3).map(earlier), false);
+        assert_eq!(histories.since(RoomId(1), MessageId::ZERO).missed, Some(0));
+        assert!(histories.page(RoomId(1), PageEnd::Newest, 50).is_whole);
     }
 
     #[test]

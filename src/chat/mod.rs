@@ -19,7 +19,7 @@ mod talking;
 pub use command::{Command, Entry, PageEnd, PageOf, Request};
 pub use directory::{Directory, Rules};
 pub use fact::{Answer, Cause, Fact, Listen, Manner, Place, Refusal, RoomRow, To, What};
-pub use history::{Histories, Message, Messages, Tail};
+pub use history::{Histories, Message, Messages, Page, Tail};
 pub use id::{MemberId, MessageId, NotAnId, RoomId};
 pub use member::Hears;
 pub use name::{BadName, Name};

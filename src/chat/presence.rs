@@ -37,7 +37,7 @@ impl Directory {
         }
         let room = match found {
             Found::Room(room) => room,
-            Found::Place(name) => self.rooms.make(name),
+            Found::Place(name) => self.open(name, listen),
         };
         self.arrive(member, room, listen);
         Ok(room)
@@ -59,7 +59,7 @@ impl Directory {
         self.depart(member, from, id, Cause::Quit, None, listen);
         let to = match found {
             Found::Room(room) => room,
-            Found::Place(name) => self.rooms.make(name),
+            Found::Place(name) => self.open(name, listen),
         };
         self.arrive(member, to, listen);
         self.close_if_empty(from, listen);
@@ -121,6 +121,7 @@ impl Directory {
     /// The member, whose name is set, comes into the room; everybody is told.
     pub(super) fn arrive(&mut self, member: MemberId, room: RoomId, listen: &mut dyn Listen) {
         let id = self.next_id();
+        self.rooms.wake(room);
         self.enroll(member, room);
         let here = self.rooms.get(room).roster.len();
         if self.is_announced(room, here) {
@@ -198,11 +199,28 @@ impl Directory {
         }
     }
 
-    /// A room that nobody is in is gone, and its number free.
+    /// A room that nobody is in rests, or is gone.
     pub(super) fn close_if_empty(&mut self, room: RoomId, listen: &mut dyn Listen) {
         if self.rooms.get(room).roster.len() > 0 || self.rooms.is_kept_when_empty(room) {
             return;
         }
+        if !self.rooms.rest(room) {
+            self.close(room, listen);
+        } else if let Some(oldest) = self.rooms.surplus() {
+            self.close(oldest, listen);
+        }
+    }
+
+    /// Makes a room. One that rests and could be taken for it is forgotten.
+    pub(super) fn open(&mut self, name: Name, listen: &mut dyn Listen) -> RoomId {
+        while let Some(alike) = self.rooms.resting_alike(&name) {
+            self.close(alike, listen);
+        }
+        self.rooms.make(name)
+    }
+
+    /// The room is gone, and its number free.
+    fn close(&mut self, room: RoomId, listen: &mut dyn Listen) {
         let id = self.next_id();
         self.tell_room(room, id, What::Closed, listen);
         self.rooms.remove(room);
@@ -239,10 +257,13 @@ impl Directory {
         leaving: Option<RoomId>,
     ) -> Result<Found, Refusal<'a>> {
         let name = Name::parse(asked).map_err(Refusal::BadName)?;
-        if let Some(room) = self.rooms.named(&name) {
+        let there = self.rooms.named(&name);
+        if let Some(room) = there
+            && !self.rooms.is_resting(room)
+        {
             return Ok(Found::Room(room));
         }
-        if self.rooms.has_alike(&name) {
+        if there.is_none() && self.rooms.has_alike(&name) {
             return Err(Refusal::RoomAlike(asked));
         }
         let closes = leaving.is_some_and(|room| {
@@ -252,7 +273,7 @@ impl Directory {
         if rooms >= self.rules.rooms_max {
             return Err(Refusal::TooManyRoomsHere(self.rules.rooms_max));
         }
-        Ok(Found::Place(name))
+        Ok(there.map_or(Found::Place(name), Found::Room))
     }
 
     pub(super) fn enroll(&mut self, member: MemberId, room: RoomId) {

@@ -21,8 +21,9 @@ impl Directory {
         let name = self.free_name(None, name)?;
         let room = match self.find_or_check(room, None)? {
             Found::Room(room) => room,
-            Found::Place(name) => self.rooms.make(name),
+            Found::Place(name) => self.open(name, listen),
         };
+        self.rooms.wake(room);
         let id = self.next_id();
         self.rooms.get_mut(room).last = id;
         let what = What::Said {

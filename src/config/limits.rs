@@ -173,6 +173,11 @@ settings! {
         #[arg(skip = 1000_usize)]
         pub page_messages_max: usize,
 
+        /// Rooms that nobody is in and of which topic and past are remembered, where history is kept
+        /// on disk. The one that rests for longest goes first; what was said in it stays on disk.
+        #[arg(skip = 0_usize)]
+        pub resting_rooms_max: usize,
+
         /// Joins and leaves of a room that are announced individually at once, before
         /// `announce_per_second` holds: the size of the token bucket.
         #[arg(skip = 20_u32)]

@@ -240,19 +240,23 @@ impl Hub {
         let histories = &self.listeners.histories;
         let mut limit = page.limit.min(self.limits.page_messages_max);
         let bytes_max = self.limits.outbox_bytes_max / 4;
-        let (messages, more) = loop {
-            let (messages, more) = histories.page(room, page.end, limit);
+        let found = loop {
+            let found = histories.page(room, page.end, limit);
             // No answer may overflow the outbox of who asked for it.
-            let bytes: usize = messages.clone().map(|message| past_bytes(&message)).sum();
+            let bytes: usize = found
+                .messages
+                .clone()
+                .map(|message| past_bytes(&message))
+                .sum();
             if bytes <= bytes_max || limit <= 1 {
-                break (messages, more);
+                break found;
             }
             limit /= 2;
         };
         let page = Reply::Page {
             room: self.directory.room_name(room),
-            messages,
-            more,
+            messages: found.messages,
+            more: found.more,
         };
         self.listeners.delivery.reply(id, &page, reference);
         Ok(())
