@@ -50,7 +50,7 @@ pub struct Directory {
     pub(super) members: Slab<Member>,
     names: Claims<MemberId>,
     pub(super) rooms: Rooms,
-    ids: MessageIds,
+    pub(super) ids: MessageIds,
     pub(super) now: Time,
     wall: WallTime,
 }
@@ -83,31 +83,6 @@ impl Directory {
     pub fn set_time(&mut self, now: Time, wall: WallTime) {
         self.now = now;
         self.wall = wall;
-    }
-
-    /// A room as it was left in an earlier run. It rests, until somebody comes. No-op for what is no
-    /// name, or the name of a room that is there already: then that room, if there is one.
-    pub fn recall_room(&mut self, name: &str, topic: &str, last: MessageId) -> Option<RoomId> {
-        let name = Name::parse(name).ok()?;
-        let is_there = self.rooms.named(&name);
-        if is_there.is_none() && self.rooms.is_alike_to_any(&name) {
-            return None;
-        }
-        let room = is_there.unwrap_or_else(|| self.rooms.make(name));
-        let state = self.rooms.get_mut(room);
-        state.topic = topic.into();
-        state.last = last;
-        if is_there.is_none() && !self.rooms.rest(room) {
-            self.rooms.remove(room);
-            return None;
-        }
-        self.ids.skip(last);
-        Some(room)
-    }
-
-    /// No id up to this one is given any more.
-    pub fn skip_ids(&mut self, last: MessageId) {
-        self.ids.skip(last);
     }
 
     /// When [`Directory::handle_timeout`] is to be called.

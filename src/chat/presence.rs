@@ -17,6 +17,31 @@ pub(super) enum Found {
 }
 
 impl Directory {
+    /// A room as it was left in an earlier run. It rests, until somebody comes. No-op for what is no
+    /// name, or the name of a room that is there already: then that room, if there is one.
+    pub fn recall_room(&mut self, name: &str, topic: &str, last: MessageId) -> Option<RoomId> {
+        let name = Name::parse(name).ok()?;
+        let is_there = self.rooms.named(&name);
+        if is_there.is_none() && self.rooms.is_alike_to_any(&name) {
+            return None;
+        }
+        let room = is_there.unwrap_or_else(|| self.rooms.make(name));
+        let state = self.rooms.get_mut(room);
+        state.topic = topic.into();
+        state.last = last;
+        if is_there.is_none() && !self.rooms.rest(room) {
+            self.rooms.remove(room);
+            return None;
+        }
+        self.ids.skip(last);
+        Some(room)
+    }
+
+    /// No id up to this one is given any more.
+    pub fn skip_ids(&mut self, last: MessageId) {
+        self.ids.skip(last);
+    }
+
     /// Puts a member into the room of this name, which is made at need.
     ///
     /// # Errors
