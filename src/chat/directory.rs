@@ -11,7 +11,7 @@ use crate::bucket::Rate;
 use crate::time::{Time, WallTime};
 
 use super::claims::Claims;
-use super::command::{Command, Request};
+use super::command::Act;
 use super::fact::{Answer, Cause, Fact, Listen, Manner, Refusal, RoomRow, To, What};
 use super::id::{MemberId, MessageId, MessageIds, RoomId};
 use super::member::{Hears, Member};
@@ -102,20 +102,21 @@ impl Directory {
         Ok(member)
     }
 
-    /// Does what a member asks for.
+    /// Does what a member asks for, in this room; without one, in the only room that it is in.
     ///
     /// # Errors
     /// What the rules refuse; then nothing has happened.
     pub fn apply<'a>(
         &'a mut self,
         member: MemberId,
-        request: &Request<'a>,
+        room: Option<&'a str>,
+        act: Act<'a>,
         listen: &mut dyn Listen,
     ) -> Result<Answer<'a>, Refusal<'a>> {
         let done = Ok(Answer::Done(None));
-        match request.command {
-            Command::Say { text, action } => {
-                let room = self.room_of(member, request.room)?;
+        match act {
+            Act::Say { text, action } => {
+                let room = self.room_of(member, room)?;
                 let manner = if action {
                     Manner::Action
                 } else {
@@ -125,48 +126,40 @@ impl Directory {
                     self.say(member, room, text, manner, listen),
                 )))
             }
-            Command::Join { .. } => {
-                let asked = request.room.ok_or(Refusal::WhichRoom)?;
+            Act::Join { .. } => {
+                let asked = room.ok_or(Refusal::WhichRoom)?;
                 self.join(member, asked, listen).and(done)
             }
-            Command::Move => {
-                let asked = request.room.ok_or(Refusal::WhichRoom)?;
+            Act::Move => {
+                let asked = room.ok_or(Refusal::WhichRoom)?;
                 self.change_room(member, asked, listen).and(done)
             }
-            Command::Part => {
-                let room = self.room_of(member, request.room)?;
+            Act::Part => {
+                let room = self.room_of(member, room)?;
                 self.part(member, room, listen);
                 done
             }
-            Command::Nick(name) => self.rename(member, name, listen),
-            Command::Msg { to, text } => self.message(member, to, text, listen),
-            Command::SetTopic(text) => {
-                let room = self.room_of(member, request.room)?;
+            Act::Nick(name) => self.rename(member, name, listen),
+            Act::Msg { to, text } => self.message(member, to, text, listen),
+            Act::SetTopic(text) => {
+                let room = self.room_of(member, room)?;
                 self.set_topic(member, room, text, listen).and(done)
             }
-            Command::ShowTopic => {
-                let room = self.room_of(member, request.room)?;
+            Act::ShowTopic => {
+                let room = self.room_of(member, room)?;
                 let room = self.rooms.get(room);
                 Ok(Answer::Topic {
                     room: room.name.as_str(),
                     topic: &room.topic,
                 })
             }
-            Command::Who if request.room.is_none() => Ok(self.who_in(self.only_room(member)?)),
-            Command::Who => self.who(request.room.unwrap_or_default()),
-            Command::Rooms => Ok(self.list_rooms()),
-            Command::Echo(echo) => {
+            Act::Who if room.is_none() => Ok(self.who_in(self.only_room(member)?)),
+            Act::Who => self.who(room.unwrap_or_default()),
+            Act::Rooms => Ok(self.list_rooms()),
+            Act::Echo(echo) => {
                 self.member_mut(member).hears.echo = echo;
                 Ok(Answer::Echo(echo))
             }
-            Command::Post { .. }
-            | Command::Enter(_)
-            | Command::History(_)
-            | Command::Search(_)
-            | Command::Ping(_)
-            | Command::Help
-            | Command::Prompt
-            | Command::Quit(_) => unreachable!("no rule of chat is concerned: the hub does it"),
         }
     }
 

@@ -16,7 +16,7 @@ mod room;
 mod rooms;
 mod talking;
 
-pub use command::{Command, Entry, PageEnd, PageOf, Request};
+pub use command::{Act, Command, Entry, PageEnd, PageOf, Request};
 pub use directory::{Directory, Rules};
 pub use fact::{Answer, Cause, Fact, Listen, Manner, Place, Refusal, RoomRow, To, What};
 pub use history::{Histories, Message, Messages, Tail};

@@ -55,9 +55,8 @@ impl Stage {
     }
 
     /// Does what a member asks for; the name of the refusal, if it is one.
-    fn apply(&mut self, member: MemberId, room: Option<&str>, command: Command<'_>) -> String {
-        let request = Request { room, command };
-        match self.directory.apply(member, &request, &mut self.log) {
+    fn apply(&mut self, member: MemberId, room: Option<&str>, act: Act<'_>) -> String {
+        match self.directory.apply(member, room, act, &mut self.log) {
             Ok(_) => String::new(),
             Err(refusal) => format!("{refusal:?}"),
         }
@@ -122,14 +121,14 @@ fn a_member_may_write_its_own_name_another_way() {
         (ian, "Ian"),
         (ian, "ian"),
     ] {
-        assert_eq!(stage.apply(member, None, Command::Nick(name)), "");
+        assert_eq!(stage.apply(member, None, Act::Nick(name)), "");
         assert_eq!(stage.directory.member_named(name), Some(member));
         assert_eq!(stage.directory.name_of(member), name);
     }
     // The keys that a rename gave up are free, those that it kept are not.
     let lan = stage.enter("lan");
     for taken in ["Ian", "Ann"] {
-        let refusal = stage.apply(lan, None, Command::Nick(taken));
+        let refusal = stage.apply(lan, None, Act::Nick(taken));
         assert_eq!(refusal, format!("NameInUse({taken:?})"));
     }
     for member in [ann, ian, lan] {
@@ -142,11 +141,11 @@ fn a_member_may_write_its_own_name_another_way() {
 fn a_member_is_in_several_rooms_and_hears_of_each() {
     let mut stage = Stage::new();
     let (ann, ben) = (stage.enter("ann"), stage.enter("ben"));
-    let join = Command::Join { since: None };
+    let join = Act::Join { since: None };
     assert_eq!(stage.apply(ann, Some("ops"), join), "");
     assert_eq!(stage.apply(ben, Some("OPS"), join), "");
     assert_eq!(stage.apply(ben, Some("ops"), join), "AlreadyHere(\"ops\")");
-    let say = Command::Say {
+    let say = Act::Say {
         text: "hi",
         action: false,
     };
@@ -154,8 +153,8 @@ fn a_member_is_in_several_rooms_and_hears_of_each() {
     assert_eq!(stage.apply(ann, Some("den"), say), "NotInRoom(\"den\")");
     stage.log.0.clear();
     assert_eq!(stage.apply(ann, Some("Ops"), say), "");
-    assert_eq!(stage.apply(ann, None, Command::Nick("anna")), "");
-    assert_eq!(stage.apply(ann, Some("ops"), Command::Part), "");
+    assert_eq!(stage.apply(ann, None, Act::Nick("anna")), "");
+    assert_eq!(stage.apply(ann, Some("ops"), Act::Part), "");
     stage.leave(ann);
     assert_eq!(
         stage.log.0,
@@ -177,7 +176,7 @@ fn a_member_is_in_several_rooms_and_hears_of_each() {
 fn rooms_have_bounds() {
     let mut stage = Stage::new();
     let (ann, ben) = (stage.enter("ann"), stage.enter("ben"));
-    let join = Command::Join { since: None };
+    let join = Act::Join { since: None };
     for room in ["one", "two", "three"] {
         assert_eq!(stage.apply(ann, Some(room), join), "");
     }
@@ -193,17 +192,13 @@ fn rooms_have_bounds() {
             .is_err()
     );
     for room in ["lobby", "four"] {
-        assert_eq!(stage.apply(ben, Some(room), Command::Part), "");
+        assert_eq!(stage.apply(ben, Some(room), Act::Part), "");
     }
-    assert_eq!(
-        stage.apply(ben, Some("six"), Command::Move),
-        "",
-        "five closes"
-    );
+    assert_eq!(stage.apply(ben, Some("six"), Act::Move), "", "five closes");
     let cyd = stage.enter("cyd");
-    assert_eq!(stage.apply(cyd, Some("seven"), Command::Move), "");
+    assert_eq!(stage.apply(cyd, Some("seven"), Act::Move), "");
     assert_eq!(
-        stage.apply(cyd, Some("eight"), Command::Move),
+        stage.apply(cyd, Some("eight"), Act::Move),
         "",
         "seven closes"
     );
@@ -242,9 +237,9 @@ fn a_post_enters_nothing_and_its_name_must_be_free() {
 fn a_topic_stays_as_long_as_its_room() {
     let mut stage = Stage::new();
     let ann = stage.enter("ann");
-    assert_eq!(stage.apply(ann, None, Command::SetTopic("tea at five")), "");
+    assert_eq!(stage.apply(ann, None, Act::SetTopic("tea at five")), "");
     let long = "x".repeat(21);
-    let refusal = stage.apply(ann, None, Command::SetTopic(&long));
+    let refusal = stage.apply(ann, None, Act::SetTopic(&long));
     assert_eq!(refusal, "TopicTooLong(20)");
     stage.log.0.clear();
     stage.enter("ben");
@@ -265,7 +260,7 @@ fn lists_are_in_alphabetical_order_while_rooms_come_and_go() {
         .map(|(name, room)| {
             let member = stage.enter(name);
             assert_eq!(
-                stage.apply(member, Some(room), Command::Join { since: None }),
+                stage.apply(member, Some(room), Act::Join { since: None }),
                 ""
             );
             member
