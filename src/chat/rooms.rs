@@ -1,6 +1,6 @@
 //! `Rooms`: which rooms exist. They are made at need and gone when empty, all but the lobby, whose
 //! topic and past are what the next to come will find. What one room is stands in `room`. Owned by
-//! the directory.
+//! presence.
 
 use std::collections::VecDeque;
 
@@ -9,13 +9,22 @@ use slab::Slab;
 use crate::time::Time;
 
 use super::claims::Claims;
-use super::fact::Place;
-use super::id::RoomId;
+use super::fact::{Place, Refusal};
+use super::id::{MemberId, RoomId};
+use super::members::Members;
 use super::name::Name;
-use super::room::{Room, alphabetical};
+use super::room::{Churn, Room, alphabetical};
 
 /// The room that is always there, which everybody enters who names none.
 pub const LOBBY: &str = "lobby";
+
+/// Where a name of a room leads.
+pub(super) enum Found {
+    /// To a room that is there.
+    Room(RoomId),
+    /// To one that may be made.
+    Place(Name),
+}
 
 /// All rooms, by number and by name.
 #[derive(Debug)]
@@ -62,14 +71,9 @@ impl Rooms {
     }
 
     /// The room that is called so.
-    pub(super) fn named(&self, name: &Name) -> Option<RoomId> {
+    fn named(&self, name: &Name) -> Option<RoomId> {
         let name_of = |room: RoomId| Some(&self.get(room).name);
         self.names.owner_named(name, name_of)
-    }
-
-    /// Whether a room of this name could not be told from one that is there.
-    pub(super) fn has_alike(&self, name: &Name) -> bool {
-        self.names.is_claimed_alike(name)
     }
 
     /// The room that is called so, if that is a name at all.
@@ -77,7 +81,38 @@ impl Rooms {
         self.named(&Name::parse(asked).ok()?)
     }
 
-    pub(super) fn make(&mut self, name: Name) -> RoomId {
+    /// The room of this name, or its name if there may be one more room, of at most `rooms_max`, once
+    /// `leaving` is left.
+    pub(super) fn find_or_check<'a>(
+        &self,
+        asked: &'a str,
+        leaving: Option<RoomId>,
+        rooms_max: usize,
+    ) -> Result<Found, Refusal<'a>> {
+        let name = Name::parse(asked).map_err(Refusal::BadName)?;
+        if let Some(room) = self.named(&name) {
+            return Ok(Found::Room(room));
+        }
+        if self.names.is_claimed_alike(&name) {
+            return Err(Refusal::RoomAlike(asked));
+        }
+        let closes = leaving
+            .is_some_and(|room| self.get(room).roster.len() == 1 && !self.is_kept_when_empty(room));
+        if self.len() - usize::from(closes) >= rooms_max {
+            return Err(Refusal::TooManyRoomsHere(rooms_max));
+        }
+        Ok(Found::Place(name))
+    }
+
+    /// The room that was found, which is made at need.
+    pub(super) fn open(&mut self, found: Found) -> RoomId {
+        match found {
+            Found::Room(room) => room,
+            Found::Place(name) => self.make(name),
+        }
+    }
+
+    fn make(&mut self, name: Name) -> RoomId {
         let id =
             RoomId(u32::try_from(self.rooms.vacant_key()).expect("fewer rooms than u32 holds"));
         self.names.claim(&name, id);
@@ -108,9 +143,27 @@ impl Rooms {
         rooms.filter(|room| room.roster.len() > 0)
     }
 
-    /// The room has begun to gather joins and leaves, and is to be told then.
-    pub(super) fn tell_churn_at(&mut self, at: Time, room: RoomId) {
-        self.churning.push_back((at, room));
+    /// Puts a member, whose name is set, on the roster of a room.
+    pub(super) fn enroll(&mut self, room: RoomId, member: MemberId, members: &Members) {
+        let name_of = |id: MemberId| &members.get(id).name;
+        self.get_mut(room).roster.insert(member, name_of);
+    }
+
+    /// Takes a member, whose name is still that which it came with, from the roster of a room.
+    pub(super) fn strike(&mut self, room: RoomId, member: MemberId, members: &Members) {
+        let name_of = |id: MemberId| &members.get(id).name;
+        self.get_mut(room).roster.remove(member, name_of);
+    }
+
+    /// Counts a join or leave that the room is to be told of at `at`, if it is the first of those
+    /// that are told together.
+    pub(super) fn count_churn(&mut self, room: RoomId, at: Time, count: impl FnOnce(&mut Churn)) {
+        let churn = &mut self.get_mut(room).churn;
+        let begins = churn.is_empty();
+        count(churn);
+        if begins {
+            self.churning.push_back((at, room));
+        }
     }
 
     /// When the next room is to be told.

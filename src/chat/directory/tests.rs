@@ -1,5 +1,8 @@
 //! What the rules of chat do, told by hand.
 
+use std::time::Duration;
+
+use super::super::fact::{Fact, To};
 use super::*;
 
 const RULES: Rules = Rules {
@@ -69,9 +72,9 @@ impl Stage {
 
     fn assert_nothing_is_left(&self) {
         assert_eq!(self.directory.members(), 0);
-        assert_eq!(self.directory.names.keys_len(), 0);
-        assert_eq!(self.directory.rooms.len(), 1, "the lobby");
-        assert_eq!(self.directory.rooms.keys_len(), 1);
+        assert_eq!(self.directory.presence.members.keys_len(), 0);
+        assert_eq!(self.directory.presence.rooms.len(), 1, "the lobby");
+        assert_eq!(self.directory.presence.rooms.keys_len(), 1);
     }
 }
 
@@ -279,7 +282,7 @@ fn lists_are_in_alphabetical_order_while_rooms_come_and_go() {
 #[test]
 fn beyond_the_burst_joins_and_leaves_are_gathered() {
     let mut directory = Directory::new(Rules {
-        announce_rate: Rate::new(5, 3),
+        announce_rate: crate::bucket::Rate::new(5, 3),
         ..RULES
     });
     let mut log = Log::default();
