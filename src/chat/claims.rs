@@ -1,5 +1,5 @@
 //! `Claims`: whose each name is. Not what a good name is (`name`), nor what the names are of: the
-//! directory owns one of these for its members and one for its rooms.
+//! rules have one of these for members and one for rooms.
 
 use std::collections::HashMap;
 

@@ -1,12 +1,14 @@
 //! `Room`: its roster, its topic, and the joins and leaves that it has not been told of yet. Which
-//! rooms exist, and who is called what, is the directory's business; it owns the rooms.
+//! rooms exist, and who is called what, is the business of `rooms`, which owns them, and of `members`.
 
 use std::cmp::Ordering;
 
 use crate::bucket::Bucket;
+use crate::time::Time;
 
 use super::id::{MemberId, MessageId};
 use super::name::Name;
+use super::rules::Rules;
 
 /// One room.
 #[derive(Debug)]
@@ -35,6 +37,19 @@ impl Room {
             is_resting: false,
             news: Bucket::default(),
         }
+    }
+
+    /// Whether a join or leave that involves this many members is announced by itself, which then
+    /// is counted. Not while others wait to be told together: they came first.
+    pub(super) fn may_announce(&mut self, members: usize, now: Time, rules: &Rules) -> bool {
+        let rate = rules.announce_rate;
+        let may = members <= rules.announce_members_max
+            && self.churn.is_empty()
+            && self.news.check(now, rate).is_ok();
+        if may {
+            self.news.take(now, rate, 1);
+        }
+        may
     }
 }
 

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::chat::{Command, Request, RoomId};
+use crate::chat::{Act, Command, Request, RoomId};
 use crate::session::SessionId;
 use crate::time::Time;
 
@@ -145,7 +145,7 @@ impl Hub {
 
     /// Whether what is to be said must wait for readers of its room.
     pub(super) fn check_pace(&self, id: SessionId, request: &Request<'_>) -> Result<(), Later> {
-        if self.pace.rooms.is_empty() || !matches!(request.command, Command::Say { .. }) {
+        if self.pace.rooms.is_empty() || !matches!(request.command, Command::Act(Act::Say { .. })) {
             return Ok(());
         }
         let room = self
