@@ -217,7 +217,7 @@ settings! {
         pub answer_bytes_per_second: usize,
 
         /// Bytes of such answers that may come at once.
-        #[arg(skip = 4_usize << 20)]
+        #[arg(skip = 384_usize << 10)]
         pub answer_burst_bytes_max: usize,
 
         /// Bytes of answers in one turn before further large ones wait for the next.
@@ -229,7 +229,7 @@ settings! {
         pub block_bytes_max: usize,
 
         /// Bytes all rooms may say in one turn before nobody is read from any more in that turn.
-        #[arg(skip = 4_usize << 20)]
+        #[arg(skip = 384_usize << 10)]
         pub turn_bytes_max: usize,
 
         /// Bytes read from one connection in one turn.
@@ -296,6 +296,9 @@ impl Limits {
         let has_rate = self.rate_lines_per_second > 0;
         Limits {
             block_bytes_max: share.min(256 << 10),
+            // Of who hears many rooms, too: then less than half is free, and is not overflowed
+            // before anybody is held for it.
+            turn_bytes_max: (share + share / 2).min(4 << 20),
             history_bytes_max: share.min(256 << 10),
             who_names_max: listed_max.min(1000),
             rooms_listed_max: listed_max.min(1000),
