@@ -11,6 +11,7 @@ mod share;
 mod state;
 #[cfg(test)]
 mod tests;
+mod validity;
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
