@@ -134,6 +134,10 @@ settings! {
         #[arg(skip = 2_u32)]
         pub websocket_pings_unanswered_max: u32,
 
+        /// How long a frame of a WebSocket may stay unfinished, as a TLS record may.
+        #[arg(skip = Duration::from_secs(30))]
+        pub websocket_frame_timeout: Duration,
+
         /// Time to say from where a connection comes, for those of a proxy.
         #[arg(skip = Duration::from_secs(3))]
         pub proxy_timeout: Duration,

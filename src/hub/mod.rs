@@ -217,6 +217,7 @@ impl Hub {
                 Due::Resume => self.resume(id),
                 Due::Forget => self.end_gone(id),
                 Due::Ping => self.ping(id),
+                Due::HalfFrame => self.end_half_frame(id),
                 Due::Prompt => {
                     if let Some(session) = self.session_mut(id) {
                         session.advance(Step::Prompt);

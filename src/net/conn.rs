@@ -188,10 +188,14 @@ impl Conns {
         self.tls.as_ref()?.deadline()
     }
 
-    /// Looks for TLS that did not come in time, if it is time to.
-    pub(super) fn look_for_expired(&mut self, now: Instant) -> Vec<(SessionId, Expired)> {
+    /// Looks for TLS that did not come in time, if it is time to, of those that are read from.
+    pub(super) fn look_for_expired(
+        &mut self,
+        now: Instant,
+        is_read_from: impl Fn(SessionId) -> bool,
+    ) -> Vec<(SessionId, Expired)> {
         let tls = self.tls.as_mut();
-        tls.map_or(Vec::new(), |tls| tls.look(now))
+        tls.map_or(Vec::new(), |tls| tls.look(now, is_read_from))
     }
 
     /// The connections over TLS; `None` where it is off.
