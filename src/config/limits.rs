@@ -134,6 +134,10 @@ settings! {
         #[arg(skip = 2_u32)]
         pub websocket_pings_unanswered_max: u32,
 
+        /// How long a frame of a WebSocket may stay unfinished, as a TLS record may.
+        #[arg(skip = Duration::from_secs(30))]
+        pub websocket_frame_timeout: Duration,
+
         /// Time to say from where a connection comes, for those of a proxy.
         #[arg(skip = Duration::from_secs(3))]
         pub proxy_timeout: Duration,
@@ -172,6 +176,11 @@ settings! {
         /// Messages in one page of the past.
         #[arg(skip = 1000_usize)]
         pub page_messages_max: usize,
+
+        /// Rooms that nobody is in and of which topic and past are remembered, where history is kept
+        /// on disk. The one that rests for longest goes first; what was said in it stays on disk.
+        #[arg(skip = 0_usize)]
+        pub resting_rooms_max: usize,
 
         /// Joins and leaves of a room that are announced individually at once, before
         /// `announce_per_second` holds: the size of the token bucket.

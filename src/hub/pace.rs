@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::chat::{Command, LOBBY, Request, RoomId};
+use crate::chat::{Act, Command, LOBBY, Request, RoomId};
 use crate::session::SessionId;
 use crate::time::Time;
 
@@ -179,7 +179,7 @@ impl Hub {
     /// Whether what is to be said must wait for readers of its room.
     pub(super) fn check_pace(&mut self, id: SessionId, request: &Request<'_>) -> Result<(), Later> {
         let (room, text) = match request.command {
-            Command::Say { text, .. } => {
+            Command::Act(Act::Say { text, .. }) => {
                 let member = self.member_of(id);
                 let room = member.map(|member| self.directory.room_of(member, request.room));
                 (room.and_then(Result::ok), text)

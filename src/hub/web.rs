@@ -369,7 +369,7 @@ impl Hub {
             Some(known) => (PageEnd::After(known), histories.since(room, known).missed),
             None => (PageEnd::Newest, Some(0)),
         };
-        let (messages, _) = histories.page(room, end, limit);
+        let messages = histories.page(room, end, limit).messages;
         let past = Reply::Past {
             room: self.directory.room_name(room),
             messages,
