@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use crate::chat::{Act, Answer, Command, Entry, LOBBY, PageOf, Request};
 use crate::dialect::line::Piece;
 use crate::dialect::{Dialect, Hello, Refusal, Reply, cleaning, json, text};
-use crate::session::{CloseReason, SessionId};
+use crate::session::{CloseReason, Phase, SessionId, Step};
 
 use super::input::{Holds, Later, Postponed};
 use super::listeners::{Replay, past_bytes};
@@ -47,6 +47,7 @@ impl Hub {
 
     fn count_line(&mut self, id: SessionId) {
         let (now, rates) = (self.now(), self.rates);
+        self.confirm_token(id);
         self.listeners.delivery.statistics.lines_in += 1;
         if let Some(session) = self.session_mut(id) {
             session.lines_in += 1;
@@ -219,6 +220,13 @@ impl Hub {
         let (name, room) = (name.into(), room.into());
         let what = Recorded::Posted { name, room };
         self.listeners.records.push(Some(id), what);
+        let now = self.now();
+        if let Some(session) = self.session_mut(id) {
+            session.advance(Step::Post);
+            if session.phase() == Phase::Posting {
+                session.active_at = now;
+            }
+        }
         self.reply(id, &Reply::Answer(&Answer::Done(Some(posted))), reference);
         Ok(())
     }

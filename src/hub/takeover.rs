@@ -9,12 +9,15 @@ use std::fmt;
 
 use crate::chat::{Entry, MemberId, MessageId};
 use crate::session::{CloseReason, Hold, SessionId};
+use crate::time::Time;
 
 use super::Hub;
 use super::input::Holds;
 use super::listeners::Replay;
 
 const TOKEN_BYTES: usize = 32;
+/// By what somebody comes back.
+pub(super) type Token = [u8; TOKEN_BYTES];
 
 /// A source of what nobody can guess: bits of the kernel, or of a seed in a test.
 pub struct Random(Box<dyn FnMut() -> [u8; TOKEN_BYTES]>);
@@ -36,7 +39,10 @@ impl fmt::Debug for Random {
 #[derive(Debug)]
 pub(super) struct Arrivals {
     random: Random,
-    tokens: HashMap<MemberId, [u8; TOKEN_BYTES]>,
+    tokens: HashMap<MemberId, Token>,
+    /// By which tokens these came back, and when: what they are told then may be lost on its way, so
+    /// the old one is good until they have said something after that.
+    before: HashMap<MemberId, (Token, Time)>,
     takeovers: Vec<Takeover>,
 }
 
@@ -45,6 +51,7 @@ pub(super) struct Arrivals {
 pub(super) struct Takeover {
     old: SessionId,
     new: SessionId,
+    proof: Token,
     name: String,
     rooms: Vec<(Cow<'static, str>, Option<MessageId>)>,
     known: Vec<(String, MessageId)>,
@@ -56,11 +63,12 @@ impl Arrivals {
         Arrivals {
             random,
             tokens: HashMap::new(),
+            before: HashMap::new(),
             takeovers: Vec::new(),
         }
     }
 
-    /// A token for this member; the one before is void.
+    /// A token for this member.
     pub(super) fn new_token(&mut self, member: MemberId) -> String {
         let token = (self.random.0)();
         self.tokens.insert(member, token);
@@ -69,39 +77,61 @@ impl Arrivals {
 
     pub(super) fn forget(&mut self, member: MemberId) {
         self.tokens.remove(&member);
+        self.before.remove(&member);
     }
 
-    /// In a time that does not tell how much of the token is right.
-    fn is_token_of(&self, member: MemberId, given: &str) -> bool {
-        let Some(token) = self.tokens.get(&member) else {
-            return false;
-        };
-        let digits = token
-            .iter()
-            .flat_map(|byte| [byte >> 4, byte & 15])
-            .map(|digit| b"0123456789abcdef"[usize::from(digit)]);
-        let difference = digits
-            .zip(given.bytes())
-            .fold(0, |difference, (right, byte)| difference | (right ^ byte));
-        given.len() == 2 * TOKEN_BYTES && difference == 0
+    /// The token that was given, if it proves to be this member.
+    fn proof(&self, member: MemberId, given: &str) -> Option<Token> {
+        let newest = self.tokens.get(&member);
+        let before = self.before.get(&member).map(|(token, _)| token);
+        let mut good = newest.into_iter().chain(before);
+        good.find(|token| is(token, given)).copied()
     }
 }
 
+/// Whether this is the token, in a time that does not tell how much of it is right.
+fn is(token: &Token, given: &str) -> bool {
+    let digits = token
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| b"0123456789abcdef"[usize::from(digit)]);
+    let difference = digits
+        .zip(given.bytes())
+        .fold(0, |difference, (right, byte)| difference | (right ^ byte));
+    given.len() == 2 * TOKEN_BYTES && difference == 0
+}
+
 impl Hub {
-    /// The connection of the member whom this entry proves to be.
-    pub(super) fn find_for_takeover(&self, entry: &Entry<'_>) -> Option<SessionId> {
+    /// The connection of the member whom this entry proves to be, and by which token.
+    pub(super) fn find_for_takeover(&self, entry: &Entry<'_>) -> Option<(SessionId, Token)> {
         let member = self.directory.member_named(entry.name)?;
-        let is_proved = self.arrivals.is_token_of(member, entry.resume?);
-        self.listeners
-            .delivery
-            .session_of(member)
-            .filter(|_| is_proved)
+        let proof = self.arrivals.proof(member, entry.resume?)?;
+        let session = self.listeners.delivery.session_of(member)?;
+        Some((session, proof))
+    }
+
+    /// A line of this session is handled. One that came after it was told its token shows that it has
+    /// read that.
+    pub(super) fn confirm_token(&mut self, id: SessionId) {
+        if self.arrivals.before.is_empty() {
+            return;
+        }
+        let Some((member, said_at)) = self
+            .session(id)
+            .and_then(|session| Some((session.member?, session.active_at)))
+        else {
+            return;
+        };
+        let before = &mut self.arrivals.before;
+        if before.get(&member).is_some_and(|&(_, at)| at < said_at) {
+            before.remove(&member);
+        }
     }
 
     /// `new` takes the place of `old` once that has been read to its end, in this turn.
     pub(super) fn wait_for_takeover(
         &mut self,
-        old: SessionId,
+        (old, proof): (SessionId, Token),
         new: SessionId,
         entry: &Entry<'_>,
         reference: Option<&str>,
@@ -110,6 +140,7 @@ impl Hub {
         self.arrivals.takeovers.push(Takeover {
             old,
             new,
+            proof,
             name: entry.name.to_owned(),
             rooms: rooms
                 .map(|(room, since)| (Cow::Owned(room.clone().into_owned()), *since))
@@ -175,6 +206,8 @@ impl Hub {
         if let (Some(session), Some(rate)) = (self.session_mut(new), rate) {
             (session.throttle, session.is_warned) = rate;
         }
+        let now = self.now();
+        self.arrivals.before.insert(member, (takeover.proof, now));
         let reference = takeover.reference.as_deref();
         self.welcome(new, member, reference);
         for room in self.directory.rooms_of(member).collect::<Vec<_>>() {

@@ -45,14 +45,17 @@ impl Session {
     ) -> impl Iterator<Item = (Due, Time)> {
         let close = match self.phase() {
             Phase::Draining { until, .. } | Phase::Lingering { until, .. } => Some(until),
-            Phase::Naming { .. } | Phase::Chatting | Phase::Doomed { .. } => None,
+            Phase::Naming { .. } | Phase::Posting | Phase::Chatting | Phase::Doomed { .. } => None,
         };
-        let is_naming = matches!(self.phase(), Phase::Naming { .. });
         let name_timeout = match self.dialect {
             Dialect::Http => limits.name_timeout.min(limits.http_head_timeout),
             _ => limits.name_timeout,
         };
-        let name = is_naming.then(|| self.connected_at + name_timeout);
+        let name = match self.phase() {
+            Phase::Naming { .. } => Some(self.connected_at + name_timeout),
+            Phase::Posting => Some(self.active_at + name_timeout),
+            _ => None,
+        };
         let is_silent = self.phase() == Phase::Naming { prompted: false } && !self.has_spoken();
         let prompt_timeout = limits.prompt_timeout.filter(|_| is_silent);
         let prompt = prompt_timeout.map(|timeout| self.connected_at + timeout);

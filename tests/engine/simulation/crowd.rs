@@ -320,13 +320,15 @@ impl Simulation {
         let keys = world.member(slot).map_or(&[][..], |member| &member.rooms);
         let rooms = keys.iter().map(|key| world.rooms[key].name.to_string());
         let said = world.rooms.values().flat_map(|room| &room.said);
-        let others = (0..world.peers.len()).filter_map(|other| world.member(other));
+        let others = world.peers.iter().flatten();
         Known {
             rooms: rooms.collect(),
             ids: said.map(|said| said.id.to_string()).collect(),
             tokens: others
-                .filter_map(|member| {
-                    Some((member.name.to_string(), member.token.as_ref()?.to_string()))
+                .flat_map(|peer| {
+                    let name = peer.member().map(|member| member.name.to_string());
+                    let tokens = peer.tokens().map(str::to_owned);
+                    tokens.map(move |token| (name.clone().unwrap_or_default(), token))
                 })
                 .collect(),
         }

@@ -195,6 +195,14 @@ impl World {
         peer.input.pending.pop_front();
         peer.budget -= 1;
         peer.lines_in += 1;
+        let active_at = peer.active_at;
+        if let Some(member) = peer.member_mut() {
+            // Who says something after it was told another has read that.
+            member.token_before = member
+                .token_before
+                .take()
+                .filter(|&(_, at)| at >= active_at);
+        }
         peer.throttle.take_line(now);
         peer.throttle.take_bytes(now, next.asked.said_bytes());
         self.allow_replay();
@@ -318,6 +326,11 @@ impl World {
         self.close_if_empty(&key)?;
         let (name, room) = (name.into(), room.into());
         self.record(Some(asker.slot), &Recorded::Posted { name, room })?;
+        let now = self.now;
+        let peer = self.peer(asker.slot);
+        if peer.member().is_none() {
+            (peer.has_posted, peer.active_at) = (true, now);
+        }
         self.done(asker, Some(id))
     }
 

@@ -309,7 +309,11 @@ pub(crate) fn is_late(peer: &Peer, now: Time, limits: &Limits) -> bool {
         true => limits.name_timeout.min(limits.http_head_timeout),
         false => limits.name_timeout,
     };
-    matches!(peer.state, State::Naming { .. }) && peer.connected_at + timeout <= now
+    let since = match peer.has_posted {
+        true => peer.active_at,
+        false => peer.connected_at,
+    };
+    matches!(peer.state, State::Naming { .. }) && since + timeout <= now
 }
 
 /// What it is owed has lain too long.

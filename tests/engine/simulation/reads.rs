@@ -34,6 +34,7 @@ impl World {
     }
 
     fn play_fill(&mut self, slot: usize, bytes: &[u8], fill: Fill) -> Outcome {
+        let now = self.now;
         let is_read_on = matches!(self.log.front(), Some(Event::Fill(next, ..)) if *next == slot);
         let peer = self.peer(slot);
         // Whoever is held back is read from only when it is broken, and then to its end; who is
@@ -66,6 +67,9 @@ impl World {
             return Err(format!("slot {slot} was read from although it has lines"));
         }
         peer.bytes_in += bytes.len() as u64;
+        if !bytes.is_empty() {
+            peer.active_at = now;
+        }
         if peer.is_live() {
             let came = peer.input.feed(bytes);
             self.obey(slot, came)?;

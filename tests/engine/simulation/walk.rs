@@ -220,7 +220,7 @@ impl World {
         if asked.any(|takeover| takeover.old == slot) {
             return true;
         }
-        let token = self.member(slot).and_then(|member| member.token.as_deref());
+        let mut tokens = self.peer_ref(slot).tokens();
         let says_it = |other: usize, token: &str| {
             let mut input = self.peer_ref(other).input.clone();
             for event in &self.log {
@@ -235,7 +235,8 @@ impl World {
         let comes =
             |other: &usize| self.peer_ref(*other).budget > 0 && self.member(*other).is_none();
         let others = (0..self.peers.len()).filter(|&other| self.peers[other].is_some());
-        token.is_some_and(|token| others.filter(comes).any(|other| says_it(other, token)))
+        let others: Vec<usize> = others.filter(comes).collect();
+        tokens.any(|token| others.iter().any(|&other| says_it(other, token)))
     }
 
     fn play_prompts(&mut self) -> Outcome {
