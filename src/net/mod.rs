@@ -26,6 +26,7 @@ pub mod server;
 pub mod signals;
 mod site;
 mod standard_stream;
+pub mod store;
 mod stream;
 mod supervisor;
 pub mod systemd;
