@@ -171,6 +171,8 @@ pub struct Hello {
     pub line_bytes_max: usize,
     /// Whether pages of the past can be had.
     pub history: bool,
+    /// Whether they can be searched.
+    pub search: bool,
 }
 
 /// Appends a fact as whole lines, and says how many. None if this language has no words for it.

@@ -66,6 +66,7 @@ impl Hub {
         let hello = Hello {
             line_bytes_max: self.limits.line_bytes_max,
             history: self.limits.history_lines_max > 0,
+            search: false,
         };
         self.reply(id, &Reply::Hello(&hello), None);
     }
