@@ -36,6 +36,12 @@ impl<Owner: Copy + PartialEq> Claims<Owner> {
         name.keys().any(|key| self.owners.contains_key(key))
     }
 
+    /// Who has a name that is called or looks like this one; somebody who has several keys of it comes
+    /// several times.
+    pub(super) fn owners_alike(&self, name: &Name) -> impl Iterator<Item = Owner> {
+        name.keys().filter_map(|key| self.owners.get(key).copied())
+    }
+
     /// Whether `owner` may bear the name: nobody else has any of its keys.
     pub(super) fn is_free_for(&self, owner: Owner, name: &Name) -> bool {
         let mut owners = name.keys().filter_map(|key| self.owners.get(key));

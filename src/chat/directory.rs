@@ -39,6 +39,18 @@ impl Directory {
         self.presence.set_time(now, wall);
     }
 
+    /// A room as it was left in an earlier run: it rests, until somebody comes. `None` if there is
+    /// nothing to remember of it, or its name could be taken for that of another.
+    pub fn recall_room(&mut self, name: &str, topic: &str, last: MessageId) -> Option<RoomId> {
+        self.presence.skip_ids(last);
+        self.presence.rooms.recall(name, topic, last)
+    }
+
+    /// No id up to this one is given any more.
+    pub fn skip_ids(&mut self, last: MessageId) {
+        self.presence.skip_ids(last);
+    }
+
     /// When [`Directory::handle_timeout`] is to be called.
     pub fn next_timeout(&self) -> Option<Time> {
         self.presence.rooms.next_churn_at()
@@ -135,7 +147,7 @@ impl Directory {
             Act::Who => {
                 let found = match room {
                     None => presence.room_of(member, None)?,
-                    Some(asked) => find_room(presence, asked)?,
+                    Some(asked) => find_awake(presence, asked)?,
                 };
                 Ok(who_in(presence, found))
             }
@@ -182,7 +194,8 @@ impl Directory {
     /// # Errors
     /// There is no such room.
     pub fn who<'a>(&'a self, room: &'a str) -> Result<Answer<'a>, Refusal<'a>> {
-        Ok(who_in(&self.presence, self.find_room(room)?))
+        let found = find_awake(&self.presence, room)?;
+        Ok(who_in(&self.presence, found))
     }
 
     /// The rooms that have members.
@@ -219,7 +232,7 @@ impl Directory {
         self.presence.rooms.get(room).name.as_str()
     }
 
-    /// The room of this name, whoever asks.
+    /// The room of this name, whoever asks, and whether anybody is in it or not.
     ///
     /// # Errors
     /// There is none.
@@ -241,6 +254,15 @@ impl Directory {
     pub fn members(&self) -> usize {
         self.presence.members.len()
     }
+}
+
+/// The room of this name, unless nobody is in it and it is only remembered.
+fn find_awake<'a>(presence: &Presence, asked: &'a str) -> Result<RoomId, Refusal<'a>> {
+    let found = find_room(presence, asked)?;
+    if presence.rooms.is_resting(found) {
+        return Err(Refusal::NoSuchRoom(asked));
+    }
+    Ok(found)
 }
 
 fn find_room<'a>(presence: &Presence, asked: &'a str) -> Result<RoomId, Refusal<'a>> {

@@ -31,7 +31,7 @@ impl Presence {
         Presence {
             rules,
             members: Members::new(),
-            rooms: Rooms::new(),
+            rooms: Rooms::new(rules.resting_rooms_max),
             ids: MessageIds::default(),
             now: Time::START,
             wall: WallTime::default(),
@@ -41,13 +41,18 @@ impl Presence {
     /// Nobody is here any more, and nobody is told so. Time and ids go on.
     pub(super) fn clear(&mut self) {
         self.members = Members::new();
-        self.rooms = Rooms::new();
+        self.rooms = Rooms::new(self.rules.resting_rooms_max);
     }
 
     /// What happens from now on happens at this time.
     pub(super) fn set_time(&mut self, now: Time, wall: WallTime) {
         self.now = now;
         self.wall = wall;
+    }
+
+    /// No id up to this one is given any more.
+    pub(super) fn skip_ids(&mut self, last: MessageId) {
+        self.ids.skip(last);
     }
 
     /// The id of what happens next.
@@ -178,7 +183,7 @@ impl Presence {
         if rooms.len() >= self.rules.rooms_per_member_max {
             return Err(Refusal::TooManyRooms(rooms.len()));
         }
-        let room = self.rooms.open(found);
+        let room = self.open(found, listen);
         self.arrive(member, room, listen);
         Ok(room)
     }
@@ -199,7 +204,7 @@ impl Presence {
         }
         let id = self.next_id();
         self.depart(member, from, id, Cause::Quit, None, listen);
-        let to = self.rooms.open(found);
+        let to = self.open(found, listen);
         self.arrive(member, to, listen);
         self.close_if_empty(from, listen);
         Ok(())
@@ -352,11 +357,30 @@ impl Presence {
         }
     }
 
-    /// A room that nobody is in is gone, and its number free.
+    /// The room that was found, made at need. One that rests and could be taken for it is forgotten.
+    pub(super) fn open(&mut self, found: Found, listen: &mut dyn Listen) -> RoomId {
+        if let Found::Place(name) = &found {
+            while let Some(alike) = self.rooms.resting_alike(name) {
+                self.close(alike, listen);
+            }
+        }
+        self.rooms.open(found)
+    }
+
+    /// A room that nobody is in rests, or is gone.
     pub(super) fn close_if_empty(&mut self, room: RoomId, listen: &mut dyn Listen) {
         if self.rooms.get(room).roster.len() > 0 || self.rooms.is_kept_when_empty(room) {
             return;
         }
+        if !self.rooms.rest(room) {
+            self.close(room, listen);
+        } else if let Some(oldest) = self.rooms.surplus() {
+            self.close(oldest, listen);
+        }
+    }
+
+    /// The room is gone, and its number free.
+    fn close(&mut self, room: RoomId, listen: &mut dyn Listen) {
         let id = self.next_id();
         self.tell_room(room, id, What::Closed, listen);
         self.rooms.remove(room);

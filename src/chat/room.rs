@@ -20,6 +20,8 @@ pub(super) struct Room {
     /// The newest message that was ever said here.
     pub(super) last: MessageId,
     pub(super) churn: Churn,
+    /// Nobody is in it, and it is only remembered.
+    pub(super) is_resting: bool,
     /// How many joins and leaves may still be announced individually.
     pub(super) news: Bucket,
 }
@@ -32,6 +34,7 @@ impl Room {
             roster: Roster::default(),
             last: MessageId::ZERO,
             churn: Churn::default(),
+            is_resting: false,
             news: Bucket::default(),
         }
     }

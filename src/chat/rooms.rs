@@ -1,6 +1,7 @@
 //! `Rooms`: which rooms exist. They are made at need and gone when empty, all but the lobby, whose
-//! topic and past are what the next to come will find. What one room is stands in `room`. Owned by
-//! presence.
+//! topic and past are what the next to come will find; where history is kept, so are those of other
+//! rooms: then a room in which something was said rests, until somebody comes again. What one room
+//! is stands in `room`. Owned by presence.
 
 use std::collections::VecDeque;
 
@@ -10,7 +11,7 @@ use crate::time::Time;
 
 use super::claims::Claims;
 use super::fact::{Place, Refusal};
-use super::id::{MemberId, RoomId};
+use super::id::{MemberId, MessageId, RoomId};
 use super::members::Members;
 use super::name::Name;
 use super::room::{Churn, Room, alphabetical};
@@ -26,7 +27,8 @@ pub(super) enum Found {
     Place(Name),
 }
 
-/// All rooms, by number and by name.
+/// All rooms, by number and by name. More than 20 methods, since a room can be looked for in several
+/// ways; those below are of one line or two.
 #[derive(Debug)]
 pub(super) struct Rooms {
     rooms: Slab<Room>,
@@ -34,19 +36,24 @@ pub(super) struct Rooms {
     /// In alphabetical order.
     by_name: Vec<RoomId>,
     lobby: RoomId,
+    /// Rooms that nobody is in and that are remembered, the one that rests for longest first.
+    resting: VecDeque<RoomId>,
+    resting_max: usize,
     /// Rooms that have gathered joins and leaves, and when they are to be told; the interval is one
     /// for all, so they stay in order.
     churning: VecDeque<(Time, RoomId)>,
 }
 
 impl Rooms {
-    /// Only the lobby.
-    pub(super) fn new() -> Rooms {
+    /// Only the lobby. At most `resting_max` rooms that nobody is in are remembered.
+    pub(super) fn new(resting_max: usize) -> Rooms {
         let mut rooms = Rooms {
             rooms: Slab::new(),
             names: Claims::new(),
             by_name: Vec::new(),
             lobby: RoomId(0),
+            resting: VecDeque::new(),
+            resting_max,
             churning: VecDeque::new(),
         };
         let lobby = Name::parse(LOBBY).expect("the word lobby is a good name");
@@ -54,8 +61,9 @@ impl Rooms {
         rooms
     }
 
+    /// How many there are, without those that rest.
     pub(super) fn len(&self) -> usize {
-        self.rooms.len()
+        self.rooms.len() - self.resting.len()
     }
 
     pub(super) fn get(&self, room: RoomId) -> &Room {
@@ -70,15 +78,64 @@ impl Rooms {
         Place::new(room, &self.get(room).name)
     }
 
-    /// The room that is called so.
+    /// The room that is called so, whether it rests or not.
     fn named(&self, name: &Name) -> Option<RoomId> {
         let name_of = |room: RoomId| Some(&self.get(room).name);
         self.names.owner_named(name, name_of)
     }
 
-    /// The room that is called so, if that is a name at all.
+    /// The room that is called so, if that is a name at all, whether it rests or not.
     pub(super) fn find(&self, asked: &str) -> Option<RoomId> {
         self.named(&Name::parse(asked).ok()?)
+    }
+
+    /// A room that rests and whose name could not be told from this one.
+    pub(super) fn resting_alike(&self, name: &Name) -> Option<RoomId> {
+        let mut alike = self.names.owners_alike(name);
+        alike.find(|&room| self.is_resting(room))
+    }
+
+    /// Whether nobody is in it, and it is only remembered.
+    pub(super) fn is_resting(&self, room: RoomId) -> bool {
+        self.get(room).is_resting
+    }
+
+    /// Nobody is in the room any more: remembers it, if there is something to remember. Whether it
+    /// does.
+    pub(super) fn rest(&mut self, room: RoomId) -> bool {
+        let state = self.get(room);
+        let is_blank = state.last == MessageId::ZERO && state.topic.is_empty();
+        if is_blank || self.resting_max == 0 {
+            return false;
+        }
+        self.get_mut(room).is_resting = true;
+        self.resting.push_back(room);
+        true
+    }
+
+    /// The room that rests for longest, if too many do.
+    pub(super) fn surplus(&self) -> Option<RoomId> {
+        let oldest = self.resting.front().copied();
+        oldest.filter(|_| self.resting.len() > self.resting_max)
+    }
+
+    /// A room as it was left in an earlier run. `None` if there is nothing to remember of it, or its
+    /// name is none, or could be taken for another's.
+    pub(super) fn recall(&mut self, name: &str, topic: &str, last: MessageId) -> Option<RoomId> {
+        let name = Name::parse(name).ok()?;
+        let there = self.named(&name);
+        if there.is_none() && self.names.is_claimed_alike(&name) {
+            return None;
+        }
+        let room = there.unwrap_or_else(|| self.make(name));
+        let state = self.get_mut(room);
+        state.topic = topic.into();
+        state.last = last;
+        if there.is_none() && !self.rest(room) {
+            self.remove(room);
+            return None;
+        }
+        Some(room)
     }
 
     /// The room of this name, or its name if there may be one more room, of at most `rooms_max`, once
@@ -90,10 +147,16 @@ impl Rooms {
         rooms_max: usize,
     ) -> Result<Found, Refusal<'a>> {
         let name = Name::parse(asked).map_err(Refusal::BadName)?;
-        if let Some(room) = self.named(&name) {
+        let there = self.named(&name);
+        if let Some(room) = there.filter(|&room| !self.is_resting(room)) {
             return Ok(Found::Room(room));
         }
-        if self.names.is_claimed_alike(&name) {
+        // One that rests keeps nobody from a name.
+        let is_taken = self
+            .names
+            .owners_alike(&name)
+            .any(|room| !self.is_resting(room));
+        if is_taken {
             return Err(Refusal::RoomAlike(asked));
         }
         let closes = leaving
@@ -101,14 +164,23 @@ impl Rooms {
         if self.len() - usize::from(closes) >= rooms_max {
             return Err(Refusal::TooManyRoomsHere(rooms_max));
         }
-        Ok(Found::Place(name))
+        Ok(there.map_or(Found::Place(name), Found::Room))
     }
 
-    /// The room that was found, which is made at need.
+    /// The room that was found, which is made at need. It does not rest any more.
     pub(super) fn open(&mut self, found: Found) -> RoomId {
         match found {
-            Found::Room(room) => room,
+            Found::Room(room) => {
+                self.wake(room);
+                room
+            }
             Found::Place(name) => self.make(name),
+        }
+    }
+
+    fn wake(&mut self, room: RoomId) {
+        if std::mem::take(&mut self.get_mut(room).is_resting) {
+            self.resting.retain(|&other| other != room);
         }
     }
 
@@ -132,6 +204,7 @@ impl Rooms {
     pub(super) fn remove(&mut self, room: RoomId) -> Room {
         self.by_name.retain(|&other| other != room);
         self.churning.retain(|&(_, other)| other != room);
+        self.wake(room);
         let gone = self.rooms.remove(room.slot());
         self.names.release(&gone.name);
         gone

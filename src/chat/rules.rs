@@ -16,6 +16,8 @@ pub struct Rules {
     pub churn_interval: Duration,
     /// Rooms, the lobby included.
     pub rooms_max: usize,
+    /// Rooms beside those that nobody is in and that are remembered; 0 where no history is kept.
+    pub resting_rooms_max: usize,
     /// Rooms that one member is in.
     pub rooms_per_member_max: usize,
     /// Bytes of a topic.

@@ -17,7 +17,7 @@ pub(super) fn post<'a>(
     let found = presence
         .rooms
         .find_or_check(room, None, presence.rules.rooms_max)?;
-    let room = presence.rooms.open(found);
+    let room = presence.open(found, listen);
     let id = presence.next_id();
     presence.rooms.get_mut(room).last = id;
     let what = What::Said {

@@ -115,6 +115,7 @@ fn rules(limits: &Limits) -> Rules {
         announce_rate: Rate::new(limits.announce_per_second, limits.announce_burst),
         churn_interval: limits.churn_interval,
         rooms_max: limits.rooms_max,
+        resting_rooms_max: limits.resting_rooms_max,
         rooms_per_member_max: limits.rooms_per_member_max,
         topic_bytes_max: limits.topic_bytes_max,
         who_names_max: limits.who_names_max,

@@ -14,8 +14,9 @@ use super::delivery::Delivery;
 const FREE_PINGS_PER_SECOND: u32 = 1;
 const FREE_PINGS_AT_ONCE: u32 = 2;
 
-/// The close code of an end that needs no words (RFC 6455, 7.4.1).
+/// The close codes of ends that need no words (RFC 6455, 7.4.1).
 const NORMAL: u16 = 1000;
+const AGAINST_POLICY: u16 = 1008;
 
 /// Appends to `lines` what comes in frames; what else the frames were is noted in the session. How
 /// many pings came for which its rate does not allow.
@@ -48,6 +49,7 @@ pub(super) fn unframe(
                 Framed::Failed(code) => frames.ending = Some(FramesEnding::Failed(code)),
             }
         }
+        frames.note_unfinished(now);
     }
     // What was read at once is not held against it for longer than a line too many would be.
     while pings_to_pay > 0 && session.throttle.check(now, rates).is_ok() {
@@ -134,6 +136,13 @@ pub(super) fn close_input(session: &mut Session) -> bool {
         session.input = Input::Closed;
     }
     closes
+}
+
+/// A WebSocket has not finished a frame in time: notes that this is how it ends.
+pub(super) fn fail_half_frame(session: &mut Session) {
+    if let Some(frames) = session.frames_mut() {
+        frames.ending = Some(FramesEnding::Failed(AGAINST_POLICY));
+    }
 }
 
 /// The last frame, where the last word did not bring one.

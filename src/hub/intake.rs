@@ -130,7 +130,7 @@ impl Intake {
             return;
         }
         match core.session(id).map(|session| session.input) {
-            Some(Input::Open) => core.sessions_mut().queues.released.push(id),
+            Some(Input::Open) => read_on(core, id),
             // What a WebSocket sent behind its end lies there unread, and must be.
             Some(Input::Closed) => {
                 core.sessions_mut().queues.released.push(id);
@@ -243,6 +243,7 @@ impl Intake {
             self.handle_lines(core, id, &lines, holds);
         }
         core.memory.unframed = lines;
+        core.arm(id);
         frames::answer_ping(core.delivery(), id);
         if pings_to_pay > 0 && holds == Holds::Apply {
             self.hold_for_pings(core, id);
@@ -362,6 +363,16 @@ pub(super) fn keep_last(core: &mut Core, id: SessionId, bytes: &mut [u8]) {
     } else if session.is_live() && !matches!(session.dialect, Dialect::Undecided | Dialect::Http) {
         memory.keep(session, bytes);
     }
+}
+
+/// A session that was held back is read from again. Time in which it was not counts against no frame.
+fn read_on(core: &mut Core, id: SessionId) {
+    let now = core.now();
+    if let Some(frames) = core.session_mut(id).and_then(Session::frames_mut) {
+        frames.wait_anew(now);
+        core.arm(id);
+    }
+    core.sessions_mut().queues.released.push(id);
 }
 
 /// The other side sends no more.

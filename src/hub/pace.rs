@@ -17,12 +17,20 @@ use super::sessions::Sessions;
 pub(super) struct Pace {
     /// Readers with more than half an outbox queued.
     readers: HashMap<SessionId, Reader>,
-    /// Rooms with such a reader that makes progress, and how full the fullest outbox is: from 0 at
-    /// one half to 1.
-    rooms: HashMap<RoomId, f64>,
+    /// Rooms with such a reader that makes progress.
+    rooms: HashMap<RoomId, Slowed>,
     /// Talkers that are held for the sake of such a reader.
     held: HashSet<SessionId>,
     check_at: Time,
+}
+
+/// A room that goes slower.
+#[derive(Debug)]
+struct Slowed {
+    /// How full the fullest outbox is: from 0 at one half to 1.
+    fullness: f64,
+    /// What may be said until the readers are looked at again, by whomever.
+    left_bytes: usize,
 }
 
 /// How a reader that is behind gets on.
@@ -43,6 +51,8 @@ const GRACE: Duration = Duration::from_millis(300);
 /// What may have been said lately by somebody who is not held in a room that goes slower, as the
 /// time in which its bucket of bytes would be full again: less, the fuller the reader.
 const QUIET_DEBT_MAX: Duration = Duration::from_millis(500);
+/// Room, name, id and time around a text.
+const AROUND_TEXT_BYTES: usize = 200;
 
 impl Reader {
     /// Notes how much was taken; whether at this pace an outbox would be empty in time.
@@ -104,9 +114,16 @@ impl Pace {
             let taken = session.outbox.bytes_taken();
             if reader.makes_progress(now, taken, outbox_bytes_max, limits.stall_timeout) {
                 let fullness = (2.0 * bytes as f64 / outbox_bytes_max as f64 - 1.0).min(1.0);
+                // Its rooms share what is free. A text may grow to twice its size, if it is all
+                // quotes in JSON.
+                let left = outbox_bytes_max.saturating_sub(bytes) / 2 / session.rooms.len().max(1);
                 for hearing in &session.rooms {
-                    let room = rooms.entry(hearing.room).or_default();
-                    *room = room.max(fullness);
+                    let room = rooms.entry(hearing.room).or_insert(Slowed {
+                        fullness,
+                        left_bytes: left,
+                    });
+                    room.fullness = room.fullness.max(fullness);
+                    room.left_bytes = room.left_bytes.min(left);
                 }
             }
             true
@@ -125,10 +142,20 @@ impl Pace {
         self.held.insert(id);
     }
 
-    /// Whether somebody who has said so much lately must wait for readers of this room.
+    /// Whether somebody who has said so much lately must wait for readers of this room. Who is quiet
+    /// does so only where many others are, who say so much together that an outbox would overflow.
     pub(super) fn holds(&self, room: RoomId, debt: Duration) -> bool {
-        let fullness = self.rooms.get(&room);
-        fullness.is_some_and(|fullness| debt > QUIET_DEBT_MAX.mul_f64(1.0 - fullness))
+        self.rooms.get(&room).is_some_and(|slowed| {
+            slowed.left_bytes == 0 || debt > QUIET_DEBT_MAX.mul_f64(1.0 - slowed.fullness)
+        })
+    }
+
+    /// A text of so many bytes is said in this room.
+    pub(super) fn charge(&mut self, room: RoomId, text_bytes: usize) {
+        if let Some(slowed) = self.rooms.get_mut(&room) {
+            let left = slowed.left_bytes;
+            slowed.left_bytes = left.saturating_sub(text_bytes + AROUND_TEXT_BYTES);
+        }
     }
 
     /// Whether any room goes slower.

@@ -26,7 +26,7 @@ impl Posts {
     pub(super) fn say(
         &mut self,
         core: &mut Core,
-        pace: &Pace,
+        pace: &mut Pace,
         id: SessionId,
         posting: &Posting,
         group: AddressGroup,
@@ -41,7 +41,7 @@ impl Posts {
             let response = Response::text(Status::TooManyRequests, words);
             return Ok(response.retry_after(seconds.max(1)));
         }
-        self.check_room(core, pace, &posting.room, group)?;
+        self.check_room(core, pace, posting, group)?;
         Ok(match self.say_all(core, id, posting, group, &texts) {
             Ok(done) => Response::json_lines(Status::Created, done),
             Err(refusal) => refused(&refusal.into()),
@@ -100,11 +100,11 @@ impl Posts {
     fn check_room(
         &self,
         core: &Core,
-        pace: &Pace,
-        room: &str,
+        pace: &mut Pace,
+        posting: &Posting,
         group: AddressGroup,
     ) -> Result<(), Later> {
-        let Ok(room) = core.directory.find_room(room) else {
+        let Ok(room) = core.directory.find_room(&posting.room) else {
             return Ok(());
         };
         if core.listeners.delivery.has_room_said_enough(room) {
@@ -115,6 +115,7 @@ impl Posts {
         if pace.holds(room, debt) {
             return Err(Later::Pace);
         }
+        pace.charge(room, posting.body.len());
         Ok(())
     }
 }

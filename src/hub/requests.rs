@@ -166,16 +166,30 @@ impl Requests {
     }
 
     /// Whether what is to be said must wait for readers of its room.
-    fn check_pace(&self, core: &Core, id: SessionId, request: &Request<'_>) -> Handled {
-        let is_said = matches!(request.command, Command::Act(Act::Say { .. }));
-        if !self.pace.is_needed() || !is_said {
-            return Ok(());
-        }
-        let member = core.member_of(id);
-        let room = member.and_then(|member| core.directory.room_of(member, request.room).ok());
-        let debt = core.sessions().throttle(id).debt(core.now());
-        if room.is_some_and(|room| self.pace.holds(room, debt)) {
-            return Err(Later::Pace);
+    fn check_pace(&mut self, core: &Core, id: SessionId, request: &Request<'_>) -> Handled {
+        let (room, text) = match request.command {
+            Command::Act(Act::Say { text, .. }) => {
+                let member = core.member_of(id);
+                let room = member.map(|member| core.directory.room_of(member, request.room));
+                (room.and_then(Result::ok), text)
+            }
+            Command::Post { text, .. } => {
+                let room = core.directory.find_room(request.room.unwrap_or(LOBBY)).ok();
+                // Who posts need not be in the room, so nothing else has asked this.
+                let said_enough = |room| core.listeners.delivery.has_room_said_enough(room);
+                if room.is_some_and(said_enough) {
+                    return Err(Later::Turn);
+                }
+                (room, text)
+            }
+            _ => return Ok(()),
+        };
+        if let Some(room) = room.filter(|_| self.pace.is_needed()) {
+            let debt = core.sessions().throttle(id).debt(core.now());
+            if self.pace.holds(room, debt) {
+                return Err(Later::Pace);
+            }
+            self.pace.charge(room, text.len());
         }
         Ok(())
     }
@@ -310,19 +324,23 @@ fn tell_page<'a>(
     let histories = &core.listeners.histories;
     let mut limit = page.limit.min(core.limits.page_messages_max);
     let bytes_max = core.limits.outbox_bytes_max / 4;
-    let (messages, more) = loop {
-        let (messages, more) = histories.page(room, page.end, limit);
+    let found = loop {
+        let found = histories.page(room, page.end, limit);
         // No answer may overflow the outbox of who asked for it.
-        let bytes: usize = messages.clone().map(|message| past_bytes(&message)).sum();
+        let bytes: usize = found
+            .messages
+            .clone()
+            .map(|message| past_bytes(&message))
+            .sum();
         if bytes <= bytes_max || limit <= 1 {
-            break (messages, more);
+            break found;
         }
         limit /= 2;
     };
     let page = Reply::Page {
         room: core.directory.room_name(room),
-        messages,
-        more,
+        messages: found.messages,
+        more: found.more,
     };
     core.listeners.delivery.reply(id, &page, reference);
     Ok(())

@@ -32,6 +32,12 @@ fn handle_one(core: &mut Core, intake: &mut Intake, id: SessionId, due: Due) {
                 ending::hang_up(core, id);
             }
         }
+        Due::HalfFrame => {
+            if let Some(session) = core.session_mut(id) {
+                frames::fail_half_frame(session);
+            }
+            ending::end(core, id, CloseReason::HalfFrame, None);
+        }
         Due::Prompt => {
             if let Some(session) = core.session_mut(id) {
                 session.advance(Step::Prompt);

@@ -96,7 +96,7 @@ impl Web {
         let done = match &*door {
             Door::Posting(posting) => match posting.group {
                 Some(group) => {
-                    let said = self.posts.say(core, &requests.pace, id, posting, group);
+                    let said = self.posts.say(core, &mut requests.pace, id, posting, group);
                     said.map(|response| answer(core, id, &response))
                 }
                 None => Ok(()),
@@ -289,7 +289,7 @@ fn past_lines(core: &Core, room: RoomId, reading: &Reading) -> Vec<u8> {
         Some(known) => (PageEnd::After(known), histories.since(room, known).missed),
         None => (PageEnd::Newest, Some(0)),
     };
-    let (messages, _) = histories.page(room, end, limit);
+    let messages = histories.page(room, end, limit).messages;
     let past = Reply::Past {
         room: core.directory.room_name(room),
         messages,

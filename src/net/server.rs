@@ -267,7 +267,11 @@ impl Server {
                 Trouble::Stalled => self.turn.hub_mut().handle_event(id, hub::Event::Stalled),
             }
         }
-        for (id, what) in self.conns.look_for_expired(self.clock.now) {
+        let hub = self.turn.hub();
+        let expired = self
+            .conns
+            .look_for_expired(self.clock.now, |id| hub.sessions().wants_input(id));
+        for (id, what) in expired {
             match what {
                 Expired::Handshake => self
                     .turn
