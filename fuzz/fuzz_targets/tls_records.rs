@@ -668,7 +668,7 @@ impl World {
             assert!(self.wires.wires[slot].is_none(), "somebody stays for ever");
             assert!(member.has_fin || member.is_lossy(), "no close_notify");
         }
-        assert_eq!(self.turn.hub().live(), 1);
+        assert_eq!(self.turn.hub().sessions().live(), 1);
     }
 
     fn rest(&mut self) {

@@ -1,5 +1,5 @@
 //! `Listeners`: everybody who is told what happens: delivery, the histories, the board, the log's
-//! records, and a witness if there is one. Nothing but the telling. Owned by the hub.
+//! records, and a witness if there is one. Nothing but the telling. Owned by the core.
 
 use crate::chat::{Fact, Histories, Listen, Message, MessageId, Messages, Tail, To, What};
 use crate::config::Limits;
@@ -115,7 +115,7 @@ impl Listeners {
             messages: self.histories.newest(room.id, fitting),
             missed,
         };
-        if let Some(id) = self.delivery.session_of(member) {
+        if let Some(id) = self.delivery.speakers.of(member) {
             self.delivery.reply(id, &past, None);
         }
     }

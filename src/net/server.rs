@@ -10,7 +10,7 @@ use mio::net::TcpListener;
 use mio::{Events, Poll};
 
 use crate::config::{Config, Switch, TlsMode};
-use crate::hub::Random;
+use crate::hub::{self, Random};
 use crate::time::Time;
 use crate::turn::{Event, Turn};
 
@@ -107,7 +107,7 @@ impl Server {
             .map(|tls| TlsStreams::new(tls.config(), &config.limits));
         let has_board = config.board || config.console;
         if has_board {
-            turn.hub_mut().turn_board_on();
+            turn.hub_mut().operator().turn_board_on();
         }
         if config.web == Switch::On {
             turn.hub_mut().open_web(site(config, tls.as_ref()));
@@ -258,23 +258,26 @@ impl Server {
     /// Ends those who are gone without a word, or leave what they were sent in the kernel.
     fn look_after_peers(&mut self) {
         let hub = self.turn.hub();
-        let troubled = self
-            .conns
-            .look(self.clock.now, self.stall_timeout, |id| hub.bytes_taken(id));
+        let troubled = self.conns.look(self.clock.now, self.stall_timeout, |id| {
+            hub.sessions().bytes_taken(id)
+        });
         for (id, trouble) in troubled {
             match trouble {
-                Trouble::Vanished => self.turn.hub_mut().hang_up(id),
-                Trouble::Stalled => self.turn.hub_mut().cut_stalled(id),
+                Trouble::Vanished => self.turn.hub_mut().handle_event(id, hub::Event::Lost),
+                Trouble::Stalled => self.turn.hub_mut().handle_event(id, hub::Event::Stalled),
             }
         }
         let hub = self.turn.hub();
         let expired = self
             .conns
-            .look_for_expired(self.clock.now, |id| hub.wants_input(id));
+            .look_for_expired(self.clock.now, |id| hub.sessions().wants_input(id));
         for (id, what) in expired {
             match what {
-                Expired::Handshake => self.turn.hub_mut().expire_handshake(id),
-                Expired::Record => self.turn.hub_mut().break_off(id),
+                Expired::Handshake => self
+                    .turn
+                    .hub_mut()
+                    .handle_event(id, hub::Event::HandshakeExpired),
+                Expired::Record => self.turn.hub_mut().handle_event(id, hub::Event::Faulty),
             }
         }
     }
@@ -347,7 +350,10 @@ impl Server {
     /// The server is to drain and stop; what was sent before is still read.
     fn stop(&mut self) {
         if self.life == Life::Running {
-            info!("asked to stop: draining {} clients", self.turn.hub().live());
+            info!(
+                "asked to stop: draining {} clients",
+                self.turn.hub().sessions().live()
+            );
             self.supervisor.notify.stopping(self.drain_timeout);
             self.life = Life::Stopping;
         }
@@ -388,7 +394,8 @@ impl Server {
     fn housekeeping(&mut self) {
         let now = self.clock.now;
         self.reporter.log.flush(now);
-        self.heap.note(self.turn.hub().memory_bytes(), now);
+        self.heap
+            .note(self.turn.hub().overview().memory_bytes(), now);
         if self.supervisor.is_due(now) {
             let status = self.reporter.status(self.turn.hub(), now);
             self.supervisor.tell(&status, now);

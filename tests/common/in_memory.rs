@@ -118,7 +118,7 @@ impl InMemory {
     }
 
     pub fn statistics(&self) -> Statistics {
-        self.turn.hub().statistics()
+        self.turn.hub().overview().statistics()
     }
 
     fn connect(&mut self, slot: u32) {

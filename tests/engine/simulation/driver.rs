@@ -188,7 +188,8 @@ impl Simulation {
     /// One turn, written down.
     fn see_turn(&mut self) -> Result<Seen, String> {
         let slots = 0..self.network.sockets.len();
-        let lines_in = |turn: &Turn, slot: usize| turn.hub().lines_in(SessionId(slot as u32));
+        let lines_in =
+            |turn: &Turn, slot: usize| turn.hub().sessions().lines_in(SessionId(slot as u32));
         let before: Vec<u64> = slots
             .clone()
             .map(|slot| lines_in(&self.turn, slot))
@@ -271,7 +272,7 @@ impl Simulation {
                 self.network.sockets.push(None);
                 self.network.sockets.len() - 1
             });
-            let refusal = if self.turn.hub().live() >= self.limits.clients_max {
+            let refusal = if self.turn.hub().sessions().live() >= self.limits.clients_max {
                 Some(CloseReason::ServerFull)
             } else {
                 (self.rng.u32(..40) == 0).then_some(CloseReason::TooManyFromAddress)
@@ -309,11 +310,11 @@ impl Simulation {
             let hub = self.turn.hub_mut();
             let order = match event {
                 Event::Kick(name, why) => {
-                    let kicked = hub.kick(&name, why.as_deref());
+                    let kicked = hub.operator().kick(&name, why.as_deref());
                     Order::Kick { name, why, kicked }
                 }
                 Event::Announce(text) => {
-                    hub.announce(&text);
+                    hub.operator().announce(&text);
                     Order::Announce(text)
                 }
                 _ => {
