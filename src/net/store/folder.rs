@@ -43,6 +43,32 @@ impl Folder {
         self.path.join("history.db")
     }
 
+    /// An empty file that can take the place of the database.
+    pub(super) fn make_successor(&self) -> io::Result<PathBuf> {
+        let path = self.path.join("history.db.new");
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        private_file().create_new(true).open(&path)?;
+        Ok(path)
+    }
+
+    /// Puts it in the place of the database, whose log must be empty, and which nobody may write to
+    /// any more. Who still reads the old one reads that to its end.
+    pub(super) fn put_successor(&self) -> io::Result<()> {
+        let successor = self.path.join("history.db.new");
+        File::open(&successor)?.sync_all()?;
+        for name in ["history.db-shm", "history.db-wal"] {
+            match fs::remove_file(self.path.join(name)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        fs::rename(successor, self.database())?;
+        File::open(&self.path)?.sync_all()
+    }
+
     /// Renames the database and what belongs to it, so that a new one can take its place: under
     /// which name it is kept.
     pub(super) fn set_aside(&self) -> io::Result<PathBuf> {

@@ -17,6 +17,7 @@ mod pending;
 mod reader;
 mod reading;
 mod retention;
+mod rewriting;
 mod rows;
 mod schema;
 mod settings;
@@ -132,6 +133,11 @@ impl Store {
             .reserved
             .store(reserved.to_i64(), Ordering::Release);
         let path = folder.database();
+        // Before any file can take another's place.
+        let check = (!recovered.was_clean).then(|| {
+            let shared = Arc::clone(&shared);
+            check_in_background(&path, move |what| shared.report_damage(0, what))
+        });
         let reader = Reader::new(Arc::clone(&shared), path.clone());
         let writer = Writer::new(
             Arc::clone(&shared),
@@ -143,10 +149,6 @@ impl Store {
         let no_thread = |error| StoreError::Folder(path.clone(), error);
         spawn("history-write", move || writer.run(&tell_end)).map_err(no_thread)?;
         spawn("history-read", move || reader.run()).map_err(no_thread)?;
-        let check = (!recovered.was_clean).then(|| {
-            let shared = Arc::clone(&shared);
-            check_in_background(&path, move |what| shared.report_damage(0, what))
-        });
         let store = Store {
             shared,
             journal,
@@ -251,7 +253,7 @@ impl Store {
             left_out: progress.rows_left_out.load(Ordering::Relaxed),
             has_journal: self.journal.is_on(),
             is_failing: backlog.is_failing,
-            put_aside: progress.databases.load(Ordering::Acquire),
+            put_aside: progress.put_aside.load(Ordering::Relaxed),
         }
     }
 

@@ -74,7 +74,8 @@ impl Reader {
     }
 
     fn connection(&mut self) -> rusqlite::Result<&Connection> {
-        let current = self.shared.progress.databases.load(Ordering::Acquire);
+        let databases = &self.shared.progress.databases;
+        let current = databases.load(Ordering::Acquire);
         let is_current = matches!(&self.connection, Some((opened, _)) if *opened == current);
         if !is_current {
             self.connection = None;
@@ -82,7 +83,10 @@ impl Reader {
         match &mut self.connection {
             Some((_, connection)) => Ok(connection),
             none => {
+                let files = self.shared.lock_files();
+                let current = databases.load(Ordering::Acquire);
                 let connection = open_to_read(&self.database)?;
+                drop(files);
                 Ok(&none.insert((current, connection)).1)
             }
         }

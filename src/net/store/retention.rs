@@ -150,10 +150,10 @@ fn delete_slice(database: &mut Connection, cutoff: MessageId) -> Result<usize> {
     }
     transaction.execute("DELETE FROM gap WHERE before<=?1", [cutoff.to_i64()])?;
     transaction.execute(
-        "DELETE FROM room WHERE complete_from<=?1 AND coalesce(topic, '')='' \
+        "DELETE FROM room WHERE coalesce(topic, '')='' \
          AND NOT EXISTS (SELECT 1 FROM message WHERE message.room=room.id) \
          AND NOT EXISTS (SELECT 1 FROM gap WHERE gap.room=room.id)",
-        [cutoff.to_i64()],
+        [],
     )?;
     transaction.commit()?;
     Ok(deleted)

@@ -39,6 +39,8 @@ pub(super) struct RoomRow {
     pub(super) is_sound: bool,
 }
 
+/// The mark that what was deleted may still stand in the unused parts of the file.
+pub(super) const MUST_REWRITE: &str = "must_rewrite";
 /// More names than a server has rooms are not remembered.
 const ROOMS_KNOWN_MAX: usize = 10_000;
 
@@ -107,6 +109,9 @@ impl<'c> RowWriter<'c> {
             }
             Record::Forget(forget) => {
                 let forgotten = delete_forgotten(self.database, &forget)?;
+                if !forgotten.is_empty() {
+                    write_meta(self.database, MUST_REWRITE, "1")?;
+                }
                 self.forgotten.push((forget.at, forgotten));
                 Ok(())
             }

@@ -32,6 +32,9 @@ pub(super) struct Shared {
     asked: Condvar,
     replies: Mutex<VecDeque<(Ticket, Reply)>>,
     waker: Arc<Waker>,
+    /// Held while the files of the database are opened to read, or others take their place: who
+    /// opened the database of the one with the log of the other would read rubbish.
+    files: Mutex<()>,
     pub(super) progress: Progress,
 }
 
@@ -51,8 +54,10 @@ pub(super) struct Progress {
     pub(super) last_committed: AtomicI64,
     pub(super) messages_kept: AtomicU64,
     pub(super) rows_left_out: AtomicU64,
-    /// How often a new database had to begin: who reads must open that.
+    /// How often another file took the place of the database: who reads must open that.
     pub(super) databases: AtomicU64,
+    /// How often that was since it was damaged.
+    pub(super) put_aside: AtomicU64,
     /// The loop wants to know when the disk has caught up.
     pub(super) wants_wake: AtomicBool,
 }
@@ -103,8 +108,14 @@ impl Shared {
             asked: Condvar::new(),
             replies: Mutex::default(),
             waker,
+            files: Mutex::default(),
             progress: Progress::default(),
         }
+    }
+
+    /// The files of the database stay the same for as long as the result is kept.
+    pub(super) fn lock_files(&self) -> MutexGuard<'_, ()> {
+        lock(&self.files)
     }
 
     /// Hands records to the writer; `enough` is what wakes it before its time.

@@ -18,13 +18,14 @@ use super::failure::Failure;
 use super::folder::Folder;
 use super::pending::Pending;
 use super::retention::Retention;
+use super::rewriting::{Rewritten, rewrite, truncate_log};
 use super::rows::{Forgotten, RoomRows, RowWriter, write_meta};
 use super::schema::{self, Remedy};
 use super::settings::{StoreError, StoreSettings};
 use super::shared::{End, Progress, Shared};
 use super::start::begin;
 
-/// What the thread has.
+/// What the thread has. More than twelve fields since each is owned by a part of its work, and none by two.
 pub(super) struct Writer {
     shared: Arc<Shared>,
     folder: Folder,
@@ -37,8 +38,9 @@ pub(super) struct Writer {
     synced_at: Instant,
     failure: Failure,
     retention: Retention,
-    /// What is not told before no trace of it is left in the log of the database.
+    /// What is not told before no trace of it is left, and when that is to be seen to.
     forgotten: Vec<(MessageId, Forgotten)>,
+    rewrite_at: Option<Instant>,
 }
 
 /// What was done by one commit.
@@ -57,6 +59,8 @@ pub(super) const COMMIT_BYTES: usize = 4 << 20;
 const RESERVED_AHEAD: Duration = Duration::from_secs(5);
 /// After which time it is looked again whether nobody reads in the log of the database.
 const READER_PATIENCE: Duration = Duration::from_millis(100);
+/// After which time what could not be copied is tried again.
+const REWRITE_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Writer {
     pub(super) fn new(
@@ -78,6 +82,8 @@ impl Writer {
             failure: Failure::default(),
             retention: Retention::new(settings),
             forgotten: Vec::new(),
+            // An earlier run may have left something to do.
+            rewrite_at: Some(Instant::now()),
         }
     }
 
@@ -117,9 +123,10 @@ impl Writer {
             let missing = COMMIT_BYTES.saturating_sub(self.pending.uncommitted_bytes());
             return (commit_at.min(retention_at), missing);
         }
-        if !self.forgotten.is_empty() {
-            return (Instant::now() + READER_PATIENCE, 1);
-        }
+        let retention_at = match self.rewrite_at {
+            Some(rewrite_at) => retention_at.min(rewrite_at),
+            None => retention_at,
+        };
         if self.pending.is_empty() {
             return (retention_at, 1);
         }
@@ -143,12 +150,11 @@ impl Writer {
         if is_commit_due || does_sync {
             worked = self.commit(is_sync_due);
         }
-        let worked = worked
-            .and_then(|()| self.tell_forgotten())
-            .and_then(|()| self.delete_what_is_old(now));
+        let worked = worked.and_then(|()| self.delete_what_is_old(now));
         if let Err(error) = worked {
             self.handle_error(&error, now);
         }
+        self.tell_forgotten(now);
     }
 
     /// Commits a batch, which may be empty.
@@ -176,7 +182,10 @@ impl Writer {
         progress
             .messages_kept
             .fetch_add(messages, Ordering::Relaxed);
-        self.forgotten.extend(done.forgotten);
+        if !done.forgotten.is_empty() {
+            self.forgotten.extend(done.forgotten);
+            self.rewrite_at = Some(Instant::now());
+        }
         if self.failure.end() {
             info!("history: the disk takes what is said again");
         }
@@ -224,25 +233,46 @@ impl Writer {
         Ok(done)
     }
 
-    /// Takes what was forgotten out of the log of the database, too, and says that it is done.
-    fn tell_forgotten(&mut self) -> rusqlite::Result<()> {
-        let Some(connection) = self
-            .connection
-            .as_ref()
-            .filter(|_| !self.forgotten.is_empty())
-        else {
-            return Ok(());
+    /// Takes what was forgotten out of every byte of the database, and says that it is done. What
+    /// stands in its way holds nothing else up.
+    fn tell_forgotten(&mut self, now: Instant) {
+        if self.rewrite_at.is_none_or(|at| now < at) {
+            return;
+        }
+        let Some(connection) = self.connection.take() else {
+            return;
         };
-        if !truncate_log(connection)? {
-            // Somebody reads; in a moment it is tried again.
-            return Ok(());
+        self.rewrite_at = None;
+        let shared = Arc::clone(&self.shared);
+        match rewrite(&self.folder, connection, &shared) {
+            Rewritten::NotNeeded(connection) => self.connection = Some(connection),
+            Rewritten::Done(connection) => {
+                self.connection = Some(connection);
+            }
+            Rewritten::Later(connection) => {
+                self.connection = Some(connection);
+                self.rewrite_at = Some(now + READER_PATIENCE);
+                return;
+            }
+            Rewritten::Failed(connection, why) => {
+                self.connection = Some(connection);
+                self.warn_of_remains(&why, now);
+            }
+            Rewritten::Lost(why) => self.warn_of_remains(&why, now),
         }
         for (at, forgotten) in self.forgotten.drain(..) {
             if let Some(ticket) = self.shared.take_ticket(at) {
                 self.shared.reply(ticket, Reply::Forgotten(forgotten));
             }
         }
-        Ok(())
+    }
+
+    fn warn_of_remains(&mut self, why: &str, now: Instant) {
+        warn!(
+            "history: what was forgotten is not shown any more, but may still stand in unused parts of \
+             the file, which could not be copied ({why}): it is tried again"
+        );
+        self.rewrite_at = Some(now + REWRITE_INTERVAL);
     }
 
     fn delete_what_is_old(&mut self, now: Instant) -> rusqlite::Result<()> {
@@ -299,9 +329,11 @@ impl Writer {
         }
         self.rooms.clear();
         self.give_up_handle(now);
+        let _files = shared.lock_files();
         match schema::set_aside(&self.folder, what) {
             Ok(()) => {
                 databases.fetch_add(1, Ordering::AcqRel);
+                shared.progress.put_aside.fetch_add(1, Ordering::Relaxed);
             }
             Err(fault) => {
                 error!("history: the damaged database cannot be put aside: {fault}");
@@ -313,10 +345,11 @@ impl Writer {
     /// Writes down what there is, and that there is nothing else: whether that was done.
     fn end(&mut self) -> bool {
         let written = loop {
-            if let Err(error) = self.commit(true).and_then(|()| self.tell_forgotten()) {
+            if let Err(error) = self.commit(true) {
                 break Err(error);
             }
             if !self.pending.has_uncommitted() {
+                self.tell_forgotten(Instant::now());
                 break self.write_clean_stop();
             }
         };
@@ -350,13 +383,6 @@ fn reopen(folder: &Folder) -> rusqlite::Result<Connection> {
             rusqlite::Error::SqliteFailure(cannot_open, Some(other.to_string()))
         }
     })
-}
-
-/// Moves all that is in the log into the database, and empties it. `false` while somebody reads.
-fn truncate_log(connection: &Connection) -> rusqlite::Result<bool> {
-    let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
-    let is_busy: i64 = connection.query_row(sql, [], |row| row.get(0))?;
-    Ok(is_busy == 0)
 }
 
 /// The first id that long after this one.
