@@ -42,10 +42,16 @@ pub(super) fn read() -> Result<Config, NoConfig> {
     if config.data.is_none() {
         config.data = state_directory();
     }
+    if config.data.is_some() {
+        config.limits.resting_rooms_max = RESTING_ROOMS_MAX;
+    }
     let checked = config.limits.check();
     checked.map_err(|error| NoConfig::Settings(error.to_string()))?;
     Ok(config)
 }
+
+/// Rooms that nobody is in and that are remembered where history is kept; more are on disk alone.
+const RESTING_ROOMS_MAX: usize = 10_000;
 
 /// What the service manager has made for what outlives the process; the first if these are several.
 fn state_directory() -> Option<PathBuf> {

@@ -13,6 +13,7 @@ mod console;
 mod error_stream;
 pub mod file_limit;
 mod heap;
+mod keeping;
 mod kernel_queue;
 mod last_lines;
 pub mod listener;

@@ -3,6 +3,7 @@
 //! the log, the service manager. Owned by main.
 
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
@@ -18,11 +19,13 @@ use super::accept::Acceptor;
 use super::conn::Conns;
 use super::console::{Console, Outcome};
 use super::heap::Heap;
+use super::keeping::Keeping;
 use super::outside::{random_bytes, wall_time};
 use super::printer::Printer;
 use super::report::Reporter;
 use super::signals::{Request, Signals};
 use super::site::site;
+use super::store::StoreError;
 use super::supervisor::Supervisor;
 use super::systemd::Notify;
 use super::tls::{Expired, TlsSetup, TlsStreams};
@@ -43,6 +46,7 @@ pub struct Server {
     reporter: Reporter,
     heap: Heap,
     supervisor: Supervisor,
+    keeping: Option<Keeping>,
     clock: Clock,
     life: Life,
     tls: Option<TlsSetup>,
@@ -73,6 +77,12 @@ enum Life {
 struct Clock {
     started_at: Instant,
     now: Instant,
+}
+
+impl Clock {
+    fn since_start(&self) -> Time {
+        Time::after_start(self.now - self.started_at)
+    }
 }
 
 /// Events taken from the kernel at once.
@@ -123,6 +133,7 @@ impl Server {
             reporter: Reporter::new(now),
             heap: Heap::new(now),
             supervisor: Supervisor::new(notify, now),
+            keeping: None,
             clock: Clock {
                 started_at: now,
                 now,
@@ -133,6 +144,17 @@ impl Server {
             stall_timeout: config.limits.stall_timeout,
             poll,
         })
+    }
+
+    /// Keeps from now on what is said in this folder, and takes up what an earlier run has left
+    /// there. Before anybody is served.
+    ///
+    /// # Errors
+    /// The folder is another server's, or nothing can be kept in it.
+    pub fn keep(&mut self, folder: &Path, config: &Config) -> Result<(), StoreError> {
+        let (registry, hub) = (self.poll.registry(), self.turn.hub_mut());
+        self.keeping = Some(Keeping::start(folder, config, registry, hub)?);
+        Ok(())
     }
 
     /// Says in the log by which certificate it is known.
@@ -150,6 +172,9 @@ impl Server {
             self.wait()?;
             self.turn();
         }
+        if let Some(keeping) = self.keeping.take() {
+            keeping.stop();
+        }
         Ok(())
     }
 
@@ -161,8 +186,11 @@ impl Server {
         if is_signalled {
             self.handle_signals();
         }
-        let since_start = Time::after_start(now - self.clock.started_at);
+        let since_start = self.clock.since_start();
         self.turn.start(since_start, wall_time(), &mut self.conns);
+        if let Some(keeping) = &mut self.keeping {
+            keeping.bring_answers(self.turn.hub_mut(), since_start);
+        }
         // Before accepting: who connected before the operator ended it all is told so.
         self.serve_console();
         let Server {
@@ -176,9 +204,17 @@ impl Server {
         acceptor.accept(poll.registry(), conns, turn, &mut reporter.log, now);
         self.look_after_peers();
         self.start_draining();
+        if let Some(keeping) = &mut self.keeping {
+            keeping.carry_questions(self.turn.hub_mut());
+        }
         let held = self.conns.held_bytes();
         self.turn.hub_mut().set_transport_bytes(held);
-        self.turn.finish(&mut self.conns);
+        let keeping = &mut self.keeping;
+        self.turn.finish(&mut self.conns, |recorder| {
+            if let Some(keeping) = keeping {
+                keeping.keep(recorder);
+            }
+        });
         self.report();
         self.housekeeping();
         self.end_draining();
@@ -236,6 +272,8 @@ impl Server {
             match Source::of(event.token()) {
                 Source::Signals => is_signalled = true,
                 Source::Console => self.console.iter_mut().for_each(Console::note),
+                // Its answers are taken in every turn.
+                Source::Store => {}
                 Source::Listener(index) => self.acceptor.note(index),
                 Source::Proxied(index) => self.acceptor.note_proxied(index),
                 Source::Conn(id, generation) if self.conns.is_current(id, generation) => {
@@ -329,12 +367,18 @@ impl Server {
     }
 
     fn statistics_line(&mut self) -> String {
-        self.reporter.statistics_line(
+        let line = self.reporter.statistics_line(
             self.turn.hub(),
             &self.acceptor,
             self.printer.as_ref(),
             self.clock.now,
-        )
+        );
+        let since_start = self.clock.since_start();
+        let kept = self
+            .keeping
+            .as_mut()
+            .map(|keeping| keeping.statistics(since_start));
+        line + &kept.map_or_else(String::new, |kept| format!(", {kept}"))
     }
 
     fn report(&mut self) {
@@ -397,7 +441,15 @@ impl Server {
         self.heap
             .note(self.turn.hub().overview().memory_bytes(), now);
         if self.supervisor.is_due(now) {
-            let status = self.reporter.status(self.turn.hub(), now);
+            let since_start = self.clock.since_start();
+            let mut status = self.reporter.status(self.turn.hub(), now);
+            if let Some(kept) = self
+                .keeping
+                .as_mut()
+                .and_then(|keeping| keeping.status(since_start))
+            {
+                status += &format!(", {kept}");
+            }
             self.supervisor.tell(&status, now);
         }
     }
