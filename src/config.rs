@@ -118,7 +118,14 @@ impl Config {
     /// # Errors
     /// When that is no settings, or they cannot work; also when help or the version is asked for.
     pub fn read() -> Result<Config, NoConfig> {
-        command_line::read()
+        let config: Config = command_line::read()?;
+        let mut config = config.effective();
+        if config.data.is_none() {
+            config.data = command_line::state_directory();
+        }
+        let checked = config.limits.check();
+        checked.map_err(|error| NoConfig::Settings(error.to_string()))?;
+        Ok(config)
     }
 
     /// With what follows from one setting for another.
