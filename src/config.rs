@@ -37,6 +37,8 @@ be re-read; SIGUSR1 logs one line of statistics.
 
 Try it: start chatd, then `nc 127.0.0.1 5001` in two other terminals.";
 
+/// Rooms that nobody is in and that are remembered where history is kept; more are on disk alone.
+const RESTING_ROOMS_MAX: usize = 10_000;
 /// How long messages may be kept: what is kept for less than a minute is no history.
 const KEEP_AGE: RangeInclusive<Age> =
     Age(Duration::from_secs(60))..=Age(Duration::from_secs(36_500 * 24 * 60 * 60));
@@ -135,7 +137,17 @@ impl Config {
     /// # Errors
     /// When that is no settings, or they cannot work; also when help or the version is asked for.
     pub fn read() -> Result<Config, NoConfig> {
-        command_line::read()
+        let config: Config = command_line::read()?;
+        let mut config = config.effective();
+        if config.data.is_none() {
+            config.data = command_line::state_directory();
+        }
+        if config.data.is_some() {
+            config.limits.resting_rooms_max = RESTING_ROOMS_MAX;
+        }
+        let checked = config.limits.check();
+        checked.map_err(|error| NoConfig::Settings(error.to_string()))?;
+        Ok(config)
     }
 
     /// With what follows from one setting for another.

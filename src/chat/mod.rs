@@ -9,6 +9,7 @@ mod fact;
 mod histories;
 mod history;
 mod id;
+mod looks;
 mod member;
 mod members;
 pub mod name;

@@ -256,7 +256,7 @@ impl Sessions {
             return;
         };
         let gone_until = self.gone.get(&id).copied();
-        let deadline = session.next_timeout(&self.store, limits, gone_until);
+        let deadline = Due::next_timeout(session, &self.store, limits, gone_until);
         if deadline < session.armed {
             session.armed = deadline;
             self.deadlines.add(deadline, id);
@@ -281,7 +281,7 @@ impl Sessions {
     pub(super) fn poll_due(&self, id: SessionId, limits: &Limits) -> Option<Due> {
         let gone_until = self.gone.get(&id).copied();
         let session = self.get(id)?;
-        session.poll_due(self.now, &self.store, limits, gone_until)
+        Due::poll(session, self.now, &self.store, limits, gone_until)
     }
 
     /// The earliest point at which a session is to be looked at.

@@ -11,6 +11,7 @@
 #![allow(clippy::too_many_lines, reason = "some are lists of cases")]
 
 mod archive;
+mod circles;
 mod fair_by_hand;
 mod imports;
 mod listeners_by_hand;
