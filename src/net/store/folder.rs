@@ -24,10 +24,15 @@ impl Folder {
         let fault = |error| StoreError::Folder(path.to_owned(), error);
         let lock = private_file().open(path.join("lock")).map_err(fault)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Folder {
-                path: path.to_owned(),
-                _lock: lock,
-            }),
+            Ok(()) => {
+                let folder = Folder {
+                    path: path.to_owned(),
+                    _lock: lock,
+                };
+                // Of a run that was killed while it copied: no copy of what may be forgotten later.
+                remove(&folder.successor()).map_err(fault)?;
+                Ok(folder)
+            }
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked(path.to_owned())),
             Err(TryLockError::Error(error)) => Err(fault(error)),
         }
@@ -43,13 +48,14 @@ impl Folder {
         self.path.join("history.db")
     }
 
+    fn successor(&self) -> PathBuf {
+        self.path.join("history.db.new")
+    }
+
     /// An empty file that can take the place of the database.
     pub(super) fn make_successor(&self) -> io::Result<PathBuf> {
-        let path = self.path.join("history.db.new");
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        let path = self.successor();
+        remove(&path)?;
         private_file().create_new(true).open(&path)?;
         Ok(path)
     }
@@ -57,13 +63,10 @@ impl Folder {
     /// Puts it in the place of the database, whose log must be empty, and which nobody may write to
     /// any more. Who still reads the old one reads that to its end.
     pub(super) fn put_successor(&self) -> io::Result<()> {
-        let successor = self.path.join("history.db.new");
+        let successor = self.successor();
         File::open(&successor)?.sync_all()?;
         for name in ["history.db-shm", "history.db-wal"] {
-            match fs::remove_file(self.path.join(name)) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            remove(&self.path.join(name))?;
         }
         fs::rename(successor, self.database())?;
         File::open(&self.path)?.sync_all()
@@ -95,6 +98,14 @@ impl Folder {
             }
         }
         Ok(kept)
+    }
+}
+
+/// Removes a file that may be there.
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -19,12 +19,13 @@ pub(super) struct Journal {
     files: [JournalFile; 2],
     active: usize,
     state: State,
+    has_warned: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     On,
-    /// It could not be written to; what was lost of it must be safe before it is tried again.
+    /// It could not be written to; what it holds must be safe before it is tried again.
     OffUntil {
         end: u64,
     },
@@ -64,6 +65,7 @@ impl Journal {
             files: [JournalFile::open(first)?, JournalFile::open(second)?],
             active: 0,
             state: State::On,
+            has_warned: false,
         };
         Ok((journal, were_there.then_some(held)))
     }
@@ -71,24 +73,28 @@ impl Journal {
     /// Writes these records, which reach to `end` of all that was ever handed over, `synced` of
     /// which is safe. What cannot be written is a warning, not an error: chat goes on.
     pub(super) fn append(&mut self, records: &[u8], end: u64, synced: u64) {
-        match self.state {
-            State::OffUntil { end: safe } if synced < safe => {
-                self.state = State::OffUntil { end };
-                return;
-            }
-            State::OffUntil { .. } | State::On => {}
+        if matches!(self.state, State::OffUntil { end } if synced < end) {
+            return;
         }
-        if let Err(error) = self.write(records, end, synced) {
-            if self.state == State::On {
-                warn!(
-                    "history: the journal {} cannot be written ({error}): until it can, a kill takes \
-                     what was said last",
-                    self.files[self.active].path.display()
-                );
+        self.state = match self.write(records, end, synced) {
+            Ok(()) => State::On,
+            Err(error) => {
+                self.warn_once(&error);
+                let [first, second] = &self.files;
+                State::OffUntil {
+                    end: first.end.max(second.end),
+                }
             }
-            self.state = State::OffUntil { end };
-        } else {
-            self.state = State::On;
+        };
+    }
+
+    fn warn_once(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.has_warned, true) {
+            let path = self.files[self.active].path.display();
+            warn!(
+                "history: the journal {path} cannot be written ({error}): while it cannot, a kill \
+                 takes what was said last"
+            );
         }
     }
 
@@ -143,6 +149,8 @@ impl Journal {
 
 impl JournalFile {
     fn open(path: PathBuf) -> io::Result<JournalFile> {
+        // Of a run that was killed while it rewrote this one.
+        let _ = fs::remove_file(path.with_extension("new"));
         let file = private_file().write(false).append(true).open(&path)?;
         let bytes = file.metadata()?.len();
         Ok(JournalFile {

@@ -29,7 +29,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::{info, warn};
 use mio::Waker;
@@ -80,7 +80,7 @@ pub struct StoreStatus {
     pub put_aside: u64,
 }
 
-/// The loop's end of the store.
+/// The loop's end of the store. Its fields are the parts of one thing, handed on to nobody.
 pub struct Store {
     shared: Arc<Shared>,
     journal: Journal,
@@ -93,6 +93,8 @@ pub struct Store {
     last_given: MessageId,
     scratch: Vec<u8>,
     questions: usize,
+    /// When it was said last that something is not kept.
+    warned_at: Option<Instant>,
     ended: Receiver<bool>,
     check: Option<rusqlite::InterruptHandle>,
 }
@@ -101,6 +103,8 @@ pub struct Store {
 pub const QUESTIONS_MAX: usize = 64;
 /// When fewer ids than these are reserved, more are to be.
 const RESERVED_MIN: Duration = Duration::from_millis(2500);
+/// How often it is said that something is not kept.
+const WARNING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long a store that is dropped waits for its threads, whatever they are doing.
 const DROP_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -159,6 +163,7 @@ impl Store {
             last_given: recovered.last,
             scratch: Vec::new(),
             questions: 0,
+            warned_at: None,
             ended,
             check: check.flatten(),
         };
@@ -180,9 +185,7 @@ impl Store {
         } else {
             self.lose_messages_of(turn.bytes());
             if !was_full {
-                warn!(
-                    "history: what waits for the disk has no more room: what is said now is not kept"
-                );
+                self.warn_of_loss();
             }
         }
         turn.clear();
@@ -308,6 +311,17 @@ impl Store {
             self.keep(&others);
         }
         self.scratch = others;
+    }
+
+    fn warn_of_loss(&mut self) {
+        let now = Instant::now();
+        let is_due = |at: Instant| now >= at + WARNING_INTERVAL;
+        if self.warned_at.is_none_or(is_due) {
+            self.warned_at = Some(now);
+            warn!(
+                "history: there is no more room for what waits for the disk: what is said now is not kept"
+            );
+        }
     }
 
     fn write_gaps(&mut self, backlog: &Backlog) {

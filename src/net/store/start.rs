@@ -178,24 +178,31 @@ fn open_journal(
     folder: &Folder,
     name: &str,
 ) -> Result<(Journal, Held), StoreError> {
-    let beside = folder.path();
     if let Some(memory) = &settings.journal_folder {
         match Journal::open(memory, name) {
-            Ok(opened) => return Ok(opened),
+            Ok(opened) => {
+                warn_of_disk(memory);
+                return Ok(opened);
+            }
             Err(error) => warn!(
                 "history: no journal can be kept in {} ({error})",
                 memory.display()
             ),
         }
     }
-    if !is_on_tmpfs(beside) {
+    let beside = folder.path();
+    warn_of_disk(beside);
+    Journal::open(beside, name).map_err(|error| StoreError::Folder(PathBuf::from(beside), error))
+}
+
+fn warn_of_disk(folder: &Path) {
+    if !is_on_tmpfs(folder) {
         warn!(
             "history: the journal is kept in {}, which is no tmpfs: a disk that hangs makes the \
              server hang",
-            beside.display()
+            folder.display()
         );
     }
-    Journal::open(beside, name).map_err(|error| StoreError::Folder(PathBuf::from(beside), error))
 }
 
 /// What is known of the last run.

@@ -239,6 +239,7 @@ impl Writer {
         if self.rewrite_at.is_none_or(|at| now < at) {
             return;
         }
+        self.rewrite_at = Some(now + REWRITE_INTERVAL);
         let Some(connection) = self.connection.take() else {
             return;
         };
@@ -256,6 +257,8 @@ impl Writer {
             }
             Rewritten::Failed(connection, why) => {
                 self.connection = Some(connection);
+                // It may be the disk that said so, and then this handle is not to be trusted.
+                self.give_up_handle(now);
                 self.warn_of_remains(&why, now);
             }
             Rewritten::Lost(why) => self.warn_of_remains(&why, now),

@@ -6,5 +6,6 @@ mod disk;
 mod forgetting;
 mod journal;
 mod keeping;
+mod killed;
 mod reading;
 mod support;

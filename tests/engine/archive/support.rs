@@ -239,12 +239,17 @@ impl Loop {
         self.store.forget(&mut self.recorder, target, Ticket(0));
     }
 
-    /// The texts of a page.
-    pub(crate) fn texts(&mut self, room: &str, end: PageEnd) -> Vec<String> {
+    /// A page, as long as there are.
+    pub(crate) fn page(&mut self, room: &str, end: PageEnd) -> Page {
         match self.ask_of(room, Ask::Page(end), 1000) {
-            Reply::Page(page) => texts(&page),
+            Reply::Page(page) => page,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// The texts of a page.
+    pub(crate) fn texts(&mut self, room: &str, end: PageEnd) -> Vec<String> {
+        texts(&self.page(room, end))
     }
 
     pub(crate) fn stop(self) {
