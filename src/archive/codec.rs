@@ -30,7 +30,7 @@ const FORGET_ONE: u8 = 6;
 const FORGET_SENDER: u8 = 7;
 
 /// The fields of a record, whatever its kind.
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 struct Fields<'a> {
     kind: u8,
     id: MessageId,
@@ -171,7 +171,10 @@ fn read(bytes: &[u8]) -> Option<(Record<'_>, usize)> {
     if crc32fast::hash(body) != u32::from_le_bytes(sum) {
         return None;
     }
-    Some((record_of(&fields_in(body)?)?, HEAD_BYTES + length))
+    let fields = fields_in(body)?;
+    let record = record_of(&fields)?;
+    // A field that its kind does not have says that something else was meant.
+    (fields_of(&record) == fields).then_some((record, HEAD_BYTES + length))
 }
 
 fn fields_in(body: &[u8]) -> Option<Fields<'_>> {
