@@ -42,13 +42,13 @@ impl Directory {
     /// A room as it was left in an earlier run: it rests, until somebody comes. `None` if there is
     /// nothing to remember of it, or its name could be taken for that of another.
     pub fn recall_room(&mut self, name: &str, topic: &str, last: MessageId) -> Option<RoomId> {
-        self.presence.skip_ids(last);
+        self.presence.ids.skip(last);
         self.presence.rooms.recall(name, topic, last)
     }
 
     /// No id up to this one is given any more.
     pub fn skip_ids(&mut self, last: MessageId) {
-        self.presence.skip_ids(last);
+        self.presence.ids.skip(last);
     }
 
     /// When [`Directory::handle_timeout`] is to be called.
@@ -275,7 +275,9 @@ fn who_in(presence: &Presence, room: RoomId) -> Answer<'_> {
     Answer::Who {
         room: room.name.as_str(),
         here: room.roster.len(),
-        names: presence.names_in(room, presence.rules.who_names_max),
+        names: presence
+            .members
+            .names_of(&room.roster, presence.rules.who_names_max),
     }
 }
 

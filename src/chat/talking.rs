@@ -18,7 +18,7 @@ pub(super) fn post<'a>(
         .rooms
         .find_or_check(room, None, presence.rules.rooms_max)?;
     let room = presence.open(found, listen);
-    let id = presence.next_id();
+    let id = presence.ids.next();
     presence.rooms.get_mut(room).last = id;
     let what = What::Said {
         from: name.as_str(),
@@ -34,7 +34,7 @@ pub(super) fn post<'a>(
 pub(super) fn announce(presence: &mut Presence, text: &str, listen: &mut dyn Listen) {
     let fact = Fact {
         room: None,
-        id: presence.next_id(),
+        id: presence.ids.next(),
         what: What::Announcement { text },
     };
     listen.hear(To::Everybody, &fact);
@@ -49,7 +49,7 @@ pub(super) fn say(
     manner: Manner,
     listen: &mut dyn Listen,
 ) -> MessageId {
-    let id = presence.next_id();
+    let id = presence.ids.next();
     presence.rooms.get_mut(room).last = id;
     let speaker = presence.members.get(member);
     let fact = Fact {
@@ -78,7 +78,7 @@ pub(super) fn message<'a>(
     listen: &mut dyn Listen,
 ) -> Result<Answer<'a>, Refusal<'a>> {
     let other = presence.members.named(to).ok_or(Refusal::NoSuchName(to))?;
-    let id = presence.next_id();
+    let id = presence.ids.next();
     let fact = Fact {
         room: None,
         id,
@@ -103,7 +103,7 @@ pub(super) fn set_topic(
         return Err(Refusal::TopicTooLong(presence.rules.topic_bytes_max));
     }
     presence.rooms.get_mut(room).topic = text.into();
-    let id = presence.next_id();
+    let id = presence.ids.next();
     let by = presence.members.name_of(member);
     presence.tell_room(room, id, What::Topic { text, by }, listen);
     Ok(())

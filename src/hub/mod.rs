@@ -36,6 +36,7 @@ mod speakers;
 mod statistics;
 mod takeover;
 mod timeouts;
+mod timers;
 mod web;
 
 use crate::chat::Listen;
@@ -152,7 +153,7 @@ impl Hub {
         if goes_on || self.core.listeners.delivery.is_unfinished() {
             return Some(Time::START);
         }
-        let due = sessions.next_timeout().into_iter();
+        let due = sessions.timers.earliest().into_iter();
         due.chain(self.core.directory.next_timeout())
             .chain(requests.pace.next_timeout())
             .min()
