@@ -311,7 +311,8 @@ impl Machine {
     fn check_sockets(&mut self, taken: &[u64]) {
         let hub = self.turn.hub();
         let clients: Vec<(SessionId, bool)> = hub
-            .overview().clients()
+            .overview()
+            .clients()
             .map(|client| (client.session, client.name.is_some()))
             .collect();
         assert_eq!(clients.len(), hub.sessions().live());
@@ -361,9 +362,17 @@ impl Machine {
             owed > 0 || statistics.unique_bytes == 0,
             "blocks that nobody waits for"
         );
-        let named = hub.overview().clients().filter(|client| client.name.is_some()).count();
+        let named = hub
+            .overview()
+            .clients()
+            .filter(|client| client.name.is_some())
+            .count();
         assert_eq!(named, statistics.clients);
-        let in_rooms: usize = hub.overview().clients().map(|client| client.rooms.len()).sum();
+        let in_rooms: usize = hub
+            .overview()
+            .clients()
+            .map(|client| client.rooms.len())
+            .sum();
         let here: usize = hub.overview().rooms().map(|(_, here)| here).sum();
         assert_eq!(here, in_rooms);
     }

@@ -100,12 +100,18 @@ impl FromStr for MessageId {
 #[derive(Debug, Default)]
 pub(super) struct MessageIds {
     last: MessageId,
+    now: WallTime,
 }
 
 impl MessageIds {
-    /// The next one, of `now` unless the wall clock went back.
-    pub(super) fn next(&mut self, now: WallTime) -> MessageId {
-        let first_of_now = now.as_millis() << SEQUENCE_BITS;
+    /// Ids that are given from now on are of this time, unless the wall clock went back.
+    pub(super) fn set_time(&mut self, now: WallTime) {
+        self.now = now;
+    }
+
+    /// The id of what happens next.
+    pub(super) fn next(&mut self) -> MessageId {
+        let first_of_now = self.now.as_millis() << SEQUENCE_BITS;
         self.last = MessageId(first_of_now.max(self.last.0 + 1));
         self.last
     }
@@ -125,7 +131,8 @@ mod tests {
         let mut ids = MessageIds::default();
         let mut given = Vec::new();
         for millis in [1000, 1000, 999, 1, 1001, 1001, 1000] {
-            given.push(ids.next(WallTime::from_millis(millis)).to_string());
+            ids.set_time(WallTime::from_millis(millis));
+            given.push(ids.next().to_string());
         }
         let expected = [
             "1000-0", "1000-1", "1000-2", "1000-3", "1001-0", "1001-1", "1001-2",

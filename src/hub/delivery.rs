@@ -109,22 +109,19 @@ impl Delivery {
     /// wait for the next: a burst must not overflow healthy outboxes, nor take all memory, in one go.
     pub(super) fn has_said_enough(&self, session: &Session) -> bool {
         let mut rooms = session.rooms.iter();
-        self.has_turn_said_enough() || rooms.any(|hearing| self.is_block_full(hearing.room))
+        self.has_turn_said_enough() || rooms.any(|hearing| self.has_room_said_enough(hearing.room))
     }
 
     /// The same for this room alone.
     pub(super) fn has_room_said_enough(&self, room: RoomId) -> bool {
-        self.has_turn_said_enough() || self.is_block_full(room)
+        let store = &self.sessions.store;
+        let is_full =
+            |audiences: &Audiences| audiences.is_block_full(room, store, self.block_bytes_max);
+        self.has_turn_said_enough() || is_full(&self.audiences)
     }
 
     fn has_turn_said_enough(&self) -> bool {
         self.sessions.store.written_bytes() >= self.turn_bytes_max
-    }
-
-    fn is_block_full(&self, room: RoomId) -> bool {
-        let store = &self.sessions.store;
-        self.audiences
-            .is_block_full(room, store, self.block_bytes_max)
     }
 
     /// A session hears nothing any more; what its rooms have said so far it is still owed.
@@ -149,27 +146,24 @@ impl Delivery {
     /// is the whole cost of a turn for a session, however many lines it holds.
     pub(super) fn seal_rooms(&mut self) {
         let spoken = self.audiences.take_spoken();
-        for &room in &spoken {
-            for encoding in Encoding::ALL {
-                self.seal_room(room, encoding);
+        for (&room, encoding) in spoken
+            .iter()
+            .flat_map(|room| Encoding::ALL.map(|e| (room, e)))
+        {
+            let audience = self.audiences.get_mut(room);
+            let Some(block) = audience.open[encoding.index()].take() else {
+                continue;
+            };
+            let end = self.sessions.store.end(block);
+            let all = BlockStore::slice(block, Mark::default(), end);
+            let sessions = std::mem::take(&mut audience.sessions[encoding.index()]);
+            for &id in &sessions {
+                self.serve(id, room, all, Mark::default());
             }
+            self.audiences.get_mut(room).sessions[encoding.index()] = sessions;
+            self.sessions.store.seal(block);
         }
         self.audiences.reuse_list(spoken);
-    }
-
-    fn seal_room(&mut self, room: RoomId, encoding: Encoding) {
-        let audience = self.audiences.get_mut(room);
-        let Some(block) = audience.open[encoding.index()].take() else {
-            return;
-        };
-        let end = self.sessions.store.end(block);
-        let all = BlockStore::slice(block, Mark::default(), end);
-        let sessions = std::mem::take(&mut audience.sessions[encoding.index()]);
-        for &id in &sessions {
-            self.serve(id, room, all, Mark::default());
-        }
-        self.audiences.get_mut(room).sessions[encoding.index()] = sessions;
-        self.sessions.store.seal(block);
     }
 
     /// Serves a session what its rooms have said so far in this turn.

@@ -88,7 +88,7 @@ pub(super) fn hang_up(core: &mut Core, id: SessionId) {
         sessions.queues.held.push(id);
     }
     sessions.clear_outbox(id);
-    sessions.outlive(id, until);
+    sessions.timers.outlive(id, until);
     core.arm(id);
 }
 
@@ -97,7 +97,7 @@ pub(super) fn end_gone(core: &mut Core, id: SessionId) {
     let Some(Input::Gone(reason)) = core.session(id).map(|session| session.input) else {
         return;
     };
-    core.sessions_mut().forget_gone(id);
+    core.sessions_mut().timers.forget(id);
     end(core, id, reason, None);
     core.sessions_mut().doom(id);
 }

@@ -38,6 +38,7 @@ mod speakers;
 mod statistics;
 mod takeover;
 mod timeouts;
+mod timers;
 mod web;
 
 use crate::archive::{Query, Recorder, Reply};
@@ -212,7 +213,7 @@ impl Hub {
         if goes_on || self.core.listeners.delivery.is_unfinished() {
             return Some(Time::START);
         }
-        let due = sessions.next_timeout().into_iter();
+        let due = sessions.timers.earliest().into_iter();
         due.chain(self.core.directory.next_timeout())
             .chain(self.core.questions.next_timeout())
             .chain(requests.pace.next_timeout())

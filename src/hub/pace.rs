@@ -129,7 +129,10 @@ impl Pace {
             true
         });
         let mut held: Vec<SessionId> = std::mem::take(&mut self.held).into_iter().collect();
-        held.sort_unstable_by_key(|&id| (sessions.throttle(id).debt(now), id));
+        held.sort_unstable_by_key(|&id| {
+            let session = sessions.get(id);
+            (session.map(|session| session.throttle.debt(now)), id)
+        });
         held
     }
 

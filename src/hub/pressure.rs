@@ -125,7 +125,7 @@ fn cut_slow_consumers(core: &mut Core) {
             core.memory.transport_bytes = left;
         }
     }
-    for id in core.sessions().gone() {
+    for id in core.sessions().timers.gone() {
         if !is_short_of_memory(core) {
             return;
         }

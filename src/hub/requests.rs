@@ -187,8 +187,9 @@ impl Requests {
             _ => return Ok(()),
         };
         if let Some(room) = room.filter(|_| self.pace.is_needed()) {
-            let debt = core.sessions().throttle(id).debt(core.now());
-            if self.pace.holds(room, debt) {
+            let session = core.session(id);
+            let debt = session.map(|session| session.throttle.debt(core.now()));
+            if self.pace.holds(room, debt.unwrap_or_default()) {
                 return Err(Later::Pace);
             }
             self.pace.charge(room, text.len());

@@ -2,16 +2,13 @@
 //! can be done to a connection without knowing the chat. Not who is who, and not why a session ends.
 //! Owned by delivery; the turn sees it through the hub.
 
-use std::collections::HashMap;
-
 use crate::config::Limits;
 use crate::fanout::block::{BlockStore, Slice};
-use crate::session::{
-    CloseReason, Deadlines, Due, Hold, Session, SessionId, Step, Throttle, Transport,
-};
+use crate::session::{CloseReason, Due, Hold, Session, SessionId, Step, Transport};
 use crate::time::Time;
 
 use super::queues::Queues;
+use super::timers::Timers;
 
 /// All connections, by slot. More than 20 methods, each a step for one session or a question about
 /// it: they stand together since each needs the slot and, beside it, the blocks, a queue or the
@@ -21,9 +18,7 @@ pub struct Sessions {
     pub(super) slots: Vec<Option<Session>>,
     pub(super) store: BlockStore,
     pub(super) queues: Queues,
-    deadlines: Deadlines,
-    /// Until when what was sent by those whose connection is gone may still be said.
-    gone: HashMap<SessionId, Time>,
+    pub(super) timers: Timers,
     live: usize,
     /// When this turn began.
     pub(super) now: Time,
@@ -35,8 +30,7 @@ impl Sessions {
             slots: Vec::new(),
             store: BlockStore::default(),
             queues: Queues::new(outbox_bytes_max),
-            deadlines: Deadlines::default(),
-            gone: HashMap::new(),
+            timers: Timers::default(),
             live: 0,
             now: Time::START,
         }
@@ -50,17 +44,6 @@ impl Sessions {
     /// Bytes a connection is owed.
     pub fn queued_bytes(&self, id: SessionId) -> usize {
         self.get(id).map_or(0, |session| session.outbox.bytes())
-    }
-
-    /// Bytes that a connection has taken in all.
-    pub fn bytes_taken(&self, id: SessionId) -> u64 {
-        self.get(id)
-            .map_or(0, |session| session.outbox.bytes_taken())
-    }
-
-    /// Lines that came from a connection and were handled so far.
-    pub fn lines_in(&self, id: SessionId) -> u64 {
-        self.get(id).map_or(0, |session| session.lines_in)
     }
 
     /// Whether this connection is to be read from. One that has ended is: what it sends is dropped.
@@ -132,7 +115,8 @@ impl Sessions {
         self.queues.doomed.pop()
     }
 
-    pub(super) fn get(&self, id: SessionId) -> Option<&Session> {
+    /// One connection.
+    pub fn get(&self, id: SessionId) -> Option<&Session> {
         self.slots.get(id.slot())?.as_ref()
     }
 
@@ -159,7 +143,7 @@ impl Sessions {
 
     /// The connection is closed and its slot is free.
     pub(super) fn remove(&mut self, id: SessionId) -> Option<Session> {
-        self.gone.remove(&id);
+        self.timers.forget(id);
         let mut session = self.slots.get_mut(id.slot())?.take()?;
         session.outbox.clear(&mut self.store);
         Some(session)
@@ -195,23 +179,6 @@ impl Sessions {
             outbox.cut_to_line(&mut self.store, encoding, &mut rest);
         }
         rest
-    }
-
-    /// Its connection is gone; what it has sent may be said until then.
-    pub(super) fn outlive(&mut self, id: SessionId, until: Time) {
-        self.gone.insert(id, until);
-    }
-
-    /// Nothing more is said of what it had sent before its connection was gone.
-    pub(super) fn forget_gone(&mut self, id: SessionId) {
-        self.gone.remove(&id);
-    }
-
-    /// Those whose connection is gone, who has the least time first.
-    pub(super) fn gone(&self) -> Vec<SessionId> {
-        let mut gone: Vec<_> = self.gone.iter().map(|(&id, &until)| (until, id)).collect();
-        gone.sort_unstable();
-        gone.into_iter().map(|(_, id)| id).collect()
     }
 
     /// A session has left, and may take what it is owed until then. No-op unless it is live; whether
@@ -252,21 +219,15 @@ impl Sessions {
 
     /// Makes sure that the session is looked at when something is due.
     pub(super) fn arm(&mut self, id: SessionId, limits: &Limits) {
-        let Some(session) = self.slots[id.slot()].as_mut() else {
-            return;
-        };
-        let gone_until = self.gone.get(&id).copied();
-        let deadline = Due::next_timeout(session, &self.store, limits, gone_until);
-        if deadline < session.armed {
-            session.armed = deadline;
-            self.deadlines.add(deadline, id);
+        if let Some(session) = self.slots[id.slot()].as_mut() {
+            self.timers.arm(session, id, &self.store, limits);
         }
     }
 
     /// The next session for which a deadline has passed, if the promise to look at it was made for
     /// that point.
     pub(super) fn next_due(&mut self) -> Option<SessionId> {
-        while let Some((promised, id)) = self.deadlines.next(self.now) {
+        while let Some((promised, id)) = self.timers.next(self.now) {
             if let Some(session) = self.get_mut(id)
                 && session.armed == promised
             {
@@ -279,19 +240,8 @@ impl Sessions {
 
     /// What is due for a session now. Doing that takes its deadline away.
     pub(super) fn poll_due(&self, id: SessionId, limits: &Limits) -> Option<Due> {
-        let gone_until = self.gone.get(&id).copied();
+        let gone_until = self.timers.gone_until(id);
         let session = self.get(id)?;
         Due::poll(session, self.now, &self.store, limits, gone_until)
-    }
-
-    /// The earliest point at which a session is to be looked at.
-    pub(super) fn next_timeout(&self) -> Option<Time> {
-        self.deadlines.earliest()
-    }
-
-    /// What a session has left of its rates.
-    pub(super) fn throttle(&self, id: SessionId) -> Throttle {
-        let session = self.get(id);
-        session.map_or_else(Throttle::default, |session| session.throttle)
     }
 }

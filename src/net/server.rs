@@ -297,7 +297,9 @@ impl Server {
     fn look_after_peers(&mut self) {
         let hub = self.turn.hub();
         let troubled = self.conns.look(self.clock.now, self.stall_timeout, |id| {
-            hub.sessions().bytes_taken(id)
+            hub.sessions()
+                .get(id)
+                .map_or(0, |session| session.outbox.bytes_taken())
         });
         for (id, trouble) in troubled {
             match trouble {

@@ -188,8 +188,10 @@ impl Simulation {
     /// One turn, written down.
     fn see_turn(&mut self) -> Result<Seen, String> {
         let slots = 0..self.network.sockets.len();
-        let lines_in =
-            |turn: &Turn, slot: usize| turn.hub().sessions().lines_in(SessionId(slot as u32));
+        let lines_in = |turn: &Turn, slot: usize| {
+            let session = turn.hub().sessions().get(SessionId(slot as u32));
+            session.map_or(0, |session| session.lines_in)
+        };
         let before: Vec<u64> = slots
             .clone()
             .map(|slot| lines_in(&self.turn, slot))
