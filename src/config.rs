@@ -251,6 +251,8 @@ mod tests {
             let value = match kind {
                 "N" => rng.u32(1..=1000).to_string(),
                 "S" => (rng.f64() + 0.001).to_string(),
+                "BYTES" if names.contains(&"keep-bytes") => among(&["1M", "2g"]),
+                "AGE" => among(&["90d", "36h", "61"]),
                 "BYTES" => among(&["128", "4096", "64k", "3K", "65535"]),
                 "BOOL" => among(&["true", "no", "on", "0"]),
                 "NET" => among(&["10.0.0.0/8", "127.0.0.1", "fd00::/8,::1"]),

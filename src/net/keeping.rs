@@ -92,7 +92,7 @@ impl Keeping {
     }
 
     /// A few words for the service manager and the operator, if there is something to say.
-    pub(super) fn status(&mut self, now: Time) -> Option<String> {
+    fn status(&mut self, now: Time) -> Option<String> {
         let status = self.store.status(now);
         let mut words = Vec::new();
         if status.behind > BEHIND_MIN {
@@ -117,7 +117,7 @@ impl Keeping {
     }
 
     /// The counters, for the line of statistics.
-    pub(super) fn statistics(&mut self, now: Time) -> String {
+    fn statistics(&mut self, now: Time) -> String {
         let status = self.store.status(now);
         format!(
             "history kept {}, waiting {} bytes, behind {:.1} s, lost {}, left out {}",
@@ -137,6 +137,18 @@ impl Keeping {
     }
 }
 
+/// What is said of it in the status, behind the rest; nothing where nothing is kept.
+pub(super) fn status(keeping: &mut Option<Keeping>, now: Time) -> String {
+    let words = keeping.as_mut().and_then(|keeping| keeping.status(now));
+    words.map_or_else(String::new, |words| format!(", {words}"))
+}
+
+/// The same of the line of statistics.
+pub(super) fn statistics(keeping: &mut Option<Keeping>, now: Time) -> String {
+    let counted = keeping.as_mut().map(|keeping| keeping.statistics(now));
+    counted.map_or_else(String::new, |counted| format!(", {counted}"))
+}
+
 fn recall(hub: &mut Hub, recovered: &Recovered) {
     hub.open_archive(recovered.last);
     // Those that spoke last come last, so that they are the last to be forgotten.
@@ -145,13 +157,5 @@ fn recall(hub: &mut Hub, recovered: &Recovered) {
         let has_older = room.tail.more || room.complete_from.is_none();
         hub.recall_room(&room.name, &room.topic, room.last, messages, has_older);
     }
-    let rooms = recovered.rooms.len();
-    if recovered.was_clean {
-        info!("history: {rooms} rooms");
-    } else {
-        let found = recovered.from_journal;
-        info!(
-            "history: {rooms} rooms; the last run was cut short, {found} messages found in its journal"
-        );
-    }
+    info!("history: {} rooms", recovered.rooms.len());
 }

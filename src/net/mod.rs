@@ -16,6 +16,7 @@ mod heap;
 mod keeping;
 mod kernel_queue;
 mod last_lines;
+mod life;
 pub mod listener;
 pub mod log;
 mod outside;

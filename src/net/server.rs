@@ -19,7 +19,8 @@ use super::accept::Acceptor;
 use super::conn::Conns;
 use super::console::{Console, Outcome};
 use super::heap::Heap;
-use super::keeping::Keeping;
+use super::keeping::{self, Keeping};
+use super::life::{Clock, Life, STOP_AGAIN_MIN};
 use super::outside::{random_bytes, wall_time};
 use super::printer::Printer;
 use super::report::Reporter;
@@ -54,42 +55,9 @@ pub struct Server {
     stall_timeout: Duration,
 }
 
-/// How far the server has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Life {
-    Running,
-    /// It was asked to stop, and accepts what waits for the last time.
-    Stopping,
-    /// It accepts no more. In one more turn it hears of what those have sent who came last.
-    Closed,
-    /// Everybody is being told, in this turn.
-    Telling,
-    /// Everybody was told at `since`; it waits for them to take what they are owed.
-    Draining {
-        since: Instant,
-        until: Instant,
-    },
-    Over,
-}
-
-/// The one reading of the clock that holds for a turn.
-#[derive(Debug)]
-struct Clock {
-    started_at: Instant,
-    now: Instant,
-}
-
-impl Clock {
-    fn since_start(&self) -> Time {
-        Time::after_start(self.now - self.started_at)
-    }
-}
-
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
-/// A second wish to stop that comes sooner is part of the first: service managers, terminals and
-/// impatient scripts send several signals in one instant.
-const STOP_AGAIN_MIN: Duration = Duration::from_millis(100);
+
 impl Server {
     /// A server on these sockets. It accepts nobody before [`Server::run`].
     ///
@@ -238,15 +206,11 @@ impl Server {
             return Some(Duration::ZERO);
         }
         let turn = self.turn.next_timeout();
-        let life = match self.life {
-            Life::Draining { until, .. } => Some(until),
-            Life::Running | Life::Stopping | Life::Closed | Life::Telling | Life::Over => None,
-        };
         let first = [
             turn.map(|at| self.clock.started_at + at.since(Time::START)),
             self.printer.as_ref().and_then(Printer::deadline),
             self.console.as_ref().and_then(Console::deadline),
-            life,
+            self.life.deadline(),
             self.supervisor.deadline(),
             self.acceptor.retry_at(),
             self.acceptor.proxied_deadline(),
@@ -376,11 +340,7 @@ impl Server {
             self.clock.now,
         );
         let since_start = self.clock.since_start();
-        let kept = self
-            .keeping
-            .as_mut()
-            .map(|keeping| keeping.statistics(since_start));
-        line + &kept.map_or_else(String::new, |kept| format!(", {kept}"))
+        line + &keeping::statistics(&mut self.keeping, since_start)
     }
 
     fn report(&mut self) {
@@ -444,14 +404,8 @@ impl Server {
             .note(self.turn.hub().overview().memory_bytes(), now);
         if self.supervisor.is_due(now) {
             let since_start = self.clock.since_start();
-            let mut status = self.reporter.status(self.turn.hub(), now);
-            if let Some(kept) = self
-                .keeping
-                .as_mut()
-                .and_then(|keeping| keeping.status(since_start))
-            {
-                status += &format!(", {kept}");
-            }
+            let status = self.reporter.status(self.turn.hub(), now)
+                + &keeping::status(&mut self.keeping, since_start);
             self.supervisor.tell(&status, now);
         }
     }
