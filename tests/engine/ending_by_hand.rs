@@ -23,7 +23,7 @@ fn the_end_of_a_connection_waits_for_its_lines_that_are_held_back() {
     stage.turn();
     stage.say(1, "ann\n1\n2\n3\n4\n/quit");
     stage.end(1);
-    while stage.turn.hub().live() > 1 && stage.now < at(5000) {
+    while stage.turn.hub().sessions().live() > 1 && stage.now < at(5000) {
         stage.turn();
     }
     stage.ends_with(
@@ -44,8 +44,13 @@ fn who_ends_while_held_back_is_read_from_again() {
     stage.connect(0, "ann\n1\n2\n");
     stage.turn();
     stage.said(0, "3\n");
-    assert!(!stage.turn.hub().wants_input(SessionId(0)), "it is held");
-    stage.turn_at(stage.now, |hub| assert!(hub.kick("ann", None).is_some()));
+    assert!(
+        !stage.turn.hub().sessions().wants_input(SessionId(0)),
+        "it is held"
+    );
+    stage.turn_at(stage.now, |hub| {
+        assert!(hub.operator().kick("ann", None).is_some())
+    });
     assert!(stage.heard_by(0).contains("! kicked "));
     assert_eq!(stage.connection(0).to_read, b"3\n");
     assert_eq!(stage.turn.next_timeout(), Some(Time::START), "at once");
@@ -78,7 +83,10 @@ fn nobody_is_cut_for_a_leave_that_came_up_in_the_flush() {
     stage.connect(0, "ann\n");
     stage.connect(1, "ben\n");
     stage.turn();
-    stage.turn.hub_mut().hang_up(SessionId(1));
+    stage
+        .turn
+        .hub_mut()
+        .handle_event(SessionId(1), chatd::hub::Event::Lost);
     stage.say(0, "/ping\n");
     stage.turn_after(1);
     stage.ends_with(0, "* ben left (1 here): connection lost\n= pong\n");
@@ -97,7 +105,7 @@ fn who_ends_while_memory_is_short_is_still_told_why() {
     stage.take(0, 0);
     // A prompt that is not taken.
     stage.turn();
-    assert!(stage.turn.hub().queued_bytes(SessionId(0)) > 0);
+    assert!(stage.turn.hub().sessions().queued_bytes(SessionId(0)) > 0);
     stage.turn_at(at(20_000), |_| {});
     assert!(
         stage.heard_by(0).contains("! name-timeout "),
@@ -123,7 +131,7 @@ fn who_is_cut_in_the_middle_of_a_line_reads_it_to_its_end() {
     stage.take(2, 20);
     stage.said(0, "hello there\n");
     stage.said(0, "never read\n");
-    while stage.turn.hub().live() > 1 && stage.now < at(5000) {
+    while stage.turn.hub().sessions().live() > 1 && stage.now < at(5000) {
         stage.turn();
     }
     stage.ends_with(
@@ -163,8 +171,11 @@ fn what_was_sent_before_a_connection_broke_is_said() {
     stage.connect(0, "ann\n");
     stage.connect(1, "ben\n1\n2\n3\n4\n5\n");
     stage.turn_after(0);
-    stage.turn.hub_mut().hang_up(SessionId(1));
-    while stage.turn.hub().live() > 1 && stage.now < at(5000) {
+    stage
+        .turn
+        .hub_mut()
+        .handle_event(SessionId(1), chatd::hub::Event::Lost);
+    while stage.turn.hub().sessions().live() > 1 && stage.now < at(5000) {
         stage.turn();
     }
     stage.ends_with(
@@ -196,14 +207,18 @@ fn a_loop_that_stood_still_cuts_nobody() {
     stage.say(0, "still there?\n");
     stage.turn_at(at(3_600_000), |_| {});
     stage.ends_with(1, "<ann> hello\n<ann> still there?\n");
-    assert_eq!(stage.turn.hub().live(), 2);
+    assert_eq!(stage.turn.hub().sessions().live(), 2);
     // Whoever does not take it has a second left, not an hour, and not nothing.
     stage.take(1, 0);
     stage.said(0, "and now?\n");
     stage.turn_at(at(2 * 3_600_000), |_| {});
-    assert_eq!(stage.turn.hub().live(), 2, "it has a second left");
+    assert_eq!(
+        stage.turn.hub().sessions().live(),
+        2,
+        "it has a second left"
+    );
     stage.turn_after(1001);
-    assert_eq!(stage.turn.hub().live(), 1);
+    assert_eq!(stage.turn.hub().sessions().live(), 1);
     stage.ends_with(0, "* ben left (1 here): too slow\n");
 }
 
@@ -224,9 +239,9 @@ fn who_goes_on_posting_needs_no_name() {
     }
     let posted = stage.heard_by(0).matches("<cron> done\n").count();
     assert_eq!(posted, 4, "{}", stage.heard_by(0));
-    assert_eq!(stage.turn.hub().live(), 2);
+    assert_eq!(stage.turn.hub().sessions().live(), 2);
     let last_post = stage.now;
-    while stage.turn.hub().live() > 1 {
+    while stage.turn.hub().sessions().live() > 1 {
         stage.turn();
     }
     assert_eq!(stage.now, last_post + name_timeout);

@@ -251,10 +251,14 @@ fn readers_that_stop_cost_what_one_of_them_is_owed_and_little_more() {
     let mut most = 0;
     for _ in 0..1000 {
         stage.pass();
-        most = most.max(stage.turn.hub().memory_bytes());
+        most = most.max(stage.turn.hub().overview().memory_bytes());
     }
     assert!(most <= bound, "{most} bytes");
-    assert_eq!(stage.turn.hub().live(), talkers.len(), "the others are cut");
+    assert_eq!(
+        stage.turn.hub().sessions().live(),
+        talkers.len(),
+        "the others are cut"
+    );
 }
 
 #[test]
@@ -295,7 +299,7 @@ fn all_that_readers_do_not_take_is_bounded_while_it_is_laid() {
     }
     for turn in 0..300 {
         stage.pass();
-        let held = stage.turn.hub().statistics().unique_bytes;
+        let held = stage.turn.hub().overview().statistics().unique_bytes;
         assert!(held <= bound, "{held} bytes after turn {turn}, of {bound}");
     }
 }
@@ -316,7 +320,7 @@ fn what_those_had_sent_whose_connection_is_gone_is_bounded() {
     }
     for _ in 0..100 {
         stage.pass();
-        let held = stage.turn.hub().memory_bytes();
+        let held = stage.turn.hub().overview().memory_bytes();
         assert!(held <= bound, "{held} bytes of {bound}");
     }
 }

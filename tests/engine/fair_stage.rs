@@ -171,7 +171,7 @@ impl Stage {
     }
 
     pub(crate) fn finish(&mut self) {
-        self.turn.finish(&mut self.peers);
+        self.turn.finish(&mut self.peers, |_| {});
         while self.turn.hub_mut().poll_record().is_some() {}
     }
 

@@ -85,7 +85,7 @@ fn who_has_another_name_by_then_is_not_replaced() {
     stage.end(1);
     stage.turn_after(0);
     stage.ends_with(0, "* bot is now droid\n* bot joined (3 here)\n");
-    while stage.turn.hub().live() > 2 && stage.now < at(5000) {
+    while stage.turn.hub().sessions().live() > 2 && stage.now < at(5000) {
         stage.turn();
     }
     stage.ends_with(0, "* droid left (2 here)\n");
@@ -106,7 +106,7 @@ fn a_token_is_void_once_its_member_has_left() {
     stage.turn_after(0);
     let heard = stage.heard_by(2);
     assert!(heard.contains(r#""code":"name-in-use""#), "{heard}");
-    assert_eq!(stage.turn.hub().live(), 2);
+    assert_eq!(stage.turn.hub().sessions().live(), 2);
     stage.ends_with(1, "* welcome to lobby, ann (1 here: ann)\n");
 }
 

@@ -46,7 +46,7 @@ fn a_room_that_is_gone_leaves_nothing_behind() {
             stage.said(0, "/join den\n");
             stage.said(0, "to nobody\n/join lobby\n");
         }
-        stage.turn.hub().memory_bytes()
+        stage.turn.hub().overview().memory_bytes()
     };
     let before = memory_after(&mut stage, 5);
     let after = memory_after(&mut stage, 50);
@@ -140,7 +140,7 @@ fn a_talker_waits_for_a_reader_that_gets_on() {
         let heard = stage.heard_by(0).matches("<quiet> a word").count();
         assert_eq!(heard, (tick + 1) / 50, "a quiet one is not held");
     }
-    assert_eq!(stage.turn.hub().live(), 3, "nobody is cut");
+    assert_eq!(stage.turn.hub().sessions().live(), 3, "nobody is cut");
     assert!(
         stage.connection(0).to_read.len() > 100_000,
         "it was held back"
@@ -177,10 +177,10 @@ fn who_reads_no_answers_is_not_heard_until_it_does() {
     stage.say(0, &format!("/ping {:0>90}\n", 7).repeat(asked));
     for _ in 0..20 {
         stage.turn_after(0);
-        let owed = stage.turn.hub().queued_bytes(SessionId(0));
+        let owed = stage.turn.hub().sessions().queued_bytes(SessionId(0));
         assert!(owed < (4 << 10) + 100, "{owed} bytes are owed");
     }
-    assert_eq!(stage.turn.hub().live(), 1, "it is not cut");
+    assert_eq!(stage.turn.hub().sessions().live(), 1, "it is not cut");
     stage.connection(0).takes = None;
     stage.note(0, false, true);
     stage.turn_after(0);
@@ -225,5 +225,5 @@ fn the_pace_of_a_reader_is_not_that_of_who_was_in_its_slot() {
         stage.turn_after(0);
     }
     assert_eq!(stage.connection(1).closed, None, "it has only come");
-    assert_eq!(stage.turn.hub().live(), 2);
+    assert_eq!(stage.turn.hub().sessions().live(), 2);
 }
