@@ -12,6 +12,7 @@ use super::support::{Folder, Loop, id, never_committing, quick, tail_of};
 fn killed() -> Folder {
     let folder = Folder::new();
     let mut chat = Loop::start(&never_committing(&folder));
+    chat.reserve(&folder, id(0));
     for number in 0..10 {
         chat.turn("lobby", id(number), "ann", &format!("text {number}"));
     }
@@ -131,6 +132,7 @@ fn without_a_journal_it_is_said_that_something_may_be_missing() {
 fn two_files_take_turns_and_both_are_read() {
     let folder = Folder::new();
     let mut chat = Loop::start(&never_committing(&folder));
+    chat.reserve(&folder, id(0));
     let long = "x".repeat(60_000);
     for number in 0..400 {
         chat.turn("lobby", id(number), "ann", &long);
