@@ -22,7 +22,7 @@ use super::rewriting::{Rewritten, rewrite, truncate_log};
 use super::rows::{Forgotten, RoomRows, RowWriter, write_meta};
 use super::schema::{self, Remedy};
 use super::settings::{StoreError, StoreSettings};
-use super::shared::{End, Progress, Shared};
+use super::shared::{End, Orders, Progress, Shared};
 use super::start::begin;
 
 /// What the thread has. More than twelve fields since each is owned by a part of its work, and none by two.
@@ -102,13 +102,13 @@ impl Writer {
             let (chunks, orders) = self.shared.wait_to_write(until, enough);
             let now = Instant::now();
             self.pending.extend(chunks, now);
-            if let Some((database, what)) = orders.damage {
-                self.handle_damage(database, &what, now);
+            if let Some((database, what)) = &orders.damage {
+                self.handle_damage(*database, what, now);
             }
             match orders.end {
                 Some(End::AtOnce) => return false,
                 Some(End::Cleanly) => return self.end(),
-                None => self.work(now, orders.reserve),
+                None => self.work(now, &orders),
             }
         }
     }
@@ -134,7 +134,8 @@ impl Writer {
     }
 
     /// Does what is due.
-    fn work(&mut self, now: Instant, must_reserve: bool) {
+    fn work(&mut self, now: Instant, orders: &Orders) {
+        let must_reserve = orders.reserve;
         if self.failure.retry_at().is_some_and(|at| now < at) {
             return;
         }
@@ -143,7 +144,8 @@ impl Writer {
             .commit_at(self.commit_interval)
             .is_some_and(|at| now >= at)
             || self.pending.uncommitted_bytes() >= COMMIT_BYTES
-            || self.failure.retry_at().is_some();
+            || self.failure.retry_at().is_some()
+            || orders.commit && self.pending.has_uncommitted();
         let is_sync_due = must_reserve || now >= self.synced_at + self.sync_interval;
         let does_sync = is_sync_due && !self.pending.is_empty() || must_reserve;
         let mut worked = Ok(());
@@ -155,6 +157,7 @@ impl Writer {
             self.handle_error(&error, now);
         }
         self.tell_forgotten(now);
+        self.shared.note_commit();
     }
 
     /// Commits a batch, which may be empty.
