@@ -38,7 +38,8 @@ pub(super) struct Shared {
     pub(super) progress: Progress,
 }
 
-/// How far things are; each number by itself.
+/// How far things are; each number by itself. More than 12 fields, since what two threads share without a
+/// lock is shared one by one.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     pub(super) handed: AtomicU64,
