@@ -115,12 +115,14 @@ impl TlsConnection {
         }
     }
 
-    /// Seals and writes. Nothing counts as taken before it is wholly in the kernel.
+    /// Seals and writes. Nothing counts as taken before it is wholly in the kernel. `is_drained` asks
+    /// the kernel whether it has nothing more for the other side.
     pub(super) fn flush(
         &mut self,
         socket: &mut TcpStream,
         chunks: &[IoSlice<'_>],
         limits: &Limits,
+        is_drained: impl FnOnce(&TcpStream) -> bool,
     ) -> Flush {
         if self.is_handshaking() {
             self.is_awaited = true;
@@ -137,7 +139,10 @@ impl TlsConnection {
             (Pushed::All, Sealing::Done | Sealing::DoneLate) => {}
         }
         debug_assert_eq!(self.output, Output::Open, "nothing follows a close_notify");
+        let offered_bytes: usize = chunks.iter().map(|chunk| chunk.len()).sum();
+        let is_much = offered_bytes > limits.tls_seal_bytes_max;
         let bytes_max = match self.sealing {
+            Sealing::Done if is_much && is_drained(socket) => limits.tls_seal_drained_bytes_max,
             Sealing::Done => limits.tls_seal_bytes_max,
             _ => limits.tls_seal_blocked_bytes_max,
         };
