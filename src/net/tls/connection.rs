@@ -30,6 +30,8 @@ pub(super) struct TlsConnection {
     accepted_at: Instant,
     /// Bytes lie in rustls that it has not looked at.
     is_unprocessed: bool,
+    /// The socket had nothing more a moment ago.
+    is_exhausted: bool,
     held: Held,
     sealing: Sealing,
     /// A flush came before the handshake was done.
@@ -59,6 +61,7 @@ impl TlsConnection {
             records: Records::default(),
             accepted_at,
             is_unprocessed: true,
+            is_exhausted: fill == Fill::Exhausted,
             held: Held::default(),
             sealing: Sealing::Done,
             is_awaited: false,
@@ -93,6 +96,7 @@ impl TlsConnection {
             if self.is_unprocessed {
                 if self.is_handshaking() && !share.is_left() {
                     self.effects.waits = true;
+                    self.is_exhausted = false;
                     return (length, Fill::Exhausted);
                 }
                 self.process(share, limits);
@@ -103,6 +107,9 @@ impl TlsConnection {
                 Input::Ending(end) => return (length, self.end(end)),
                 Input::Deaf => return (length, self.drop_rest(socket, &mut buffer[length..])),
                 Input::Over(end) => return (length, end),
+            }
+            if std::mem::take(&mut self.is_exhausted) {
+                return (length, Fill::Exhausted);
             }
             if read_bytes >= buffer.len() {
                 return (length, Fill::Full);
@@ -194,6 +201,12 @@ impl TlsConnection {
             self.rustls.send_close_notify();
         }
         self.output = Output::Closing;
+        // Nobody listens any more; and what cannot be understood, rustls would answer with an alert
+        // behind the close_notify.
+        if self.input == Input::Open {
+            self.input = Input::Deaf;
+            self.is_unprocessed = false;
+        }
         self.write_pending(socket);
     }
 
