@@ -262,10 +262,15 @@ settings! {
         #[arg(skip = Duration::from_secs(30))]
         pub tls_record_timeout: Duration,
 
-        /// Bytes that are sealed for one connection at once, as four records: more are hardly
-        /// cheaper, and what a reader that has stopped does not take is memory.
+        /// Bytes that are sealed for one connection at once, as four records: what a reader that has
+        /// stopped does not take is memory.
         #[arg(skip = 64_usize << 10)]
         pub tls_seal_bytes_max: usize,
+
+        /// The same for a connection whose other side has acknowledged all before, so that the kernel
+        /// has room for them: one write in place of two.
+        #[arg(skip = 128_usize << 10)]
+        pub tls_seal_drained_bytes_max: usize,
 
         /// The same for a connection whose socket did not take all of the last.
         #[arg(skip = 16_usize << 10)]

@@ -2,7 +2,7 @@
 //! holds rustls's state and what has become of each direction; it knows no session, and not when to
 //! read or write. Owned by the table of them.
 
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
 use crate::config::Limits;
 use crate::turn::{Fill, Flush};
 
-use super::records::{RECORD_BYTES_MAX, Records};
+use super::records::{Observed, RECORD_BYTES_MAX, Records};
 use super::share::Share;
 use super::state::{Effects, Held, Input, Output, Pushed, Sealing};
 
@@ -31,6 +31,8 @@ pub(super) struct TlsConnection {
     accepted_at: Instant,
     /// Bytes lie in rustls that it has not looked at.
     is_unprocessed: bool,
+    /// The socket had nothing more a moment ago.
+    is_exhausted: bool,
     held: Held,
     sealing: Sealing,
     /// A flush came before the handshake was done.
@@ -60,6 +62,7 @@ impl TlsConnection {
             records: Records::default(),
             accepted_at,
             is_unprocessed: true,
+            is_exhausted: fill == Fill::Exhausted,
             held: Held::default(),
             sealing: Sealing::Done,
             is_awaited: false,
@@ -94,6 +97,7 @@ impl TlsConnection {
             if self.is_unprocessed {
                 if self.is_handshaking() && !share.is_left() {
                     self.effects.waits = true;
+                    self.is_exhausted = false;
                     return (length, Fill::Exhausted);
                 }
                 self.process(share, limits);
@@ -104,6 +108,9 @@ impl TlsConnection {
                 Input::Ending(end) => return (length, self.end(end)),
                 Input::Deaf => return (length, self.drop_rest(socket, &mut buffer[length..])),
                 Input::Over(end) => return (length, end),
+            }
+            if std::mem::take(&mut self.is_exhausted) {
+                return (length, Fill::Exhausted);
             }
             if read_bytes >= buffer.len() {
                 return (length, Fill::Full);
@@ -116,12 +123,14 @@ impl TlsConnection {
         }
     }
 
-    /// Seals and writes. Nothing counts as taken before it is wholly in the kernel.
+    /// Seals and writes. Nothing counts as taken before it is wholly in the kernel. `is_drained` asks
+    /// the kernel whether it has nothing more for the other side.
     pub(super) fn flush(
         &mut self,
         socket: &mut TcpStream,
         chunks: &[IoSlice<'_>],
         limits: &Limits,
+        is_drained: impl FnOnce(&TcpStream) -> bool,
     ) -> Flush {
         if self.is_handshaking() {
             self.is_awaited = true;
@@ -138,7 +147,10 @@ impl TlsConnection {
             (Pushed::All, Sealing::Done | Sealing::DoneLate) => {}
         }
         debug_assert_eq!(self.output, Output::Open, "nothing follows a close_notify");
+        let offered_bytes: usize = chunks.iter().map(|chunk| chunk.len()).sum();
+        let is_much = offered_bytes > limits.tls_seal_bytes_max;
         let bytes_max = match self.sealing {
+            Sealing::Done if is_much && is_drained(socket) => limits.tls_seal_drained_bytes_max,
             Sealing::Done => limits.tls_seal_bytes_max,
             _ => limits.tls_seal_blocked_bytes_max,
         };
@@ -190,6 +202,12 @@ impl TlsConnection {
             self.rustls.send_close_notify();
         }
         self.output = Output::Closing;
+        // Nobody listens any more; and what cannot be understood, rustls would answer with an alert
+        // behind the close_notify.
+        if self.input == Input::Open {
+            self.input = Input::Deaf;
+            self.is_unprocessed = false;
+        }
         self.write_pending(socket);
     }
 
@@ -391,19 +409,5 @@ impl TlsConnection {
         }
         self.held.unwritten_bytes = 0;
         Pushed::All
-    }
-}
-
-/// What is read, seen on its way.
-struct Observed<'a, R> {
-    from: &'a mut R,
-    records: &'a mut Records,
-}
-
-impl<R: Read> Read for Observed<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.from.read(buffer)?;
-        self.records.pass(&buffer[..count]);
-        Ok(count)
     }
 }

@@ -261,6 +261,8 @@ fn what_is_sealed_is_bounded_and_promised_until_the_kernel_has_it() {
     let mut ends = table.open(0, Instant::now());
     table.shake_hands(&mut ends);
     let said = vec![b'x'; 1 << 20];
+    // The one where the kernel has nothing more, the other where it has.
+    let usual = [limits.tls_seal_drained_bytes_max, limits.tls_seal_bytes_max];
     let mut taken = 0;
     let flush = |table: &mut Table, ends: &mut Ends, taken: usize| {
         let chunks = [IoSlice::new(&said[taken..])];
@@ -272,7 +274,8 @@ fn what_is_sealed_is_bounded_and_promised_until_the_kernel_has_it() {
     let promised = loop {
         match flush(&mut table, &mut ends, taken) {
             Flush::Took(count) => {
-                assert_eq!(count, limits.tls_seal_bytes_max.min(said.len() - taken));
+                let left = said.len() - taken;
+                assert!(usual.contains(&count) || count == left, "{count} of {left}");
                 taken += count;
             }
             Flush::Promised(count) => break count,
@@ -282,7 +285,7 @@ fn what_is_sealed_is_bounded_and_promised_until_the_kernel_has_it() {
             taken = 0;
         }
     };
-    assert!(promised <= limits.tls_seal_bytes_max);
+    assert!(promised <= limits.tls_seal_drained_bytes_max);
     assert!(table.streams.held_bytes() >= promised);
     assert_eq!(
         flush(&mut table, &mut ends, taken),
@@ -308,7 +311,7 @@ fn what_is_sealed_is_bounded_and_promised_until_the_kernel_has_it() {
     let next = flush(&mut table, &mut ends, 0);
     assert_eq!(next, Flush::Took(limits.tls_seal_blocked_bytes_max));
     let next = flush(&mut table, &mut ends, 0);
-    assert_eq!(next, Flush::Took(limits.tls_seal_bytes_max));
+    assert!(usual.map(Flush::Took).contains(&next), "{next:?}");
 }
 
 /// Until the turn is told that this connection takes bytes: the kernel may have said so before it
