@@ -186,7 +186,7 @@ impl Session {
 
     /// Whether it still takes part: it has a name, or may yet give one.
     pub fn is_live(&self) -> bool {
-        matches!(self.phase, Phase::Naming { .. } | Phase::Chatting)
+        self.phase.reason().is_none()
     }
 
     /// Whether it ever said anything.
