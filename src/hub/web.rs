@@ -197,7 +197,7 @@ impl Hub {
         let Some(session) = self.session_mut(id) else {
             return;
         };
-        session.door = Some(Box::new(Door::Posting(posting)));
+        session.door = Some(Box::new(Door::Posting(Box::new(posting))));
         if waits {
             self.listeners.delivery.tell_one(id, |out| {
                 out.extend_from_slice(http::CONTINUE);
@@ -336,7 +336,7 @@ impl Hub {
             is_head_only: history.is_head_only,
         };
         if let Some(session) = self.session_mut(id) {
-            session.door = Some(Box::new(Door::Reading(reading)));
+            session.door = Some(Box::new(Door::Reading(Box::new(reading))));
         }
         self.continue_request(id);
     }

@@ -18,10 +18,11 @@ pub struct AddressGroup(pub u128);
 pub enum Door {
     /// The head of a request that is not whole.
     Head(Head),
-    /// Something that is to be said once it is here.
-    Posting(Posting),
+    /// Something that is to be said once it is here. In a box of its own, as the next, since it is
+    /// short-lived and larger than what a WebSocket has for good.
+    Posting(Box<Posting>),
     /// A page of what was said that is to be told once there is time for it.
-    Reading(Reading),
+    Reading(Box<Reading>),
     /// The connection is a WebSocket.
     Frames(Frames),
 }
@@ -109,5 +110,16 @@ impl Posting {
     /// Whether all of it is here.
     pub fn is_whole(&self) -> bool {
         self.body.len() == self.body_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_websocket_is_small() {
+        let bytes = size_of::<Door>();
+        assert!(bytes <= 72, "{bytes} bytes");
     }
 }
