@@ -219,8 +219,10 @@ settings! {
         #[arg(skip = 256_usize << 10)]
         pub answers_per_turn_bytes_max: usize,
 
-        /// Bytes a room may say in one turn before it is not read from any more in that turn.
-        #[arg(skip = 256_usize << 10)]
+        /// Bytes a room may say in one turn before it is not read from any more in that turn. With
+        /// the line that passes it that still fits into 256 KiB: a little more would take twice as
+        /// much, and be copied for a reader who is behind.
+        #[arg(skip = 240_usize << 10)]
         pub block_bytes_max: usize,
 
         /// Bytes all rooms may say in one turn before nobody is read from any more in that turn.
@@ -290,7 +292,7 @@ impl Limits {
         let listed_max = share / NAME_IN_LIST_BYTES;
         let has_rate = self.rate_lines_per_second > 0;
         Limits {
-            block_bytes_max: share.min(256 << 10),
+            block_bytes_max: share.min(240 << 10),
             history_bytes_max: share.min(256 << 10),
             who_names_max: listed_max.min(1000),
             rooms_listed_max: listed_max.min(1000),

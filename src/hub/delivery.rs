@@ -15,8 +15,9 @@ use super::audience::Audience;
 use super::queues::Queues;
 use super::statistics::Statistics;
 
-/// After so much, what is said to single sessions goes into another block.
-const ANSWERS_BYTES_MAX: usize = 16 << 10;
+/// After so much, what is said to single sessions goes into another block. With the answer that
+/// passes it a block still fits into 16 KiB: a little more would take twice as much.
+const ANSWERS_BYTES_MAX: usize = 14 << 10;
 
 /// The sessions, the blocks, and what is open in this turn. Its fields are its two tables, the
 /// memory they share, and the lists that a turn leaves for its next step.
