@@ -2,8 +2,9 @@
 //! holds rustls's state and what has become of each direction; it knows no session, and not when to
 //! read or write. Owned by the table of them.
 
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,11 @@ use mio::net::TcpStream;
 use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
 
 use crate::config::Limits;
+use crate::net::kernel_queue::unacknowledged_bytes;
+use crate::net::listener::SEND_BUFFER_BYTES;
 use crate::turn::{Fill, Flush};
 
-use super::records::{RECORD_BYTES_MAX, Records};
+use super::records::{Observed, RECORD_BYTES_MAX, Records};
 use super::share::Share;
 use super::state::{Effects, Held, Input, Output, Pushed, Sealing};
 
@@ -138,7 +141,7 @@ impl TlsConnection {
         }
         debug_assert_eq!(self.output, Output::Open, "nothing follows a close_notify");
         let bytes_max = match self.sealing {
-            Sealing::Done => limits.tls_seal_bytes_max,
+            Sealing::Done => seal_bytes_max(socket, chunks, limits),
             _ => limits.tls_seal_blocked_bytes_max,
         };
         self.rustls.set_buffer_limit(Some(bytes_max));
@@ -393,16 +396,20 @@ impl TlsConnection {
     }
 }
 
-/// What is read, seen on its way.
-struct Observed<'a, R> {
-    from: &'a mut R,
-    records: &'a mut Records,
-}
-
-impl<R: Read> Read for Observed<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.from.read(buffer)?;
-        self.records.pass(&buffer[..count]);
-        Ok(count)
+/// How much is sealed at once for a socket that takes bytes: no more than it has room for, in whole
+/// records, but one of them always. What it does not take is memory, and to be copied when the
+/// connection is cut; a reader that has stopped fills the socket first.
+fn seal_bytes_max(socket: &TcpStream, chunks: &[IoSlice<'_>], limits: &Limits) -> usize {
+    let least = limits.tls_seal_blocked_bytes_max;
+    let offered: usize = chunks.iter().map(|chunk| chunk.len()).sum();
+    if offered <= least {
+        return limits.tls_seal_bytes_max;
     }
+    let queued = unacknowledged_bytes(socket.as_fd()).unwrap_or(0);
+    let queued = usize::try_from(queued).unwrap_or(usize::MAX);
+    // The kernel takes twice what it was asked for (socket(7)). It counts more than bytes, for which
+    // the last record is left out.
+    let room = (2 * SEND_BUFFER_BYTES).saturating_sub(queued);
+    let records = (room / least).saturating_sub(1).max(1);
+    (records * least).min(limits.tls_seal_bytes_max)
 }
