@@ -36,10 +36,11 @@ impl Hub {
                     Framed::Text(text) => lines.extend_from_slice(text),
                     Framed::End => lines.push(b'\n'),
                     Framed::Ping(payload) => {
-                        frames.ping = Some(Box::new(payload));
+                        let pings = frames.pings.get_or_insert_default();
+                        pings.newest = Some(Box::new(payload));
                         let rate = Rate::new(FREE_PINGS_PER_SECOND, FREE_PINGS_AT_ONCE);
-                        match frames.ping_bucket.check(now, rate) {
-                            Ok(()) => frames.ping_bucket.take(now, rate, 1),
+                        match pings.bucket.check(now, rate) {
+                            Ok(()) => pings.bucket.take(now, rate, 1),
                             Err(_) => pings_to_pay += 1,
                         }
                     }
@@ -109,13 +110,13 @@ impl Hub {
             return;
         };
         let taken = session.outbox.bytes_taken();
-        let Some(frames) = session
+        let pings = session
             .frames_mut()
-            .filter(|frames| frames.pong_ends_at <= taken)
+            .and_then(|frames| frames.pings.as_mut());
+        let Some(ping) = pings
+            .filter(|pings| pings.pong_ends_at <= taken)
+            .and_then(|pings| pings.newest.take())
         else {
-            return;
-        };
-        let Some(ping) = frames.ping.take() else {
             return;
         };
         delivery.tell_one(id, |out| {
@@ -124,8 +125,11 @@ impl Hub {
         });
         if let Some(session) = delivery.session_mut(id) {
             let ends_at = taken + session.outbox.bytes() as u64;
-            if let Some(frames) = session.frames_mut() {
-                frames.pong_ends_at = ends_at;
+            if let Some(pings) = session
+                .frames_mut()
+                .and_then(|frames| frames.pings.as_mut())
+            {
+                pings.pong_ends_at = ends_at;
             }
         }
     }

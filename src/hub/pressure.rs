@@ -111,7 +111,8 @@ impl Hub {
         let Some(session) = self.session(id) else {
             return AfterWrite::KeepOpen;
         };
-        if session.frames().is_some_and(|frames| frames.ping.is_some()) {
+        let pings = session.frames().and_then(|frames| frames.pings.as_ref());
+        if pings.is_some_and(|pings| pings.newest.is_some()) {
             self.answer_ping(id);
         }
         let Some(session) = self.session(id) else {

@@ -18,7 +18,7 @@ use crate::fanout::block::Mark;
 use crate::fanout::outbox::Outbox;
 use crate::time::Time;
 
-pub use door::{AddressGroup, Door, Frames, FramesEnding, Posting, Reading};
+pub use door::{AddressGroup, Door, Frames, FramesEnding, Pings, Posting, Reading};
 pub use due::{Deadlines, Due};
 pub use end::{CloseReason, ConnectionSummary};
 pub use phase::{Phase, Step};
