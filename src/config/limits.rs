@@ -270,8 +270,10 @@ settings! {
         #[arg(skip = 64_usize << 10)]
         pub tls_seal_bytes_max: usize,
 
-        /// The same for a connection whose socket did not take all of the last.
-        #[arg(skip = 16_usize << 10)]
+        /// The same for a connection whose socket did not take all of the last, or has room for little.
+        /// When it is cut that is copied, and with the rest of a usual line still fits into 8 KiB: a
+        /// little more would take twice as much.
+        #[arg(skip = 6_usize << 10)]
         pub tls_seal_blocked_bytes_max: usize,
 
         /// Time that TLS handshakes may take in one turn; what is over it waits for the next.

@@ -88,7 +88,7 @@ pub struct BlockStore {
 
 /// Memory kept for blocks to come. Enough for the blocks of a busy turn, little beside what
 /// outboxes may hold.
-const SPARE_BYTES_MAX: usize = 4 << 20;
+const SPARE_BYTES_MAX: usize = 2 << 20;
 /// The same for queues of outboxes: as many, of so many slices at most.
 const SPARE_QUEUES_MAX: usize = 4096;
 const SPARE_QUEUE_SLICES_MAX: usize = 64;

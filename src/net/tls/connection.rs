@@ -396,8 +396,8 @@ impl TlsConnection {
     }
 }
 
-/// How much is sealed at once for a socket that takes bytes: no more than it has room for, in whole
-/// records, but one of them always. What it does not take is memory, and to be copied when the
+/// How much is sealed at once for a socket that takes bytes: no more than it has room for, but always
+/// as much as for one that was full. What it does not take is memory, and to be copied when the
 /// connection is cut; a reader that has stopped fills the socket first.
 fn seal_bytes_max(socket: &TcpStream, chunks: &[IoSlice<'_>], limits: &Limits) -> usize {
     let least = limits.tls_seal_blocked_bytes_max;
@@ -408,8 +408,8 @@ fn seal_bytes_max(socket: &TcpStream, chunks: &[IoSlice<'_>], limits: &Limits) -
     let queued = unacknowledged_bytes(socket.as_fd()).unwrap_or(0);
     let queued = usize::try_from(queued).unwrap_or(usize::MAX);
     // The kernel takes twice what it was asked for (socket(7)). It counts more than bytes, for which
-    // the last record is left out.
+    // the last portion is left out.
     let room = (2 * SEND_BUFFER_BYTES).saturating_sub(queued);
-    let records = (room / least).saturating_sub(1).max(1);
-    (records * least).min(limits.tls_seal_bytes_max)
+    let portions = (room / least).saturating_sub(1).max(1);
+    (portions * least).min(limits.tls_seal_bytes_max)
 }
