@@ -10,9 +10,10 @@ mod io;
 use std::io::IoSlice;
 use std::time::Duration;
 
+use crate::archive::Recorder;
 use crate::chat::Listen;
 use crate::config::Limits;
-use crate::hub::{AfterWrite, Hub, Random};
+use crate::hub::{self, AfterWrite, Hub, Random, Receive};
 use crate::session::{CloseReason, SessionId};
 use crate::time::{Time, WallTime};
 
@@ -91,7 +92,7 @@ impl Turn {
             if let Some(socket) = self.sockets.get_mut(id) {
                 socket.writable = true;
             }
-            self.hub.mark_dirty(id);
+            self.hub.sessions_mut().mark_writable(id);
         }
     }
 
@@ -101,8 +102,7 @@ impl Turn {
         let now = self.clock.start_turn(now, self.hub.next_timeout());
         self.hub.handle_timeout(now, wall);
         self.read(io);
-        self.say_posts(io);
-        self.hub.answer_postponed();
+        self.hub.answer(|id| io.address_group(id));
         self.take_over(io);
     }
 
@@ -118,9 +118,13 @@ impl Turn {
         self.hub.refuse_connection(id, reason);
     }
 
-    /// The second half of a turn: what was said is laid out and written, who is doomed is closed.
-    pub fn finish(&mut self, io: &mut impl Io) {
+    /// The second half of a turn: what was said is kept, if anything is, then laid out and written;
+    /// who is doomed is closed. Nothing is written to anybody that was not handed to `keep` before.
+    pub fn finish(&mut self, io: &mut impl Io, keep: impl FnOnce(&mut Recorder)) {
         self.hub.seal();
+        if let Some(recorder) = self.hub.recorder() {
+            keep(recorder);
+        }
         self.flush(io);
         self.reap(io);
         self.hub.settle();
@@ -129,7 +133,7 @@ impl Turn {
 
     /// Reads from everybody who waits for it, one buffer each.
     fn read(&mut self, io: &mut impl Io) {
-        while let Some(id) = self.hub.poll_released() {
+        while let Some(id) = self.hub.sessions_mut().poll_released() {
             self.sockets.list(id);
         }
         for _ in 0..self.sockets.listed() {
@@ -147,7 +151,7 @@ impl Turn {
         if !socket.readable {
             return;
         }
-        if !self.hub.wants_input(id) {
+        if !self.hub.sessions().wants_input(id) {
             // Held back; it comes again when it is released. A broken one would haunt its name.
             if socket.failed {
                 self.lose(id, io);
@@ -157,7 +161,7 @@ impl Turn {
         if self.hub.wants_input_later(id) {
             return self.put_off.push(id);
         }
-        let fill = self.fill(id, io, Hub::receive);
+        let fill = self.fill(id, io, Receive::Handle);
         self.after_fill(id, fill, io);
     }
 
@@ -166,9 +170,9 @@ impl Turn {
         self.sockets.list(id);
         match fill {
             Fill::Full | Fill::Exhausted => {}
-            Fill::Ended => self.hub.half_close(id),
-            Fill::Truncated => self.hub.truncate(id),
-            Fill::Faulty => self.hub.break_off(id),
+            Fill::Ended => self.hub.handle_event(id, hub::Event::Ended),
+            Fill::Truncated => self.hub.handle_event(id, hub::Event::Truncated),
+            Fill::Faulty => self.hub.handle_event(id, hub::Event::Faulty),
             Fill::Lost => self.lose(id, io),
         }
     }
@@ -177,21 +181,16 @@ impl Turn {
     /// read for its rate's sake; it is kept as far as there is memory.
     fn lose(&mut self, id: SessionId, io: &mut impl Io) {
         for _ in 0..LAST_READS_MAX {
-            let fill = self.fill(id, io, Hub::keep_last);
+            let fill = self.fill(id, io, Receive::Keep);
             if fill != Fill::Full || self.hub.is_short_of_memory() {
                 break;
             }
         }
-        self.hub.hang_up(id);
+        self.hub.handle_event(id, hub::Event::Lost);
     }
 
     /// One read, handed to the engine.
-    fn fill(
-        &mut self,
-        id: SessionId,
-        io: &mut impl Io,
-        receive: fn(&mut Hub, SessionId, &mut [u8]),
-    ) -> Fill {
+    fn fill(&mut self, id: SessionId, io: &mut impl Io, receive: Receive) -> Fill {
         let most = if self.hub.is_paced(id) {
             PACED_READ_BYTES_MAX
         } else {
@@ -203,19 +202,11 @@ impl Turn {
             socket.readable = fill == Fill::Full;
         }
         if length > 0 {
-            if self.hub.is_silent(id) {
-                self.hub.set_transport(id, io.transport(id));
-            }
-            receive(&mut self.hub, id, &mut self.scratch[..length]);
+            let sessions = self.hub.sessions_mut();
+            sessions.learn_transport(id, || io.transport(id));
+            self.hub.receive(id, &mut self.scratch[..length], receive);
         }
         fill
-    }
-
-    /// Says what was posted, now that it is to be known from where.
-    fn say_posts(&mut self, io: &mut impl Io) {
-        while let Some(id) = self.hub.next_post() {
-            self.hub.say_post(id, io.address_group(id));
-        }
     }
 
     /// Who comes back takes its old connection's place, once that was read to its end.
@@ -223,7 +214,7 @@ impl Turn {
         while let Some(old) = self.hub.next_takeover() {
             let mut fill = Fill::Full;
             for _ in 0..LAST_READS_MAX {
-                fill = self.fill(old, io, Hub::receive_last);
+                fill = self.fill(old, io, Receive::HandleLast);
                 if fill != Fill::Full {
                     break;
                 }
@@ -237,7 +228,7 @@ impl Turn {
     /// Writes to everybody who is owed something.
     fn flush(&mut self, io: &mut impl Io) {
         let mut flushing = std::mem::take(&mut self.flushing);
-        self.hub.swap_dirty(&mut flushing);
+        self.hub.sessions_mut().swap_dirty(&mut flushing);
         for &id in &flushing {
             self.flush_one(id, io);
         }
@@ -256,7 +247,7 @@ impl Turn {
             AfterWrite::Shut => {
                 io.shut(id);
                 if !io.must_linger(id) {
-                    self.hub.close_if_ended(id);
+                    self.hub.handle_event(id, hub::Event::Shut);
                 }
             }
         }
@@ -267,14 +258,14 @@ impl Turn {
     fn write(&mut self, id: SessionId, io: &mut impl Io) {
         let mut written = 0;
         while self.sockets.get(id).is_some_and(|socket| socket.writable)
-            && self.hub.queued_bytes(id) > 0
+            && self.hub.sessions().queued_bytes(id) > 0
         {
             if written >= self.write_bytes_max {
-                return self.hub.mark_dirty(id);
+                return self.hub.sessions_mut().mark_writable(id);
             }
             match write_chunks(&self.hub, id, io) {
                 Flush::Took(count) => {
-                    self.hub.consume(id, count);
+                    self.hub.sessions_mut().consume(id, count);
                     written += count;
                 }
                 refused => {
@@ -282,7 +273,7 @@ impl Turn {
                         socket.writable = false;
                     }
                     match refused {
-                        Flush::Promised(count) => self.hub.promise(id, count),
+                        Flush::Promised(count) => self.hub.sessions_mut().promise(id, count),
                         Flush::Lost => return self.lose(id, io),
                         Flush::Took(_) | Flush::Blocked => {}
                     }
@@ -305,7 +296,7 @@ impl Turn {
 
     /// Closes what is doomed: here, and nowhere else, is a slot freed.
     fn reap(&mut self, io: &mut impl Io) {
-        while let Some(id) = self.hub.poll_doomed() {
+        while let Some(id) = self.hub.sessions_mut().poll_doomed() {
             if let Some(summary) = self.hub.remove(id) {
                 self.sockets.remove(id);
                 io.close(id, summary);
@@ -317,13 +308,14 @@ impl Turn {
     fn unsound(&self) -> Option<String> {
         let at_once = self.next_timeout() == Some(Time::START);
         for (id, socket) in self.sockets.iter() {
-            let fault = if self.hub.queued_bytes(id) > 0 && socket.writable && !at_once {
+            let sessions = self.hub.sessions();
+            let fault = if sessions.queued_bytes(id) > 0 && socket.writable && !at_once {
                 "it takes bytes, is owed some, and nobody will write"
-            } else if socket.readable && !socket.listed && self.hub.wants_input(id) && !at_once {
+            } else if socket.readable && !socket.listed && sessions.wants_input(id) && !at_once {
                 "it has something to read, and nobody will"
-            } else if !self.hub.wants_input(id) && self.next_timeout().is_none() {
-                let owed = self.hub.queued_bytes(id);
-                if owed > 0 {
+            } else if !sessions.wants_input(id) && self.next_timeout().is_none() {
+                let owed = sessions.queued_bytes(id);
+                if owed > 0 || sessions.waits_for_archive(id) {
                     continue;
                 }
                 "it is held back for ever"
@@ -332,14 +324,14 @@ impl Turn {
             };
             return Some(format!("slot {}: {fault}", id.0));
         }
-        self.hub.unsound()
+        self.hub.overview().unsound()
     }
 }
 
 /// One gather-write.
 fn write_chunks(hub: &Hub, id: SessionId, io: &mut impl Io) -> Flush {
     let mut gathered = [IoSlice::new(&[]); CHUNKS_MAX];
-    let chunks = hub.chunks(id);
+    let chunks = hub.sessions().chunks(id);
     let mut count = 0;
     for (place, chunk) in gathered.iter_mut().zip(chunks) {
         *place = IoSlice::new(chunk);

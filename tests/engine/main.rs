@@ -10,6 +10,8 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 #![allow(clippy::too_many_lines, reason = "some are lists of cases")]
 
+mod archive;
+mod circles;
 mod fair_by_hand;
 mod imports;
 mod listeners_by_hand;
