@@ -3,7 +3,7 @@
 //! the core.
 
 use crate::archive::{self, Ask, Query, Words};
-use crate::chat::{Message, Messages, PageEnd, PageOf, RoomId, SearchFor};
+use crate::chat::{Histories, Message, MessageId, Messages, PageEnd, PageOf, RoomId, SearchFor};
 use crate::dialect::{Refusal, Reply};
 use crate::session::{Hold, SessionId};
 
@@ -33,7 +33,7 @@ pub(super) fn tell_page<'a>(
     }
     let (messages, more) = (found.messages, found.more);
     let bytes_max = answer_bytes_max(core);
-    let (first, end) = fitting(messages.clone(), page.end, bytes_max);
+    let (first, end) = fitting(messages.clone(), page.end, bytes_max, limit);
     let is_cut = end - first < messages.len();
     // Which of them lie in one piece of memory; so they are asked for again where some are left out.
     let listed: Vec<Message<'_>>;
@@ -93,15 +93,24 @@ pub(super) fn answer(
     let reference = asker.reference.as_deref();
     match reply {
         archive::Reply::Page(page) => {
-            let messages: Vec<Message<'_>> = page.messages().collect();
+            let mut messages: Vec<Message<'_>> = page.messages().collect();
+            if let Some(end) = asker.page_end {
+                let is_cut = matches!(end, PageEnd::After(_)) && page.more;
+                let room = core.directory.find_room(&asker.room).ok();
+                if let Some(room) = room.filter(|_| !is_cut) {
+                    add_newer(&core.listeners.histories, room, end, &mut messages);
+                }
+            }
+            let end = asker.page_end.unwrap_or(PageEnd::Newest);
             let all = Messages::from(messages.as_slice());
-            let (first, end) = fitting(all, asker.end, answer_bytes_max(core));
+            let (first, end) = fitting(all, end, answer_bytes_max(core), asker.limit);
             let reply = Reply::Page {
                 room: &asker.room,
                 messages: Messages::from(&messages[first..end]),
                 more: page.more || end - first < messages.len(),
             };
-            core.reply(asker.session, &reply, reference);
+            let delivery = &mut core.listeners.delivery;
+            delivery.reply(asker.session, &reply, reference);
         }
         _ => core.reply(asker.session, &Reply::Refused(Refusal::Busy), reference),
     }
@@ -123,14 +132,15 @@ fn ask<'a>(
         messages_max: limit,
         bytes_max: answer_bytes_max(core) / 2,
     };
-    let end = match query.ask {
-        Ask::Page(end) => end,
-        _ => PageEnd::Newest,
+    let page_end = match query.ask {
+        Ask::Page(end) => Some(end),
+        _ => None,
     };
     let asker = Asker {
         session: id,
         room,
-        end,
+        page_end,
+        limit,
         reference: reference.map(Into::into),
         asked_at: core.now(),
     };
@@ -146,6 +156,27 @@ fn room_of<'a>(core: &Core, id: SessionId, room: Option<&'a str>) -> Result<Room
     Ok(core.directory.room_of(member, room)?)
 }
 
+/// Where the disk is behind, what it lacks at the end of a page is in memory, or some of it.
+fn add_newer<'m>(
+    histories: &'m Histories,
+    room: RoomId,
+    end: PageEnd,
+    messages: &mut Vec<Message<'m>>,
+) {
+    let known = messages.last().map_or_else(
+        || match end {
+            PageEnd::After(known) => known,
+            PageEnd::Before(_) | PageEnd::Newest => MessageId::ZERO,
+        },
+        |last| last.id,
+    );
+    let newer = histories.page(room, PageEnd::After(known), usize::MAX);
+    messages.extend(newer.messages.take_while(|message| match end {
+        PageEnd::Before(before) => message.id < before,
+        PageEnd::After(_) | PageEnd::Newest => true,
+    }));
+}
+
 /// No answer may overflow the outbox of who asked for it.
 fn answer_bytes_max(core: &Core) -> usize {
     core.limits.outbox_bytes_max / 4
@@ -153,7 +184,7 @@ fn answer_bytes_max(core: &Core) -> usize {
 
 /// Which of these messages fit into an answer, as a range: those next to the end that was asked
 /// from, and one always.
-fn fitting(messages: Messages<'_>, end: PageEnd, bytes_max: usize) -> (usize, usize) {
+fn fitting(messages: Messages<'_>, end: PageEnd, bytes_max: usize, limit: usize) -> (usize, usize) {
     let bytes: Vec<usize> = messages.map(|message| past_bytes(&message)).collect();
     let mut left = bytes_max;
     let mut fits = |bytes: &usize| {
@@ -164,11 +195,20 @@ fn fitting(messages: Messages<'_>, end: PageEnd, bytes_max: usize) -> (usize, us
     let count = bytes.len();
     match end {
         PageEnd::After(_) => {
-            let fitting = bytes.iter().take_while(|bytes| fits(bytes)).count();
+            let fitting = bytes
+                .iter()
+                .take(limit)
+                .take_while(|bytes| fits(bytes))
+                .count();
             (0, fitting.max(1).min(count))
         }
         PageEnd::Before(_) | PageEnd::Newest => {
-            let fitting = bytes.iter().rev().take_while(|bytes| fits(bytes)).count();
+            let fitting = bytes
+                .iter()
+                .rev()
+                .take(limit)
+                .take_while(|bytes| fits(bytes))
+                .count();
             (count - fitting.max(1).min(count), count)
         }
     }

@@ -37,8 +37,9 @@ pub(super) struct Asker {
     pub(super) session: SessionId,
     /// The room as it is shown.
     pub(super) room: Box<str>,
-    /// From where it asked.
-    pub(super) end: PageEnd,
+    /// From where it asked, if it is a page that it asked for; and for how many messages.
+    pub(super) page_end: Option<PageEnd>,
+    pub(super) limit: usize,
     pub(super) reference: Option<Box<str>>,
     pub(super) asked_at: Time,
 }

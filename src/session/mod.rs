@@ -1,7 +1,7 @@
 //! `Session`: one connection as the engine sees it: how far it has come, which language it speaks,
 //! the line it has not finished, what it is owed, what its rate allows, and when something is due.
 //! No socket, no clock, and no directory: who its member is it knows by number alone. Owned by the
-//! hub's delivery, in the slot of its connection.
+//! hub's `Sessions`, in the slot of its connection.
 
 mod door;
 mod due;
@@ -18,7 +18,7 @@ use crate::fanout::block::Mark;
 use crate::fanout::outbox::Outbox;
 use crate::time::Time;
 
-pub use door::{AddressGroup, Door, Frames, FramesEnding, Posting, Reading};
+pub use door::{AddressGroup, Door, Frames, FramesEnding, Pings, Posting, Reading};
 pub use due::{Deadlines, Due};
 pub use end::{CloseReason, ConnectionSummary};
 pub use phase::{Phase, Step};
@@ -214,6 +214,11 @@ impl Session {
             Some(Door::Frames(frames)) => Some(frames),
             _ => None,
         }
+    }
+
+    /// What its pings ask for, if it is a WebSocket that has pinged.
+    pub fn pings_mut(&mut self) -> Option<&mut Pings> {
+        self.frames_mut()?.pings.as_deref_mut()
     }
 
     /// Memory of what it has sent that is not handled.

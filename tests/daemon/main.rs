@@ -13,6 +13,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod archive;
 mod board_disk;
 mod console;
 mod console_background;
@@ -24,6 +25,7 @@ mod faults_read_write;
 mod faults_stood_still;
 mod faults_text;
 mod flags;
+mod forgetting;
 mod json_bounds;
 mod json_entering;
 mod json_history;

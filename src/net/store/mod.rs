@@ -232,7 +232,7 @@ impl Store {
             return Err(Busy);
         }
         self.questions += 1;
-        self.shared.ask(ticket, query);
+        self.shared.ask(ticket, query, self.handed);
         Ok(())
     }
 

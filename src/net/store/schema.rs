@@ -44,10 +44,6 @@ impl Remedy {
                 | ErrorCode::DatabaseLocked
                 | ErrorCode::OperationInterrupted,
             ) => Remedy::Retry,
-            // A table or a column that is not there, or of another type: no error of a disk.
-            Some(ErrorCode::Unknown | ErrorCode::SchemaChanged | ErrorCode::TypeMismatch) => {
-                Remedy::SetAside
-            }
             _ => Remedy::Reopen,
         }
     }
@@ -90,6 +86,7 @@ pub(super) fn open_as_it_is(path: &Path) -> Result<Connection, StoreError> {
     set_checkpoint_on_close(&connection, false).map_err(of_database)?;
     let found = check(&connection, path)?;
     prepare(&mut connection, found).map_err(of_database)?;
+    check_tables(&connection).map_err(of_database)?;
     set_checkpoint_on_close(&connection, true).map_err(of_database)?;
     Ok(connection)
 }
@@ -124,6 +121,26 @@ fn check(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
         }),
         _ => Err(StoreError::Foreign(path())),
     }
+}
+
+/// Whether all is there that is read and written: a damaged file may have lost a table or the name of
+/// a column, which is no error that SQLite would call damage.
+fn check_tables(connection: &Connection) -> rusqlite::Result<()> {
+    for sql in [
+        "SELECT key, value FROM meta",
+        "SELECT id, folded, name, topic, topic_id, complete_from, sum FROM room",
+        "SELECT room, id, kind, sum, sender, text FROM message",
+        "SELECT room, after, before, count FROM gap",
+    ] {
+        connection.prepare(sql).map_err(|error| {
+            if error.sqlite_error_code() != Some(ErrorCode::Unknown) {
+                return error;
+            }
+            let damaged = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+            rusqlite::Error::SqliteFailure(damaged, Some(error.to_string()))
+        })?;
+    }
+    Ok(())
 }
 
 fn prepare(connection: &mut Connection, found: i64) -> rusqlite::Result<()> {

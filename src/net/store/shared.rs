@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use log::warn;
 use mio::Waker;
@@ -38,7 +38,8 @@ pub(super) struct Shared {
     pub(super) progress: Progress,
 }
 
-/// How far things are; each number by itself.
+/// How far things are; each number by itself. More than 12 fields, since what two threads share without a
+/// lock is shared one by one.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     pub(super) handed: AtomicU64,
@@ -77,6 +78,8 @@ pub(super) struct Orders {
     pub(super) end: Option<End>,
     /// Ids are about to pass those that are reserved.
     pub(super) reserve: bool,
+    /// Somebody asks for what may not be committed yet.
+    pub(super) commit: bool,
     /// Somebody found the database damaged: which of them, and how.
     pub(super) damage: Option<(u64, String)>,
 }
@@ -92,10 +95,25 @@ pub(super) enum End {
 
 #[derive(Debug, Default)]
 struct Questions {
-    waiting: VecDeque<(Ticket, Query)>,
+    waiting: VecDeque<Question>,
     ended: bool,
 }
 
+/// A question, and what must be committed before it is answered: all that was handed over before.
+#[derive(Debug)]
+struct Question {
+    ticket: Ticket,
+    query: Query,
+    position: u64,
+    /// It is answered without that from then on.
+    until: Instant,
+}
+
+/// How long a question waits for what was handed over before it.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The reader looks around once in a while, whatever happens.
+const IDLE: Duration = Duration::from_secs(3600);
 /// A chunk takes no more records than make this.
 const CHUNK_BYTES: usize = 256 << 10;
 
@@ -178,10 +196,29 @@ impl Shared {
         Some(tickets.remove(place).1)
     }
 
-    /// Asks the reader.
-    pub(super) fn ask(&self, ticket: Ticket, query: Query) {
-        lock(&self.questions).waiting.push_back((ticket, query));
+    /// Asks the reader, who waits until all up to this position is committed, unless the disk has
+    /// trouble with that.
+    pub(super) fn ask(&self, ticket: Ticket, query: Query, position: u64) {
+        let question = Question {
+            ticket,
+            query,
+            position,
+            until: Instant::now() + COMMIT_PATIENCE,
+        };
+        lock(&self.questions).waiting.push_back(question);
+        if self.progress.committed.load(Ordering::Acquire) < position {
+            self.order(|orders| orders.commit = true);
+        }
         self.asked.notify_one();
+    }
+
+    /// Something was committed, or could not be.
+    pub(super) fn note_commit(&self) {
+        // Under the lock, or it could come between a look of the reader and its wait.
+        let questions = lock(&self.questions);
+        if !questions.waiting.is_empty() {
+            self.asked.notify_one();
+        }
     }
 
     /// The reader has nothing to do any more.
@@ -193,13 +230,26 @@ impl Shared {
     /// The questions that wait; waits for one unless the reader `is_busy`. `None` at the end.
     pub(super) fn wait_to_read(&self, is_busy: bool) -> Option<Vec<(Ticket, Query)>> {
         let mut questions = lock(&self.questions);
-        while questions.waiting.is_empty() && !questions.ended && !is_busy {
-            questions = self
-                .asked
-                .wait(questions)
-                .unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let backlog = self.progress.backlog();
+            let now = Instant::now();
+            let is_ready = |question: &Question| {
+                let is_committed = backlog.committed_bytes >= question.position;
+                is_committed || backlog.is_failing || question.until <= now
+            };
+            let ready = questions.waiting.iter().take_while(|q| is_ready(q)).count();
+            if questions.ended {
+                return None;
+            }
+            if ready > 0 || is_busy {
+                let ready = questions.waiting.drain(..ready);
+                return Some(ready.map(|q| (q.ticket, q.query)).collect());
+            }
+            let first = questions.waiting.front();
+            let left = first.map(|question| question.until.saturating_duration_since(now));
+            let waited = self.asked.wait_timeout(questions, left.unwrap_or(IDLE));
+            questions = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        (!questions.ended).then(|| questions.waiting.drain(..).collect())
     }
 
     /// Answers, and wakes the loop.

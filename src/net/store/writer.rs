@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use log::{error, info, warn};
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::archive::{Records, Reply, ReservedId};
+use crate::archive::{Record, Records, Reply, ReservedId};
 use crate::chat::MessageId;
 use crate::time::WallTime;
 
@@ -22,7 +22,7 @@ use super::rewriting::{Rewritten, rewrite, truncate_log};
 use super::rows::{Forgotten, RoomRows, RowWriter, write_meta};
 use super::schema::{self, Remedy};
 use super::settings::{StoreError, StoreSettings};
-use super::shared::{End, Progress, Shared};
+use super::shared::{End, Orders, Progress, Shared};
 use super::start::begin;
 
 /// What the thread has. More than twelve fields since each is owned by a part of its work, and none by two.
@@ -102,13 +102,13 @@ impl Writer {
             let (chunks, orders) = self.shared.wait_to_write(until, enough);
             let now = Instant::now();
             self.pending.extend(chunks, now);
-            if let Some((database, what)) = orders.damage {
-                self.handle_damage(database, &what, now);
+            if let Some((database, what)) = &orders.damage {
+                self.handle_damage(*database, what, now);
             }
             match orders.end {
                 Some(End::AtOnce) => return false,
                 Some(End::Cleanly) => return self.end(),
-                None => self.work(now, orders.reserve),
+                None => self.work(now, &orders),
             }
         }
     }
@@ -134,7 +134,8 @@ impl Writer {
     }
 
     /// Does what is due.
-    fn work(&mut self, now: Instant, must_reserve: bool) {
+    fn work(&mut self, now: Instant, orders: &Orders) {
+        let must_reserve = orders.reserve;
         if self.failure.retry_at().is_some_and(|at| now < at) {
             return;
         }
@@ -143,7 +144,8 @@ impl Writer {
             .commit_at(self.commit_interval)
             .is_some_and(|at| now >= at)
             || self.pending.uncommitted_bytes() >= COMMIT_BYTES
-            || self.failure.retry_at().is_some();
+            || self.failure.retry_at().is_some()
+            || orders.commit && self.pending.has_uncommitted();
         let is_sync_due = must_reserve || now >= self.synced_at + self.sync_interval;
         let does_sync = is_sync_due && !self.pending.is_empty() || must_reserve;
         let mut worked = Ok(());
@@ -155,6 +157,7 @@ impl Writer {
             self.handle_error(&error, now);
         }
         self.tell_forgotten(now);
+        self.shared.note_commit();
     }
 
     /// Commits a batch, which may be empty.
@@ -212,12 +215,19 @@ impl Writer {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut done = Done::default();
         let mut rows = RowWriter::new(&transaction, &mut self.rooms)?;
+        let mut records: Vec<Record<'_>> = Vec::new();
         for chunk in self.pending.batch(COMMIT_BYTES) {
-            for record in Records::new(&chunk.bytes) {
-                rows.write(&record)?;
-                done.last = done.last.max(record.id());
-            }
+            records.extend(Records::new(&chunk.bytes));
             done.chunks += 1;
+        }
+        done.last = records.iter().map(Record::id).max().unwrap_or_default();
+        // By rooms, which lie apart in the database: a page is then found and filled once. What is to
+        // be forgotten stays behind what came before it.
+        for run in records.chunk_by_mut(|before, _| before.room().is_some()) {
+            run.sort_by(|a, b| place(a).cmp(&place(b)));
+        }
+        for record in &records {
+            rows.write(record)?;
         }
         (done.messages, done.forgotten) = rows.finish();
         if syncs {
@@ -386,6 +396,11 @@ fn reopen(folder: &Folder) -> rusqlite::Result<Connection> {
             rusqlite::Error::SqliteFailure(cannot_open, Some(other.to_string()))
         }
     })
+}
+
+/// Where a record stands among those of a run: by its room; what is of none is last.
+fn place<'r>(record: &'r Record<'_>) -> (bool, Option<&'r str>) {
+    (record.room().is_none(), record.room())
 }
 
 /// The first id that long after this one.

@@ -90,6 +90,7 @@ fn what_was_forgotten_does_not_come_back_from_the_journal() {
     chat.until_kept(1);
     chat.stop();
     let mut chat = Loop::start(&never_committing(&folder));
+    chat.reserve(&folder, id(2));
     chat.turn("lobby", id(2), "ann", "SECRET in the journal");
     chat.turn("lobby", id(3), "ben", "hello");
     chat.forget_without_reply(Target::Sender("ann"));

@@ -27,6 +27,7 @@ fn killed() -> Folder {
 fn killed_once() -> Folder {
     let folder = Folder::new();
     let mut chat = Loop::start(&never_committing(&folder));
+    chat.reserve(&folder, id(0));
     for number in 0..10 {
         chat.turn("lobby", id(number), "ann", &format!("text {number}"));
     }
@@ -146,6 +147,7 @@ fn without_a_journal_it_is_said_that_something_may_be_missing() {
 fn two_files_take_turns_and_both_are_read() {
     let folder = Folder::new();
     let mut chat = Loop::start(&never_committing(&folder));
+    chat.reserve(&folder, id(0));
     let long = "x".repeat(60_000);
     for number in 0..400 {
         chat.turn("lobby", id(number), "ann", &long);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use chatd::archive::{Ask, Page, Query, Recorder, Reply, Target};
+use chatd::archive::{Ask, Page, Query, Recorder, Reply, ReservedId, Target};
 use chatd::chat::{Fact, Listen, Manner, MessageId, PageEnd, Place, RoomId, To, What};
 use chatd::net::store::{Recovered, Store, StoreError, StoreSettings, StoreStatus, Ticket};
 use chatd::time::Time;
@@ -237,6 +237,23 @@ impl Loop {
     /// As [`Loop::forget`], for one whose disk does not answer.
     pub(crate) fn forget_without_reply(&mut self, target: Target<'_>) {
         self.store.forget(&mut self.recorder, target, Ticket(0));
+    }
+
+    /// Gives the `first` id, and goes on until others are reserved on the disk: nothing needs to be
+    /// committed for the next few seconds.
+    pub(crate) fn reserve(&mut self, folder: &Folder, first: MessageId) {
+        let joined = What::Joined {
+            who: "ann",
+            here: 1,
+        };
+        self.hear("lobby", first, joined);
+        self.end_turn();
+        let reserved = "SELECT value FROM meta WHERE key='reserved_id'";
+        let sqlite = folder.sqlite();
+        self.until("reserved", |_| {
+            let found = sqlite.query_row(reserved, [], |row| row.get::<_, String>(0));
+            found.is_ok_and(|text| text.parse().is_ok_and(|ReservedId(to)| to > id(2500)))
+        });
     }
 
     /// A page, as long as there are.
