@@ -2,7 +2,7 @@
 //! them. Owned by `sessions`.
 
 use crate::fanout::block::{BlockStore, Slice};
-use crate::session::{Input, Session, SessionId};
+use crate::session::{Doomed, Input, Session, SessionId};
 
 /// What a step of the turn leaves for another.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(super) struct Queues {
     /// Sessions that have ended and were not yet looked at by a flush.
     pub(super) just_ended: Vec<SessionId>,
     /// Sessions that the turn is to close.
-    pub(super) doomed: Vec<SessionId>,
+    pub(super) doomed: Vec<Doomed>,
     outbox_bytes_max: usize,
 }
 

@@ -28,7 +28,11 @@ struct Connection {
     heard: String,
     /// How many more bytes it takes; all, if that is not said.
     takes: Option<usize>,
+    /// Nor does it when it is widened.
+    has_no_more_room: bool,
     closed: Option<CloseReason>,
+    /// What is to be written after its end.
+    last_bytes: Option<Vec<u8>>,
 }
 
 impl Io for Connections {
@@ -65,12 +69,18 @@ impl Io for Connections {
     fn shut(&mut self, _: SessionId) {}
 
     fn widen(&mut self, id: SessionId) -> bool {
-        self.0.get_mut(&id.0).unwrap().takes = None;
+        let connection = self.0.get_mut(&id.0).unwrap();
+        if connection.has_no_more_room {
+            return false;
+        }
+        connection.takes = None;
         true
     }
 
-    fn close(&mut self, id: SessionId, summary: ConnectionSummary) {
-        self.0.get_mut(&id.0).unwrap().closed = Some(summary.reason);
+    fn close(&mut self, id: SessionId, summary: ConnectionSummary, last_bytes: Option<Vec<u8>>) {
+        let connection = self.0.get_mut(&id.0).unwrap();
+        connection.closed = Some(summary.reason);
+        connection.last_bytes = last_bytes;
     }
 }
 
@@ -225,6 +235,62 @@ fn who_ends_while_held_back_is_read_from_again() {
     assert_eq!(stage.turn.next_timeout(), Some(Time::START), "at once");
     stage.turn();
     assert_eq!(stage.connection(0).to_read, b"");
+}
+
+/// The kernel has no room for its last line until its place is wanted. Whoever has the socket then is
+/// to write that, should the peer read again: the rest of the line it is in the middle of, and why.
+#[test]
+fn f88_who_takes_nothing_until_it_is_closed_is_still_owed_why() {
+    for (enters, cut_off, why) in [
+        ("ben\n", "<ann> one\n", "! too-slow "),
+        (
+            "{\"do\":\"enter\",\"name\":\"ben\"}\n",
+            "\"text\":\"one\"}\n",
+            r#"{"is":"refused","code":"too-slow","#,
+        ),
+    ] {
+        let mut stage = Stage::new(Limits::default());
+        stage.connect(0, "ann\n");
+        stage.connect(1, enters);
+        stage.turn();
+        stage.connection(1).has_no_more_room = true;
+        stage.connection(1).takes = Some(3);
+        stage.said(0, "one\n");
+        stage.said(0, "two\n");
+        while stage.connection(1).closed.is_none() {
+            stage.turn();
+        }
+        assert_eq!(stage.now, at(15_000), "cut after 10 s, closed 5 s later");
+        let last_bytes = stage.connection(1).last_bytes.take().unwrap();
+        let last = String::from_utf8(last_bytes).unwrap();
+        let told = format!("{}{last}", stage.heard_by(1));
+        let (before, end) = told.rsplit_once(cut_off).expect(&told);
+        assert!(end.starts_with(why) && end.lines().count() == 1, "{told}");
+        assert!(!before.contains("two"), "{told}");
+    }
+}
+
+/// What was queued for somebody else's reasons may be much.
+#[test]
+fn who_is_owed_much_at_its_end_is_owed_nothing_behind_it() {
+    let mut stage = Stage::new(Limits {
+        rate_lines_per_second: 0,
+        ..Limits::default()
+    });
+    stage.connect(0, "ann\n");
+    stage.connect(1, "ben\n");
+    stage.turn();
+    stage.connection(1).has_no_more_room = true;
+    stage.connection(1).takes = Some(0);
+    for _ in 0..40 {
+        stage.said(0, &format!("{}\n", "x".repeat(4000)));
+    }
+    stage.turn_at(stage.now, |hub| assert!(hub.kick("ben", None).is_some()));
+    while stage.connection(1).closed.is_none() {
+        stage.turn();
+    }
+    assert_eq!(stage.connection(1).closed, Some(CloseReason::Kicked));
+    assert_eq!(stage.connection(1).last_bytes, None);
 }
 
 /// Over the bound of all outboxes those go who are behind, not those who were told something now.

@@ -192,6 +192,31 @@ impl TlsConnection {
         self.write_pending(socket);
     }
 
+    /// All that is still to be written to the socket before its end: what is sealed, these last bytes,
+    /// of which the first may be sealed already, and that nothing follows. Nothing, where it cannot be
+    /// said in good order.
+    pub(super) fn seal_last(&mut self, last_bytes: Option<&[u8]>) -> Vec<u8> {
+        let mut sealed = Vec::new();
+        match (self.output, last_bytes) {
+            (Output::Closing, _) => {}
+            (Output::Open, Some(bytes)) if !self.is_handshaking() && self.fault.is_none() => {
+                let sealed_already = match self.sealing {
+                    Sealing::Pending(count) => count.min(bytes.len()),
+                    Sealing::Done | Sealing::DoneLate => 0,
+                };
+                self.rustls.set_buffer_limit(None);
+                let written = self.rustls.writer().write_all(&bytes[sealed_already..]);
+                if written.is_err() {
+                    return sealed;
+                }
+                self.rustls.send_close_notify();
+            }
+            (Output::Open | Output::Shut, _) => return sealed,
+        }
+        while self.rustls.wants_write() && self.rustls.write_tls(&mut sealed).is_ok() {}
+        sealed
+    }
+
     /// Whether it is to stay although the other side has ended: that it ends was not written yet,
     /// or more than what ended may come.
     pub(super) fn must_linger(&self) -> bool {
