@@ -6,7 +6,7 @@
 use crate::time::{Time, WallTime};
 
 use super::command::Act;
-use super::fact::{Answer, Cause, Listen, Manner, Refusal, RoomRow};
+use super::fact::{Answer, Cause, Fact, Listen, Manner, Refusal, RoomRow, To, What};
 use super::id::{MemberId, MessageId, RoomId};
 use super::member::Hears;
 use super::presence::Presence;
@@ -108,7 +108,7 @@ impl Directory {
                 } else {
                     Manner::Plain
                 };
-                Ok(Answer::Done(Some(talking::say(
+                Ok(Answer::Done(Some(say(
                     presence, member, room, text, manner, listen,
                 ))))
             }
@@ -254,6 +254,35 @@ impl Directory {
     pub fn members(&self) -> usize {
         self.presence.members.len()
     }
+}
+
+/// A member says something in a room. The id of it.
+fn say(
+    presence: &mut Presence,
+    member: MemberId,
+    room: RoomId,
+    text: &str,
+    manner: Manner,
+    listen: &mut dyn Listen,
+) -> MessageId {
+    let id = presence.ids.next();
+    presence.rooms.get_mut(room).last = id;
+    let speaker = presence.members.get(member);
+    let fact = Fact {
+        room: Some(presence.rooms.place(room)),
+        id,
+        what: What::Said {
+            from: speaker.name.as_str(),
+            text,
+            manner,
+        },
+    };
+    if speaker.hears.echo {
+        listen.hear(To::Room(room), &fact);
+    } else {
+        listen.hear(To::RoomBut(room, &[member]), &fact);
+    }
+    id
 }
 
 /// The room of this name, unless nobody is in it and it is only remembered.

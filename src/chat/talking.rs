@@ -1,5 +1,6 @@
-//! What is said: to a room, to one member, to everybody; and the topics of rooms. Functions over
-//! [`Presence`], for the directory; nobody owns anything here.
+//! What is said otherwise than by a member to its room (which is `directory`'s): by somebody who is not
+//! there, to one member, to everybody; and the topics of rooms. Functions over [`Presence`], for the
+//! directory; nobody owns anything here.
 
 use super::fact::{Answer, Fact, Listen, Manner, Refusal, To, What};
 use super::id::{MemberId, MessageId, RoomId};
@@ -38,35 +39,6 @@ pub(super) fn announce(presence: &mut Presence, text: &str, listen: &mut dyn Lis
         what: What::Announcement { text },
     };
     listen.hear(To::Everybody, &fact);
-}
-
-/// A member says something in a room. The id of it.
-pub(super) fn say(
-    presence: &mut Presence,
-    member: MemberId,
-    room: RoomId,
-    text: &str,
-    manner: Manner,
-    listen: &mut dyn Listen,
-) -> MessageId {
-    let id = presence.ids.next();
-    presence.rooms.get_mut(room).last = id;
-    let speaker = presence.members.get(member);
-    let fact = Fact {
-        room: Some(presence.rooms.place(room)),
-        id,
-        what: What::Said {
-            from: speaker.name.as_str(),
-            text,
-            manner,
-        },
-    };
-    if speaker.hears.echo {
-        listen.hear(To::Room(room), &fact);
-    } else {
-        listen.hear(To::RoomBut(room, &[member]), &fact);
-    }
-    id
 }
 
 /// A member says something to another alone.

@@ -114,10 +114,8 @@ impl Delivery {
 
     /// The same for this room alone.
     pub(super) fn has_room_said_enough(&self, room: RoomId) -> bool {
-        let store = &self.sessions.store;
-        let is_full =
-            |audiences: &Audiences| audiences.is_block_full(room, store, self.block_bytes_max);
-        self.has_turn_said_enough() || is_full(&self.audiences)
+        let (store, bytes_max) = (&self.sessions.store, self.block_bytes_max);
+        self.has_turn_said_enough() || self.audiences.is_block_full(room, store, bytes_max)
     }
 
     fn has_turn_said_enough(&self) -> bool {
@@ -146,10 +144,10 @@ impl Delivery {
     /// is the whole cost of a turn for a session, however many lines it holds.
     pub(super) fn seal_rooms(&mut self) {
         let spoken = self.audiences.take_spoken();
-        for (&room, encoding) in spoken
+        let blocks = spoken
             .iter()
-            .flat_map(|room| Encoding::ALL.map(|e| (room, e)))
-        {
+            .flat_map(|&room| Encoding::ALL.map(|encoding| (room, encoding)));
+        for (room, encoding) in blocks {
             let audience = self.audiences.get_mut(room);
             let Some(block) = audience.open[encoding.index()].take() else {
                 continue;

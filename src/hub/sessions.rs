@@ -113,7 +113,7 @@ impl Sessions {
         self.queues.doomed.pop()
     }
 
-    /// One connection.
+    /// What there is to know of one connection.
     pub fn get(&self, id: SessionId) -> Option<&Session> {
         self.slots.get(id.slot())?.as_ref()
     }

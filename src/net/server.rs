@@ -29,7 +29,8 @@ use super::tls::{Expired, TlsSetup, TlsStreams};
 use super::tokens::Source;
 use super::watch::Trouble;
 
-/// All of a running chatd: the loop, its sockets, and one part for each thing beside it.
+/// All of a running chatd: the loop, its sockets, and one part for each thing beside it. Its fields are
+/// many since it alone owns these parts, none of which knows another; it decides little itself.
 #[derive(Debug)]
 pub struct Server {
     poll: Poll,
