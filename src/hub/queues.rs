@@ -2,7 +2,17 @@
 //! them. Owned by `sessions`.
 
 use crate::fanout::block::{BlockStore, Slice};
-use crate::session::{Doomed, Input, Session, SessionId};
+use crate::session::{Input, Session, SessionId};
+
+/// A connection that is to be closed.
+#[derive(Debug)]
+pub struct Doomed {
+    /// Which.
+    pub id: SessionId,
+    /// All that it is still owed, if that ends with why the server ended it and is little. `None`
+    /// if nothing of it is to be written any more.
+    pub last_bytes: Option<Vec<u8>>,
+}
 
 /// What a step of the turn leaves for another.
 #[derive(Debug)]

@@ -4,10 +4,10 @@
 
 use crate::config::Limits;
 use crate::fanout::block::{BlockStore, Slice};
-use crate::session::{CloseReason, Doomed, Due, Hold, Session, SessionId, Step, Transport};
+use crate::session::{CloseReason, Due, Hold, Session, SessionId, Step, Transport};
 use crate::time::Time;
 
-use super::queues::Queues;
+use super::queues::{Doomed, Queues};
 use super::timers::Timers;
 
 /// What a connection that is closed may still be owed at most, for it to be written later. Who was cut

@@ -241,3 +241,77 @@ fn drop_input(socket: &mut TcpStream) -> io::Result<bool> {
     }
     Ok(false)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tokens::Generation;
+    use super::*;
+    use crate::session::SessionId;
+
+    const FULL: &[u8] = &[b'x'; 1 << 16];
+
+    /// Both ends of a connection of which the peer reads nothing, and the kernel takes no more; and how
+    /// much it took.
+    fn full() -> (TcpStream, std::net::TcpStream, usize) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let address = listener.local_addr().expect("its address");
+        let peer = std::net::TcpStream::connect(address).expect("a connection");
+        let (socket, _) = listener.accept().expect("its other end");
+        socket.set_nonblocking(true).expect("it does not block");
+        let mut socket = TcpStream::from_std(socket);
+        let mut taken = 0;
+        while let Ok(count) = socket.write(FULL) {
+            taken += count;
+        }
+        (socket, peer, taken)
+    }
+
+    fn connection(slot: u32) -> Connection {
+        (SessionId(slot), Generation::default())
+    }
+
+    #[test]
+    fn f88_what_the_kernel_has_no_room_for_is_written_when_the_peer_reads_again() {
+        let start = Instant::now();
+        let mut last_lines = LastLines::new(1 << 20);
+        let (socket, mut peer, taken) = full();
+        let why = b"! too-slow\n".to_vec();
+        last_lines.close(connection(7), socket, why, start);
+        assert!(last_lines.owed_bytes() > 0, "there is no room for it");
+
+        let reader = std::thread::spawn(move || {
+            let mut heard = Vec::new();
+            peer.read_to_end(&mut heard).map(|_| heard)
+        });
+        // As the kernel says that there is room; it says so of others too.
+        while last_lines.owed_bytes() > 0 {
+            last_lines.write(connection(3));
+            last_lines.write(connection(7));
+            std::thread::yield_now();
+        }
+        let heard = reader.join().expect("it reads").expect("without an error");
+        assert_eq!(heard.len(), taken + b"! too-slow\n".len());
+        assert!(heard.ends_with(b"x! too-slow\n"));
+        // The peer has ended and taken all.
+        last_lines.look(start + INTERVAL);
+        last_lines.look(start + 2 * INTERVAL);
+        assert_eq!(last_lines.deadline(), None);
+    }
+
+    #[test]
+    fn who_is_held_for_longest_goes_when_all_are_owed_too_much() {
+        let mut last_lines = LastLines::new(OWED_BYTES_PART * 3 * FULL.len());
+        let ends: Vec<_> = (0..5).map(|_| full()).collect();
+        let mut peers = Vec::new();
+        for (slot, (socket, peer, _)) in (0..).zip(ends) {
+            let now = Instant::now();
+            last_lines.close(connection(slot), socket, FULL.to_vec(), now);
+            peers.push(peer);
+        }
+        assert_eq!(last_lines.owed_bytes(), 3 * FULL.len());
+        let held = last_lines.held.iter().map(|held| held.connection.0);
+        assert_eq!(held.collect::<Vec<_>>(), [2, 3, 4].map(SessionId));
+        while last_lines.let_go_of_one() {}
+        assert_eq!(last_lines.owed_bytes(), 0);
+    }
+}

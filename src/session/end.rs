@@ -7,8 +7,6 @@ use std::time::Duration;
 use crate::chat::Cause;
 use crate::dialect::Refusal;
 
-use super::SessionId;
-
 /// Why a connection ended. Every connection has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloseReason {
@@ -127,16 +125,6 @@ impl fmt::Display for CloseReason {
             CloseReason::Answered => "answered",
         })
     }
-}
-
-/// A connection that is to be closed.
-#[derive(Debug)]
-pub struct Doomed {
-    /// Which.
-    pub id: SessionId,
-    /// All that it is still owed, if that ends with why the server ended it and is little. `None`
-    /// if nothing of it is to be written any more.
-    pub last_bytes: Option<Vec<u8>>,
 }
 
 /// What there is to say about a connection that is gone.

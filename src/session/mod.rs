@@ -20,7 +20,7 @@ use crate::time::Time;
 
 pub use door::{AddressGroup, Door, Frames, FramesEnding, Posting, Reading};
 pub use due::{Deadlines, Due};
-pub use end::{CloseReason, ConnectionSummary, Doomed};
+pub use end::{CloseReason, ConnectionSummary};
 pub use phase::{Phase, Step};
 pub use throttle::{Rates, Throttle};
 

@@ -285,7 +285,9 @@ fn who_is_owed_much_at_its_end_is_owed_nothing_behind_it() {
     for _ in 0..40 {
         stage.said(0, &format!("{}\n", "x".repeat(4000)));
     }
-    stage.turn_at(stage.now, |hub| assert!(hub.kick("ben", None).is_some()));
+    stage.turn_at(stage.now, |hub| {
+        assert!(hub.operator().kick("ben", None).is_some())
+    });
     while stage.connection(1).closed.is_none() {
         stage.turn();
     }

@@ -249,7 +249,11 @@ fn check_last_bytes(socket: &Socket, reason: Option<CloseReason>) -> Result<(), 
     };
     match is_owed {
         true => Ok(()),
-        false => Err(format!("it ends with {:?}, not {:?}", show(&all), show(&owed))),
+        false => Err(format!(
+            "it ends with {:?}, not {:?}",
+            show(&all),
+            show(&owed)
+        )),
     }
 }
 
