@@ -13,7 +13,8 @@
 //! ```
 //!
 //! Layers are folders, and imports point one way:
-//! `chat ← dialect ← fanout ← session ← hub ← turn ← net ← main`. [`config`], [`time`], [`bucket`], [`size_class`] and
+//! `chat ← dialect ← fanout ← session ← hub ← turn ← net ← main`; [`archive`], what is kept of what was said, stands
+//! beside `chat` and behind it. [`config`], [`time`], [`bucket`], [`size_class`] and
 //! [`clean`] are plain values. Below `net` nothing knows a clock, a socket, a file or the log: clippy
 //! (`clippy.toml`) and `tests/engine/imports.rs` fail if it does; and no file there leads back to itself
 //! (`tests/engine/circles.rs`).
@@ -24,6 +25,7 @@
 //! recipes, tests, words. The other program, `chat-client`, is a crate root of its own
 //! (`src/bin/chat-client`), and uses `dialect` and `clean` alone.
 
+pub mod archive;
 pub mod bucket;
 pub mod chat;
 pub mod clean;

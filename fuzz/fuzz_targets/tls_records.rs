@@ -606,7 +606,7 @@ impl World {
         let elapsed = now.since(Time::START).as_millis() as u64;
         let wall = WallTime::from_millis(1_790_000_000_000 + elapsed);
         self.turn.start(now, wall, &mut self.wires);
-        self.turn.finish(&mut self.wires);
+        self.turn.finish(&mut self.wires, |_| {});
         while self.turn.hub_mut().poll_record().is_some() {}
         for (slot, sealed) in std::mem::take(&mut self.wires.left) {
             self.members[slot].hear(&sealed);

@@ -218,7 +218,7 @@ impl Machine {
         for order in std::mem::take(&mut self.orders) {
             self.obey(order);
         }
-        self.turn.finish(&mut self.sockets);
+        self.turn.finish(&mut self.sockets, |_| {});
         self.take_records();
         self.sockets.log.catch_up();
         self.check_board();

@@ -108,7 +108,8 @@ impl Name {
         }
     }
 
-    fn folded(&self) -> &str {
+    /// What two names share when they are one: not for people to see, but for what is kept.
+    pub fn folded(&self) -> &str {
         match &self.parts[self.folded_start.into()..self.folded_key_start.into()] {
             "" => self.as_str(),
             folded => folded,

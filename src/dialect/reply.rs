@@ -56,4 +56,6 @@ pub struct Hello {
     pub line_bytes_max: usize,
     /// Whether pages of the past can be had.
     pub history: bool,
+    /// Whether they can be searched.
+    pub search: bool,
 }

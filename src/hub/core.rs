@@ -15,6 +15,7 @@ use super::comebacks::{Comebacks, Random};
 use super::delivery::Delivery;
 use super::listeners::Listeners;
 use super::memory::Memory;
+use super::questions::Questions;
 use super::sessions::Sessions;
 
 /// See the file.
@@ -26,6 +27,7 @@ pub(super) struct Core {
     pub(super) listeners: Listeners,
     pub(super) memory: Memory,
     pub(super) comebacks: Comebacks,
+    pub(super) questions: Questions,
     /// What sessions were called that have left and are still there.
     pub(super) left_names: HashMap<SessionId, Box<str>>,
 }
@@ -38,6 +40,7 @@ impl Core {
             rates: Rates::of(&limits),
             memory: Memory::default(),
             comebacks: Comebacks::new(random),
+            questions: Questions::default(),
             left_names: HashMap::new(),
             limits,
         }

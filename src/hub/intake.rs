@@ -111,7 +111,8 @@ impl Intake {
         let Some(session) = core.session_mut(id) else {
             return;
         };
-        if !session.is_live() || session.hold == Hold::No || session.hold == Hold::Takeover {
+        let waits_for_another = matches!(session.hold, Hold::Takeover | Hold::Archive);
+        if !session.is_live() || session.hold == Hold::No || waits_for_another {
             return;
         }
         session.hold = Hold::No;
@@ -390,8 +391,8 @@ fn end_of_input(core: &mut Core, id: SessionId) {
 
 /// Why the next line of this session may not be handled now.
 fn hold_of(core: &Core, session: &Session) -> Hold {
-    if session.hold == Hold::Takeover {
-        return Hold::Takeover;
+    if matches!(session.hold, Hold::Takeover | Hold::Archive) {
+        return session.hold;
     }
     if let Err(until) = session.throttle.check(core.now(), &core.rates) {
         return Hold::Rate(until);

@@ -21,6 +21,8 @@ pub(super) enum Later {
     Pace,
     /// That a turn has not said as much yet.
     Turn,
+    /// That the archive has caught up.
+    Behind,
 }
 
 impl Later {
@@ -30,6 +32,7 @@ impl Later {
             Later::AnswersOfTurn => Hold::AnswersOfTurn,
             Later::Pace => Hold::Pace,
             Later::Turn => Hold::Turn,
+            Later::Behind => Hold::Behind,
         }
     }
 }

@@ -23,9 +23,11 @@ mod memory;
 mod operator;
 mod overview;
 mod pace;
+mod past;
 mod places;
 mod posts;
 mod pressure;
+mod questions;
 mod queues;
 mod records;
 mod replies;
@@ -39,7 +41,8 @@ mod timeouts;
 mod timers;
 mod web;
 
-use crate::chat::Listen;
+use crate::archive::{Query, Recorder, Reply};
+use crate::chat::{Listen, Message, MessageId};
 use crate::config::Limits;
 use crate::dialect::http::Site;
 use crate::session::{AddressGroup, CloseReason, ConnectionSummary, SessionId};
@@ -54,6 +57,7 @@ pub use comebacks::Random;
 pub use operator::Operator;
 pub use overview::{ConnectionRow, Overview};
 pub use pressure::AfterWrite;
+pub use questions::QuestionId;
 pub use records::{Record, Recorded};
 pub use sessions::Sessions;
 pub use statistics::Statistics;
@@ -123,6 +127,62 @@ impl Hub {
         self.intake.web = Some(Web::new(site));
     }
 
+    /// Opens the archive: from now on what is said is recorded, and what was said can be asked for
+    /// beyond memory. No id up to `last` is given any more.
+    pub fn open_archive(&mut self, last: MessageId) {
+        self.core.listeners.recorder = Some(Recorder::new());
+        self.core.questions.is_open = true;
+        self.core.directory.skip_ids(last);
+    }
+
+    /// A room as an earlier run has left it: its topic, its last messages, oldest first, and whether
+    /// there are older ones.
+    pub fn recall_room<'m>(
+        &mut self,
+        name: &str,
+        topic: &str,
+        last: MessageId,
+        messages: impl Iterator<Item = Message<'m>>,
+        has_older: bool,
+    ) {
+        let Core {
+            directory,
+            listeners,
+            ..
+        } = &mut self.core;
+        if let Some(room) = directory.recall_room(name, topic, last) {
+            listeners.histories.recall(room, messages, has_older);
+        }
+    }
+
+    /// What is to be kept of this turn, if anything is kept; to be taken before the flush.
+    pub fn recorder(&mut self) -> Option<&mut Recorder> {
+        self.core.listeners.recorder.as_mut()
+    }
+
+    /// The next question that is to be carried to the archive.
+    pub fn next_question(&mut self) -> Option<(QuestionId, Query)> {
+        self.core.questions.next()
+    }
+
+    /// The archive has answered.
+    pub fn answer_question(&mut self, question: QuestionId, reply: &Reply) {
+        let before = self.core.delivery().replies.told_bytes;
+        if let Some(id) = past::answer(&mut self.core, question, reply) {
+            let bytes = self.core.delivery().replies.told_bytes - before;
+            let now = self.core.now();
+            self.intake.requests.answers.charge(id, now, bytes);
+            self.intake.go_on(&mut self.core, id);
+        }
+    }
+
+    /// The archive is well behind, or is not any more: meanwhile, who says something to be kept is
+    /// held back, as by a rate.
+    pub fn set_archive_behind(&mut self, is_behind: bool) {
+        let go_on = self.core.questions.set_behind(is_behind);
+        self.core.sessions_mut().queues.held.extend(go_on);
+    }
+
     /// What the operator does.
     pub fn operator(&mut self) -> Operator<'_> {
         Operator::new(&mut self.core)
@@ -155,6 +215,7 @@ impl Hub {
         }
         let due = sessions.timers.earliest().into_iter();
         due.chain(self.core.directory.next_timeout())
+            .chain(self.core.questions.next_timeout())
             .chain(requests.pace.next_timeout())
             .min()
     }
@@ -168,6 +229,9 @@ impl Hub {
         self.intake.resume_held(core);
         core.directory.handle_timeout(&mut core.listeners);
         timeouts::handle(core, &mut self.intake);
+        while let Some(overdue) = self.core.questions.next_overdue(now) {
+            self.answer_question(overdue, &Reply::Failed);
+        }
     }
 
     /// A connection was accepted; its slot is free here.
@@ -294,6 +358,7 @@ impl Hub {
     /// The connection is closed and its slot is free.
     pub fn remove(&mut self, id: SessionId) -> Option<ConnectionSummary> {
         self.intake.requests.forget(id);
+        self.core.questions.forget(id);
         ending::remove(&mut self.core, id)
     }
 }

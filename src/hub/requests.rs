@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::chat::{Act, Answer, Command, Entry, LOBBY, PageOf, Request};
+use crate::chat::{Act, Answer, Command, Entry, LOBBY, Request};
 use crate::config::Limits;
 use crate::dialect::line::Piece;
 use crate::dialect::{Dialect, Hello, Refusal, Reply, cleaning, json, text};
@@ -13,10 +13,10 @@ use crate::session::{CloseReason, Hold, SessionId};
 use super::answers::Answers;
 use super::core::Core;
 use super::later::{Holds, Later, Postponed};
-use super::listeners::{Replay, past_bytes};
+use super::listeners::Replay;
 use super::pace::Pace;
 use super::records::Recorded;
-use super::{arrival, ending};
+use super::{arrival, ending, past};
 
 /// Done, or to be done later.
 type Handled = Result<(), Later>;
@@ -84,7 +84,8 @@ impl Requests {
                 }
                 core.arm(id);
             }
-            Hold::No | Hold::Outbox | Hold::Takeover => {}
+            Hold::Behind => core.questions.hold(id),
+            Hold::No | Hold::Outbox | Hold::Takeover | Hold::Archive => {}
         }
     }
 
@@ -153,6 +154,7 @@ impl Requests {
         {
             self.answers.check_request(id, request, core.now())?;
             self.check_pace(core, id, request)?;
+            check_archive(core, request)?;
         }
         count_line(core, id);
         let before = core.delivery().replies.told_bytes;
@@ -196,6 +198,18 @@ impl Requests {
     }
 }
 
+/// Whether what is to be said must wait until the archive has caught up.
+fn check_archive(core: &Core, request: &Request<'_>) -> Handled {
+    let is_kept = matches!(
+        request.command,
+        Command::Act(Act::Say { .. } | Act::SetTopic(_)) | Command::Post { .. }
+    );
+    if is_kept && core.questions.is_behind() {
+        return Err(Later::Behind);
+    }
+    Ok(())
+}
+
 fn count_line(core: &mut Core, id: SessionId) {
     let (now, rates) = (core.now(), core.rates);
     core.listeners.delivery.statistics.lines_in += 1;
@@ -216,7 +230,8 @@ fn greet(core: &mut Core, id: SessionId) {
     session.dialect = Dialect::Json(framing);
     let hello = Hello {
         line_bytes_max: core.limits.line_bytes_max,
-        history: core.limits.history_lines_max > 0,
+        history: core.limits.history_lines_max > 0 || core.questions.is_open,
+        search: core.questions.is_open,
     };
     core.reply(id, &Reply::Hello(&hello), None);
 }
@@ -239,8 +254,8 @@ fn obey<'a>(
             let room = request.room.unwrap_or(LOBBY);
             return post(core, id, room, name, text, reference);
         }
-        Command::History(page) => return tell_page(core, id, request.room, page, reference),
-        Command::Search(_) => return Err(Refusal::NoSearch),
+        Command::History(page) => return past::tell_page(core, id, request.room, page, reference),
+        Command::Search(what) => return past::search(core, id, request.room, what, reference),
         Command::Act(act) => return apply(core, id, request.room, act, reference),
     }
     Ok(())
@@ -306,43 +321,5 @@ fn post<'a>(
     let what = Recorded::Posted { name, room };
     core.listeners.records.push(Some(id), what);
     core.reply(id, &Reply::Answer(&Answer::Done(Some(posted))), reference);
-    Ok(())
-}
-
-/// Tells a member a page of what was said in a room it is in.
-fn tell_page<'a>(
-    core: &mut Core,
-    id: SessionId,
-    room: Option<&'a str>,
-    page: PageOf,
-    reference: Option<&str>,
-) -> Result<(), Refusal<'a>> {
-    if core.limits.history_lines_max == 0 {
-        return Err(Refusal::NoHistory);
-    }
-    let member = core.member_of(id).ok_or(Refusal::NotEntered)?;
-    let room = core.directory.room_of(member, room)?;
-    let histories = &core.listeners.histories;
-    let mut limit = page.limit.min(core.limits.page_messages_max);
-    let bytes_max = core.limits.outbox_bytes_max / 4;
-    let found = loop {
-        let found = histories.page(room, page.end, limit);
-        // No answer may overflow the outbox of who asked for it.
-        let bytes: usize = found
-            .messages
-            .clone()
-            .map(|message| past_bytes(&message))
-            .sum();
-        if bytes <= bytes_max || limit <= 1 {
-            break found;
-        }
-        limit /= 2;
-    };
-    let page = Reply::Page {
-        room: core.directory.room_name(room),
-        messages: found.messages,
-        more: found.more,
-    };
-    core.listeners.delivery.reply(id, &page, reference);
     Ok(())
 }

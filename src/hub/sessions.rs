@@ -56,6 +56,12 @@ impl Sessions {
         session.is_some_and(|session| !session.is_live() || session.hold == Hold::No)
     }
 
+    /// Whether its next line waits until the archive has caught up.
+    pub fn waits_for_archive(&self, id: SessionId) -> bool {
+        self.get(id)
+            .is_some_and(|session| session.hold == Hold::Behind)
+    }
+
     /// What the connection is carried by, as its first bytes have shown; asked while nothing has come
     /// from it yet.
     pub fn learn_transport(&mut self, id: SessionId, transport: impl FnOnce() -> Transport) {

@@ -3,6 +3,7 @@
 //! the log, the service manager. Owned by main.
 
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
@@ -18,11 +19,14 @@ use super::accept::Acceptor;
 use super::conn::Conns;
 use super::console::{Console, Outcome};
 use super::heap::Heap;
+use super::keeping::{self, Keeping};
+use super::life::{Clock, Life, STOP_AGAIN_MIN};
 use super::outside::{random_bytes, wall_time};
 use super::printer::Printer;
 use super::report::Reporter;
 use super::signals::{Request, Signals};
 use super::site::site;
+use super::store::StoreError;
 use super::supervisor::Supervisor;
 use super::systemd::Notify;
 use super::tls::{Expired, TlsSetup, TlsStreams};
@@ -44,6 +48,7 @@ pub struct Server {
     reporter: Reporter,
     heap: Heap,
     supervisor: Supervisor,
+    keeping: Option<Keeping>,
     clock: Clock,
     life: Life,
     tls: Option<TlsSetup>,
@@ -51,36 +56,9 @@ pub struct Server {
     stall_timeout: Duration,
 }
 
-/// How far the server has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Life {
-    Running,
-    /// It was asked to stop, and accepts what waits for the last time.
-    Stopping,
-    /// It accepts no more. In one more turn it hears of what those have sent who came last.
-    Closed,
-    /// Everybody is being told, in this turn.
-    Telling,
-    /// Everybody was told at `since`; it waits for them to take what they are owed.
-    Draining {
-        since: Instant,
-        until: Instant,
-    },
-    Over,
-}
-
-/// The one reading of the clock that holds for a turn.
-#[derive(Debug)]
-struct Clock {
-    started_at: Instant,
-    now: Instant,
-}
-
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
-/// A second wish to stop that comes sooner is part of the first: service managers, terminals and
-/// impatient scripts send several signals in one instant.
-const STOP_AGAIN_MIN: Duration = Duration::from_millis(100);
+
 impl Server {
     /// A server on these sockets. It accepts nobody before [`Server::run`].
     ///
@@ -124,6 +102,7 @@ impl Server {
             reporter: Reporter::new(now),
             heap: Heap::new(now),
             supervisor: Supervisor::new(notify, now),
+            keeping: None,
             clock: Clock {
                 started_at: now,
                 now,
@@ -134,6 +113,17 @@ impl Server {
             stall_timeout: config.limits.stall_timeout,
             poll,
         })
+    }
+
+    /// Keeps from now on what is said in this folder, and takes up what an earlier run has left
+    /// there. Before anybody is served.
+    ///
+    /// # Errors
+    /// The folder is another server's, or nothing can be kept in it.
+    pub fn keep(&mut self, folder: &Path, config: &Config) -> Result<(), StoreError> {
+        let (registry, hub) = (self.poll.registry(), self.turn.hub_mut());
+        self.keeping = Some(Keeping::start(folder, config, registry, hub)?);
+        Ok(())
     }
 
     /// Says in the log by which certificate it is known.
@@ -151,6 +141,9 @@ impl Server {
             self.wait()?;
             self.turn();
         }
+        if let Some(keeping) = self.keeping.take() {
+            keeping.stop();
+        }
         Ok(())
     }
 
@@ -162,8 +155,11 @@ impl Server {
         if is_signalled {
             self.handle_signals();
         }
-        let since_start = Time::after_start(now - self.clock.started_at);
+        let since_start = self.clock.since_start();
         self.turn.start(since_start, wall_time(), &mut self.conns);
+        if let Some(keeping) = &mut self.keeping {
+            keeping.bring_answers(self.turn.hub_mut(), since_start);
+        }
         // Before accepting: who connected before the operator ended it all is told so.
         self.serve_console();
         let Server {
@@ -177,9 +173,17 @@ impl Server {
         acceptor.accept(poll.registry(), conns, turn, &mut reporter.log, now);
         self.look_after_peers();
         self.start_draining();
+        if let Some(keeping) = &mut self.keeping {
+            keeping.carry_questions(self.turn.hub_mut());
+        }
         let held = self.conns.held_bytes();
         self.turn.hub_mut().set_transport_bytes(held);
-        self.turn.finish(&mut self.conns);
+        let keeping = &mut self.keeping;
+        self.turn.finish(&mut self.conns, |recorder| {
+            if let Some(keeping) = keeping {
+                keeping.keep(recorder);
+            }
+        });
         self.report();
         self.housekeeping();
         self.end_draining();
@@ -203,15 +207,11 @@ impl Server {
             return Some(Duration::ZERO);
         }
         let turn = self.turn.next_timeout();
-        let life = match self.life {
-            Life::Draining { until, .. } => Some(until),
-            Life::Running | Life::Stopping | Life::Closed | Life::Telling | Life::Over => None,
-        };
         let first = [
             turn.map(|at| self.clock.started_at + at.since(Time::START)),
             self.printer.as_ref().and_then(Printer::deadline),
             self.console.as_ref().and_then(Console::deadline),
-            life,
+            self.life.deadline(),
             self.supervisor.deadline(),
             self.acceptor.retry_at(),
             self.acceptor.proxied_deadline(),
@@ -237,6 +237,8 @@ impl Server {
             match Source::of(event.token()) {
                 Source::Signals => is_signalled = true,
                 Source::Console => self.console.iter_mut().for_each(Console::note),
+                // Its answers are taken in every turn.
+                Source::Store => {}
                 Source::Listener(index) => self.acceptor.note(index),
                 Source::Proxied(index) => self.acceptor.note_proxied(index),
                 Source::Conn(id, generation) if self.conns.is_current(id, generation) => {
@@ -332,12 +334,14 @@ impl Server {
     }
 
     fn statistics_line(&mut self) -> String {
-        self.reporter.statistics_line(
+        let line = self.reporter.statistics_line(
             self.turn.hub(),
             &self.acceptor,
             self.printer.as_ref(),
             self.clock.now,
-        )
+        );
+        let since_start = self.clock.since_start();
+        line + &keeping::statistics(&mut self.keeping, since_start)
     }
 
     fn report(&mut self) {
@@ -400,7 +404,9 @@ impl Server {
         self.heap
             .note(self.turn.hub().overview().memory_bytes(), now);
         if self.supervisor.is_due(now) {
-            let status = self.reporter.status(self.turn.hub(), now);
+            let since_start = self.clock.since_start();
+            let status = self.reporter.status(self.turn.hub(), now)
+                + &keeping::status(&mut self.keeping, since_start);
             self.supervisor.tell(&status, now);
         }
     }

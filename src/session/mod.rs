@@ -54,6 +54,10 @@ pub enum Hold {
     Pace,
     /// It takes the place of another connection, whose lines come first.
     Takeover,
+    /// It has asked for what lies on disk, and the answer comes first.
+    Archive,
+    /// Its next line is to be kept, and the disk is behind.
+    Behind,
 }
 
 /// What carries a connection.

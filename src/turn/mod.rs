@@ -10,6 +10,7 @@ mod io;
 use std::io::IoSlice;
 use std::time::Duration;
 
+use crate::archive::Recorder;
 use crate::chat::Listen;
 use crate::config::Limits;
 use crate::hub::{self, AfterWrite, Hub, Random, Receive};
@@ -117,9 +118,13 @@ impl Turn {
         self.hub.refuse_connection(id, reason);
     }
 
-    /// The second half of a turn: what was said is laid out and written, who is doomed is closed.
-    pub fn finish(&mut self, io: &mut impl Io) {
+    /// The second half of a turn: what was said is kept, if anything is, then laid out and written;
+    /// who is doomed is closed. Nothing is written to anybody that was not handed to `keep` before.
+    pub fn finish(&mut self, io: &mut impl Io, keep: impl FnOnce(&mut Recorder)) {
         self.hub.seal();
+        if let Some(recorder) = self.hub.recorder() {
+            keep(recorder);
+        }
         self.flush(io);
         self.reap(io);
         self.hub.settle();
@@ -311,7 +316,7 @@ impl Turn {
                 "it has something to read, and nobody will"
             } else if !sessions.wants_input(id) && self.next_timeout().is_none() {
                 let owed = sessions.queued_bytes(id);
-                if owed > 0 {
+                if owed > 0 || sessions.waits_for_archive(id) {
                     continue;
                 }
                 "it is held back for ever"

@@ -137,7 +137,7 @@ impl InMemory {
     }
 
     fn finish(&mut self) {
-        self.turn.finish(&mut self.sockets);
+        self.turn.finish(&mut self.sockets, |_| {});
         while self.turn.hub_mut().poll_record().is_some() {}
     }
 }

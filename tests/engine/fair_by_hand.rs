@@ -172,7 +172,7 @@ impl Stage {
     }
 
     fn finish(&mut self) {
-        self.turn.finish(&mut self.peers);
+        self.turn.finish(&mut self.peers, |_| {});
         while self.turn.hub_mut().poll_record().is_some() {}
     }
 

@@ -110,7 +110,7 @@ impl Stage {
         let wall = WallTime::from_millis(1_790_000_000_000);
         self.turn.start(now, wall, &mut self.connections);
         operate(self.turn.hub_mut());
-        self.turn.finish(&mut self.connections);
+        self.turn.finish(&mut self.connections, |_| {});
     }
 
     /// A turn after this time.

@@ -211,7 +211,7 @@ impl Simulation {
         let held_bytes = self.network.held_bytes();
         self.turn.hub_mut().set_transport_bytes(held_bytes);
         let memory_bytes_max = self.memory_bytes_max() + held_bytes;
-        self.turn.finish(&mut self.network);
+        self.turn.finish(&mut self.network, |_| {});
         let finish = self.segment();
         self.tell_segment("finish", &finish);
         if let Some(fault) = self.network.fault.take() {
