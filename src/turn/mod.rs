@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::archive::Recorder;
 use crate::chat::Listen;
 use crate::config::Limits;
-use crate::hub::{self, AfterWrite, Hub, Random, Receive};
+use crate::hub::{self, AfterWrite, Doomed, Hub, Random, Receive};
 use crate::session::{CloseReason, SessionId};
 use crate::time::{Time, WallTime};
 

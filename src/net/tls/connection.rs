@@ -2,7 +2,7 @@
 //! holds rustls's state and what has become of each direction; it knows no session, and not when to
 //! read or write. Owned by the table of them.
 
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
 use crate::config::Limits;
 use crate::turn::{Fill, Flush};
 
-use super::records::{RECORD_BYTES_MAX, Records};
+use super::records::{Observed, RECORD_BYTES_MAX, Records};
 use super::share::Share;
 use super::state::{Effects, Held, Input, Output, Pushed, Sealing};
 
@@ -416,19 +416,5 @@ impl TlsConnection {
         }
         self.held.unwritten_bytes = 0;
         Pushed::All
-    }
-}
-
-/// What is read, seen on its way.
-struct Observed<'a, R> {
-    from: &'a mut R,
-    records: &'a mut Records,
-}
-
-impl<R: Read> Read for Observed<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.from.read(buffer)?;
-        self.records.pass(&buffer[..count]);
-        Ok(count)
     }
 }
