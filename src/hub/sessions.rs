@@ -12,7 +12,7 @@ use super::timers::Timers;
 
 /// What a connection that is closed may still be owed at most, for it to be written later. Who was cut
 /// as too slow is owed what a transport has sealed at once, the end of one line, and why.
-const LAST_BYTES_MAX: usize = 128 << 10;
+const LAST_BYTES_MAX: usize = 256 << 10;
 
 /// All connections, by slot. More than 20 methods, each a step for one session or a question about
 /// it: they stand together since each needs the slot and, beside it, the blocks, a queue or the

@@ -27,6 +27,10 @@ pub(crate) struct Report {
     pub(crate) kept_ends: u64,
     pub(crate) gaps: u64,
     pub(crate) takeovers: u64,
+    /// Over HTTP, of which something was said.
+    pub(crate) posts: u64,
+    /// Requests over HTTP that were told what a room had said.
+    pub(crate) reads: u64,
 }
 
 impl Report {
@@ -59,6 +63,8 @@ impl Report {
         self.kept_ends += other.kept_ends;
         self.gaps += other.gaps;
         self.takeovers += other.takeovers;
+        self.posts += other.posts;
+        self.reads += other.reads;
     }
 }
 
