@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::archive::Recorder;
 use crate::chat::Listen;
 use crate::config::Limits;
-use crate::hub::{self, AfterWrite, Hub, Random, Receive};
+use crate::hub::{self, AfterWrite, Doomed, Hub, Random, Receive};
 use crate::session::{CloseReason, SessionId};
 use crate::time::{Time, WallTime};
 
@@ -296,10 +296,11 @@ impl Turn {
 
     /// Closes what is doomed: here, and nowhere else, is a slot freed.
     fn reap(&mut self, io: &mut impl Io) {
-        while let Some(id) = self.hub.sessions_mut().poll_doomed() {
+        while let Some(doomed) = self.hub.sessions_mut().poll_doomed() {
+            let Doomed { id, last_bytes } = doomed;
             if let Some(summary) = self.hub.remove(id) {
                 self.sockets.remove(id);
-                io.close(id, summary);
+                io.close(id, summary, last_bytes);
             }
         }
     }
