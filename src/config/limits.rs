@@ -235,6 +235,24 @@ settings! {
         #[arg(skip = 1_usize << 20)]
         pub write_bytes_max: usize,
 
+        /// Bytes read from all connections in one turn, before the others wait for the next. A read
+        /// that brings little counts as much more, see the turn.
+        #[arg(skip = 8_usize << 20)]
+        pub reads_per_turn_bytes_max: usize,
+
+        /// Lines handled in one turn, before the others wait for the next.
+        #[arg(skip = 16_usize << 10)]
+        pub lines_per_turn_max: usize,
+
+        /// Bytes written to all connections in one turn, before the others wait for the next. A write
+        /// that takes little counts as much more, see the turn.
+        #[arg(skip = 16_usize << 20)]
+        pub writes_per_turn_bytes_max: usize,
+
+        /// Connections closed in one turn.
+        #[arg(skip = 1024_usize)]
+        pub closes_per_turn_max: usize,
+
         /// Connections accepted in one turn.
         #[arg(skip = 64_usize)]
         pub accepts_per_turn_max: usize,

@@ -5,6 +5,7 @@ use crate::chat::RoomId;
 use crate::dialect::Encoding;
 use crate::fanout::block::{BlockId, Mark};
 use crate::session::{Hearing, SessionId};
+use crate::time::Time;
 
 use super::delivery::Delivery;
 
@@ -14,6 +15,36 @@ use super::delivery::Delivery;
 pub(super) struct Audience {
     pub(super) sessions: [Vec<SessionId>; Encoding::ALL.len()],
     pub(super) open: [Option<BlockId>; Encoding::ALL.len()],
+    pub(super) said: Said,
+}
+
+/// What a room has said that not everybody was offered yet: since which turn, and how many bytes.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    since: Time,
+    bytes: usize,
+}
+
+impl Said {
+    /// So much was laid in the turn at `now`. Somebody waits to be written to since `waiting_since`.
+    pub(super) fn add(&mut self, now: Time, bytes: usize, waiting_since: Option<Time>) {
+        if self.since != now && self.unwritten_bytes(waiting_since) == 0 {
+            *self = Said {
+                since: now,
+                bytes: 0,
+            };
+        }
+        self.bytes += bytes;
+    }
+
+    /// So much that somebody may still wait to be written it.
+    pub(super) fn unwritten_bytes(&self, waiting_since: Option<Time>) -> usize {
+        if waiting_since.is_some_and(|since| since <= self.since) {
+            self.bytes
+        } else {
+            0
+        }
+    }
 }
 
 impl Audience {

@@ -36,6 +36,9 @@ pub(super) struct Delivery {
     pub(super) queues: Queues,
     block_bytes_max: usize,
     turn_bytes_max: usize,
+    lines_per_turn_max: u64,
+    /// The count of lines up to which this turn handles them.
+    lines_in_max: u64,
     pub(super) now: Time,
     pub(super) statistics: Statistics,
 }
@@ -52,12 +55,16 @@ impl Delivery {
             answered_bytes: 0,
             queues: Queues {
                 dirty: Vec::new(),
+                waiting_since: None,
+                settled_at: Time::START,
                 overflowed: Vec::new(),
                 lagging: Vec::new(),
                 outbox_bytes_max: limits.outbox_bytes_max,
             },
             block_bytes_max: limits.block_bytes_max,
             turn_bytes_max: limits.turn_bytes_max,
+            lines_per_turn_max: limits.lines_per_turn_max as u64,
+            lines_in_max: 0,
             now: Time::START,
             statistics: Statistics::default(),
         }
@@ -67,6 +74,7 @@ impl Delivery {
     /// this one: nobody could have taken it earlier, so nobody is behind because of it.
     pub(super) fn start_turn(&mut self, now: Time) {
         self.now = now;
+        self.lines_in_max = self.statistics.lines_in + self.lines_per_turn_max;
         let spoken = self.spoken.iter();
         let open = spoken.flat_map(|room| self.rooms[room.slot()].open);
         for block in open.chain([self.answers]).flatten() {
@@ -150,22 +158,39 @@ impl Delivery {
     /// Whether so much was said in this turn, in a room of this session or in all, that more is to
     /// wait for the next: a burst must not overflow healthy outboxes, nor take all memory, in one go.
     pub(super) fn has_said_enough(&self, session: &Session) -> bool {
-        let is_full = |hearing: &Hearing| self.is_block_full(hearing.room);
-        self.store.written_bytes() >= self.turn_bytes_max || session.rooms.iter().any(is_full)
+        let is_full = |hearing: &Hearing| self.is_room_full(hearing.room);
+        self.has_turn_said_enough() || session.rooms.iter().any(is_full)
     }
 
     /// The same for this room alone.
     pub(super) fn has_room_said_enough(&self, room: RoomId) -> bool {
-        self.store.written_bytes() >= self.turn_bytes_max || self.is_block_full(room)
+        self.has_turn_said_enough() || self.is_room_full(room)
     }
 
-    fn is_block_full(&self, room: RoomId) -> bool {
+    fn has_turn_said_enough(&self) -> bool {
+        self.store.written_bytes() >= self.turn_bytes_max
+            || self.statistics.lines_in >= self.lines_in_max
+    }
+
+    /// What it said in turns before counts as long as not everybody was written to since.
+    fn is_room_full(&self, room: RoomId) -> bool {
         let Some(audience) = self.rooms.get(room.slot()) else {
             return false;
         };
-        let said = |block: BlockId| self.store.end(block).bytes as usize;
-        let mut open = audience.open.iter().flatten();
-        open.any(|&block| said(block) >= self.block_bytes_max)
+        let open = audience.open.iter().flatten();
+        let said = open.map(|&block| self.store.end(block).bytes as usize);
+        let before = audience.said.unwritten_bytes(self.queues.waiting_since);
+        before + said.max().unwrap_or(0) >= self.block_bytes_max
+    }
+
+    /// The end of a turn. As long as not everybody was written to since the last time, what was said
+    /// since counts as said in one turn.
+    pub(super) fn settle(&mut self) {
+        let waiting_since = self.queues.waiting_since;
+        if waiting_since.is_none_or(|since| since > self.queues.settled_at) {
+            self.store.settle();
+            self.queues.settled_at = self.now;
+        }
     }
 
     /// A session hears nothing any more; what its rooms have said so far it is still owed.
@@ -181,17 +206,19 @@ impl Delivery {
     pub(super) fn seal_rooms(&mut self) {
         let mut spoken = std::mem::take(&mut self.spoken);
         for room in spoken.drain(..) {
-            for encoding in Encoding::ALL {
-                self.seal_room(room, encoding);
-            }
+            let sealed = Encoding::ALL.map(|encoding| self.seal_room(room, encoding));
+            let bytes = sealed.into_iter().max().unwrap_or(0);
+            let said = &mut self.rooms[room.slot()].said;
+            said.add(self.now, bytes, self.queues.waiting_since);
         }
         self.spoken = spoken;
     }
 
-    fn seal_room(&mut self, room: RoomId, encoding: Encoding) {
+    /// How many bytes that were.
+    fn seal_room(&mut self, room: RoomId, encoding: Encoding) -> usize {
         let audience = &mut self.rooms[room.slot()];
         let Some(block) = audience.open[encoding.index()].take() else {
-            return;
+            return 0;
         };
         let sessions = std::mem::take(&mut audience.sessions[encoding.index()]);
         let end = self.store.end(block);
@@ -205,6 +232,7 @@ impl Delivery {
         }
         self.rooms[room.slot()].sessions[encoding.index()] = sessions;
         self.store.seal(block);
+        end.bytes as usize
     }
 
     /// Seals what was said to single sessions in this turn.

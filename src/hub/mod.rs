@@ -122,8 +122,10 @@ impl Hub {
 
     /// When [`Hub::handle_timeout`] is to be called again if nothing else happens.
     pub fn next_timeout(&self) -> Option<Time> {
-        let goes_on =
-            !self.held.is_empty() || !self.released.is_empty() || self.answers.is_waited_for();
+        let goes_on = !self.held.is_empty()
+            || !self.released.is_empty()
+            || !self.doomed.is_empty()
+            || self.answers.is_waited_for();
         if goes_on || self.listeners.delivery.is_unfinished() {
             return Some(Time::START);
         }
@@ -229,10 +231,12 @@ impl Hub {
     }
 
     fn poll_due(&self, id: SessionId, now: Time) -> Option<Due> {
-        let store = &self.listeners.delivery.store;
+        let delivery = &self.listeners.delivery;
         let gone_until = self.gone.get(&id).copied();
+        let waiting_since = delivery.queues.waiting_since;
+        let (store, limits) = (&delivery.store, &self.limits);
         self.session(id)?
-            .poll_due(now, store, &self.limits, gone_until)
+            .poll_due(now, store, limits, gone_until, waiting_since)
     }
 
     /// Makes sure that the session is looked at when something is due.
@@ -242,7 +246,9 @@ impl Hub {
             return;
         };
         let gone_until = self.gone.get(&id).copied();
-        let deadline = session.next_timeout(&delivery.store, &self.limits, gone_until);
+        let waiting_since = delivery.queues.waiting_since;
+        let (store, limits) = (&delivery.store, &self.limits);
+        let deadline = session.next_timeout(store, limits, gone_until, waiting_since);
         if deadline < session.armed {
             session.armed = deadline;
             self.deadlines.add(deadline, id);

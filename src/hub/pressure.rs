@@ -5,6 +5,7 @@
 use std::cmp::Reverse;
 
 use crate::session::{CloseReason, Hold, SessionId};
+use crate::time::Time;
 
 use super::Hub;
 
@@ -43,19 +44,26 @@ impl Hub {
         self.listeners.delivery.seal_answers();
     }
 
-    /// Those that have something to write come into `list`, whose memory is used for the next.
-    pub fn swap_dirty(&mut self, list: &mut Vec<SessionId>) {
-        list.clear();
-        std::mem::swap(&mut self.listeners.delivery.queues.dirty, list);
-        for &id in &*list {
-            if let Some(session) = self.session_mut(id) {
-                session.dirty = false;
-            }
+    /// Those that have something to write since the last call, for which [`Hub::clear_dirty`] is to
+    /// be called when they are written to.
+    pub fn take_dirty(&mut self, list: &mut impl Extend<SessionId>) {
+        list.extend(self.listeners.delivery.queues.dirty.drain(..));
+    }
+
+    /// A connection is written to.
+    pub fn clear_dirty(&mut self, id: SessionId) {
+        if let Some(session) = self.session_mut(id) {
+            session.dirty = false;
         }
     }
 
+    /// Not everybody was written to: of those who wait for it, the first does since that turn.
+    pub fn set_waiting_since(&mut self, since: Option<Time>) {
+        self.listeners.delivery.queues.waiting_since = since;
+    }
+
     /// A connection takes bytes again, or has more to write: it comes with the next
-    /// [`Hub::swap_dirty`] if it is owed something.
+    /// [`Hub::take_dirty`] if it is owed something.
     pub fn mark_dirty(&mut self, id: SessionId) {
         if self.queued_bytes(id) > 0 {
             self.listeners.delivery.mark_dirty(id);
@@ -137,10 +145,18 @@ impl Hub {
         }
     }
 
-    /// The end of the turn, after everything was written: memory is settled.
+    /// The end of the turn, after everything was written that it had time for: memory is settled.
     pub fn settle(&mut self) {
-        self.just_ended.clear();
-        self.listeners.delivery.store.settle();
+        let delivery = &mut self.listeners.delivery;
+        let sessions = &delivery.sessions;
+        let still_waits = |id: SessionId| {
+            let session = sessions[id.slot()].as_ref();
+            session.is_some_and(|session| session.dirty)
+        };
+        let all_were_written_to = delivery.queues.waiting_since.is_none();
+        self.just_ended
+            .retain(|&id| !all_were_written_to && still_waits(id));
+        delivery.settle();
     }
 
     /// All that slow readers and held talkers make grow: blocks, what refers to them, and lines that
@@ -200,14 +216,20 @@ impl Hub {
     /// Who has not taken what was said before this turn, the furthest behind first. Who ended in
     /// this turn is not among them: a flush must have had the chance to write its last line.
     fn slow_consumers(&self) -> Vec<SessionId> {
-        let (store, now) = (&self.listeners.delivery.store, self.now());
+        let delivery = &self.listeners.delivery;
+        let (store, now) = (&delivery.store, self.now());
+        let waiting_since = delivery.queues.waiting_since;
         let mut just_ended = self.just_ended.clone();
         just_ended.sort_unstable();
-        let sessions = (0u32..).zip(&self.listeners.delivery.sessions);
+        let sessions = (0u32..).zip(&delivery.sessions);
         let mut behind: Vec<_> = sessions
             .filter_map(|(slot, session)| {
-                let outbox = &session.as_ref()?.outbox;
+                let session = session.as_ref()?;
+                let outbox = &session.outbox;
                 let oldest = outbox.oldest(store).filter(|&oldest| oldest < now)?;
+                if session.waits_for_flush(oldest, waiting_since) {
+                    return None;
+                }
                 let had_a_flush = just_ended.binary_search(&SessionId(slot)).is_err();
                 had_a_flush.then_some((oldest, Reverse(outbox.bytes()), slot))
             })

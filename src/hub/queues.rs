@@ -3,12 +3,17 @@
 
 use crate::fanout::block::{BlockStore, Slice};
 use crate::session::{Input, Session, SessionId};
+use crate::time::Time;
 
 /// What a turn leaves for its next step: who has something to write, and who was laid too much.
 #[derive(Debug)]
 pub(super) struct Queues {
     /// Sessions that have something to write and were not yet handed to the turn.
     pub(super) dirty: Vec<SessionId>,
+    /// Of those handed to the turn that no flush had time for yet, the first waits since then.
+    pub(super) waiting_since: Option<Time>,
+    /// The last turn after which memory was settled.
+    pub(super) settled_at: Time,
     /// Sessions whose outbox passed its bound.
     pub(super) overflowed: Vec<SessionId>,
     /// Sessions whose outbox has become more than half full.

@@ -34,12 +34,13 @@ pub enum Due {
 
 impl Session {
     /// Every deadline that it has now: which, and when. `gone_until` is that of one whose connection
-    /// is gone.
+    /// is gone; `waiting_since` as in [`Session::waits_for_flush`].
     fn deadlines(
         &self,
         store: &BlockStore,
         limits: &Limits,
         gone_until: Option<Time>,
+        waiting_since: Option<Time>,
     ) -> impl Iterator<Item = (Due, Time)> {
         let close = match self.phase() {
             Phase::Draining { until, .. } | Phase::Lingering { until, .. } => Some(until),
@@ -55,6 +56,8 @@ impl Session {
         let prompt_timeout = limits.prompt_timeout.filter(|_| is_silent);
         let prompt = prompt_timeout.map(|timeout| self.connected_at + timeout);
         let oldest = self.outbox.oldest(store).filter(|_| self.is_live());
+        // That it was not offered what it is owed is not its doing.
+        let oldest = oldest.filter(|&oldest| !self.waits_for_flush(oldest, waiting_since));
         let stall = oldest.map(|oldest| oldest + limits.stall_timeout);
         let resume = match self.hold {
             Hold::Rate(until) | Hold::Answers(until) if self.is_live() => Some(until),
@@ -84,8 +87,11 @@ impl Session {
         store: &BlockStore,
         limits: &Limits,
         gone_until: Option<Time>,
+        waiting_since: Option<Time>,
     ) -> Time {
-        let deadlines = self.deadlines(store, limits, gone_until).map(|(_, at)| at);
+        let deadlines = self
+            .deadlines(store, limits, gone_until, waiting_since)
+            .map(|(_, at)| at);
         deadlines.min().unwrap_or(Time::NEVER)
     }
 
@@ -96,8 +102,9 @@ impl Session {
         store: &BlockStore,
         limits: &Limits,
         gone_until: Option<Time>,
+        waiting_since: Option<Time>,
     ) -> Option<Due> {
-        let mut deadlines = self.deadlines(store, limits, gone_until);
+        let mut deadlines = self.deadlines(store, limits, gone_until, waiting_since);
         deadlines.find(|&(_, at)| at <= now).map(|(due, _)| due)
     }
 }

@@ -190,6 +190,12 @@ impl Session {
         self.bytes_in > 0
     }
 
+    /// Whether what it is owed since `oldest` lies there only because no flush had time for it:
+    /// of those for whom there was none, the first waits since `waiting_since`.
+    pub fn waits_for_flush(&self, oldest: Time, waiting_since: Option<Time>) -> bool {
+        self.dirty && waiting_since.is_some_and(|since| since <= oldest)
+    }
+
     /// A line of it was handled.
     pub fn take_line(&mut self, now: Time, rates: &Rates) {
         self.is_warned &= !self.throttle.is_rested(now, rates);

@@ -5,6 +5,7 @@
 //! then [`Turn::admit`] or [`Turn::refuse`] for who was accepted and what the operator asks of
 //! [`Turn::hub_mut`], and at last [`Turn::finish`].
 
+mod flushing;
 mod io;
 
 use std::io::IoSlice;
@@ -16,6 +17,7 @@ use crate::hub::{AfterWrite, Hub, Random};
 use crate::session::{CloseReason, SessionId};
 use crate::time::{Time, WallTime};
 
+use flushing::Flushing;
 use io::Sockets;
 pub use io::{Event, Fill, Flush, Io};
 
@@ -29,10 +31,25 @@ pub struct Turn {
     /// Where everything that is read arrives first.
     scratch: Vec<u8>,
     put_off: Vec<SessionId>,
-    flushing: Vec<SessionId>,
-    write_bytes_max: usize,
+    flushing: Flushing,
+    /// What this half of the turn has read and written, in bytes, each call at its least.
+    moved_bytes: usize,
+    bounds: Bounds,
 }
 
+/// How much one turn does, so that nobody waits for the next for long.
+#[derive(Debug)]
+struct Bounds {
+    write_bytes_max: usize,
+    reads_per_turn_bytes_max: usize,
+    writes_per_turn_bytes_max: usize,
+    closes_per_turn_max: usize,
+}
+
+/// What a read or a write counts as at least: the kernel moves about as many bytes in the time that
+/// the call takes by itself.
+const READ_COST_BYTES: usize = 2 << 10;
+const WRITE_COST_BYTES: usize = 4 << 10;
 /// Chunks of one gather-write.
 const CHUNKS_MAX: usize = 64;
 /// What is read at once from a member of a room that goes slower, since it may have to wait.
@@ -45,12 +62,18 @@ impl Turn {
     pub fn new(limits: Limits, random: Random) -> Turn {
         Turn {
             scratch: vec![0; limits.read_bytes_max],
-            write_bytes_max: limits.write_bytes_max,
+            bounds: Bounds {
+                write_bytes_max: limits.write_bytes_max,
+                reads_per_turn_bytes_max: limits.reads_per_turn_bytes_max,
+                writes_per_turn_bytes_max: limits.writes_per_turn_bytes_max,
+                closes_per_turn_max: limits.closes_per_turn_max,
+            },
+            moved_bytes: 0,
             hub: Hub::new(limits, random),
             sockets: Sockets::default(),
             clock: Clock::default(),
             put_off: Vec::new(),
-            flushing: Vec::new(),
+            flushing: Flushing::default(),
         }
     }
 
@@ -71,7 +94,7 @@ impl Turn {
 
     /// When the next turn must begin if nothing else happens; [`Time::START`] is at once.
     pub fn next_timeout(&self) -> Option<Time> {
-        if self.sockets.listed() > 0 {
+        if self.sockets.listed() > 0 || self.flushing.has_waiting() {
             return Some(Time::START);
         }
         self.hub.next_timeout().map(|at| self.clock.real(at))
@@ -127,12 +150,16 @@ impl Turn {
         debug_assert_eq!(self.unsound(), None);
     }
 
-    /// Reads from everybody who waits for it, one buffer each.
+    /// Reads from everybody who waits for it, one buffer each, as far as this turn has time.
     fn read(&mut self, io: &mut impl Io) {
+        self.moved_bytes = 0;
         while let Some(id) = self.hub.poll_released() {
             self.sockets.list(id);
         }
         for _ in 0..self.sockets.listed() {
+            if self.moved_bytes >= self.bounds.reads_per_turn_bytes_max {
+                break;
+            }
             if let Some(id) = self.sockets.next_listed() {
                 self.read_one(id, io);
             }
@@ -199,6 +226,7 @@ impl Turn {
         };
         let length_max = self.scratch.len().min(most);
         let (length, fill) = io.fill(id, &mut self.scratch[..length_max]);
+        self.moved_bytes += length.max(READ_COST_BYTES);
         if let Some(socket) = self.sockets.get_mut(id) {
             socket.readable = fill == Fill::Full;
         }
@@ -234,14 +262,21 @@ impl Turn {
         }
     }
 
-    /// Writes to everybody who is owed something.
+    /// Writes to everybody who is owed something, as far as this turn has time.
     fn flush(&mut self, io: &mut impl Io) {
-        let mut flushing = std::mem::take(&mut self.flushing);
-        self.hub.swap_dirty(&mut flushing);
-        for &id in &flushing {
+        self.moved_bytes = 0;
+        self.hub.take_dirty(&mut self.flushing.fresh);
+        let bytes_max = self.bounds.writes_per_turn_bytes_max;
+        while self.moved_bytes < bytes_max {
+            let half_spent = self.moved_bytes >= bytes_max / 2;
+            let Some(id) = self.flushing.next(half_spent) else {
+                break;
+            };
+            self.hub.clear_dirty(id);
             self.flush_one(id, io);
         }
-        self.flushing = flushing;
+        let waiting_since = self.flushing.put_off(self.clock.last);
+        self.hub.set_waiting_since(waiting_since);
     }
 
     fn flush_one(&mut self, id: SessionId, io: &mut impl Io) {
@@ -269,10 +304,15 @@ impl Turn {
         while self.sockets.get(id).is_some_and(|socket| socket.writable)
             && self.hub.queued_bytes(id) > 0
         {
-            if written >= self.write_bytes_max {
+            if written >= self.bounds.write_bytes_max {
                 return self.hub.mark_dirty(id);
             }
-            match write_chunks(&self.hub, id, io) {
+            let flushed = write_chunks(&self.hub, id, io);
+            self.moved_bytes += match flushed {
+                Flush::Took(count) | Flush::Promised(count) => count.max(WRITE_COST_BYTES),
+                Flush::Blocked | Flush::Lost => WRITE_COST_BYTES,
+            };
+            match flushed {
                 Flush::Took(count) => {
                     self.hub.consume(id, count);
                     written += count;
@@ -303,9 +343,12 @@ impl Turn {
         socket.writable
     }
 
-    /// Closes what is doomed: here, and nowhere else, is a slot freed.
+    /// Closes what is doomed, as far as this turn has time: here, and nowhere else, is a slot freed.
     fn reap(&mut self, io: &mut impl Io) {
-        while let Some(id) = self.hub.poll_doomed() {
+        for _ in 0..self.bounds.closes_per_turn_max {
+            let Some(id) = self.hub.poll_doomed() else {
+                break;
+            };
             if let Some(summary) = self.hub.remove(id) {
                 self.sockets.remove(id);
                 io.close(id, summary);
