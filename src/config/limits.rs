@@ -246,8 +246,13 @@ settings! {
 
         /// Bytes written to all connections in one turn, before the others wait for the next. A write
         /// that takes little counts as much more, see the turn.
-        #[arg(skip = 16_usize << 20)]
+        #[arg(skip = 8_usize << 20)]
         pub writes_per_turn_bytes_max: usize,
+
+        /// Sessions looked at in one turn because something may be due, before the others wait for the
+        /// next: thousands may end at once.
+        #[arg(skip = 1024_usize)]
+        pub deadlines_per_turn_max: usize,
 
         /// Connections closed in one turn.
         #[arg(skip = 1024_usize)]

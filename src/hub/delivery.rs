@@ -56,7 +56,7 @@ impl Delivery {
             queues: Queues {
                 dirty: Vec::new(),
                 waiting_since: None,
-                settled_at: Time::START,
+                is_pressed: false,
                 overflowed: Vec::new(),
                 lagging: Vec::new(),
                 outbox_bytes_max: limits.outbox_bytes_max,
@@ -168,7 +168,8 @@ impl Delivery {
     }
 
     fn has_turn_said_enough(&self) -> bool {
-        self.store.written_bytes() >= self.turn_bytes_max
+        self.queues.is_pressed
+            || self.store.written_bytes() >= self.turn_bytes_max
             || self.statistics.lines_in >= self.lines_in_max
     }
 
@@ -181,16 +182,6 @@ impl Delivery {
         let said = open.map(|&block| self.store.end(block).bytes as usize);
         let before = audience.said.unwritten_bytes(self.queues.waiting_since);
         before + said.max().unwrap_or(0) >= self.block_bytes_max
-    }
-
-    /// The end of a turn. As long as not everybody was written to since the last time, what was said
-    /// since counts as said in one turn.
-    pub(super) fn settle(&mut self) {
-        let waiting_since = self.queues.waiting_since;
-        if waiting_since.is_none_or(|since| since > self.queues.settled_at) {
-            self.store.settle();
-            self.queues.settled_at = self.now;
-        }
     }
 
     /// A session hears nothing any more; what its rooms have said so far it is still owed.

@@ -115,7 +115,10 @@ impl Hub {
             self.resume(id);
         }
         self.directory.handle_timeout(&mut self.listeners);
-        while let Some((at, id)) = self.deadlines.next(now) {
+        for _ in 0..self.limits.deadlines_per_turn_max {
+            let Some((at, id)) = self.deadlines.next(now) else {
+                break;
+            };
             self.handle_deadline(id, at);
         }
     }

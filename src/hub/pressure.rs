@@ -148,15 +148,12 @@ impl Hub {
     /// The end of the turn, after everything was written that it had time for: memory is settled.
     pub fn settle(&mut self) {
         let delivery = &mut self.listeners.delivery;
-        let sessions = &delivery.sessions;
-        let still_waits = |id: SessionId| {
-            let session = sessions[id.slot()].as_ref();
-            session.is_some_and(|session| session.dirty)
-        };
-        let all_were_written_to = delivery.queues.waiting_since.is_none();
-        self.just_ended
-            .retain(|&id| !all_were_written_to && still_waits(id));
-        delivery.settle();
+        delivery.store.settle();
+        let somebody_waits = delivery.queues.waiting_since.is_some();
+        let waits = |id: SessionId| delivery.session(id).is_some_and(|session| session.dirty);
+        self.just_ended.retain(|&id| somebody_waits && waits(id));
+        let is_pressed = somebody_waits && self.is_short_of_memory();
+        self.listeners.delivery.queues.is_pressed = is_pressed;
     }
 
     /// All that slow readers and held talkers make grow: blocks, what refers to them, and lines that

@@ -12,8 +12,9 @@ pub(super) struct Queues {
     pub(super) dirty: Vec<SessionId>,
     /// Of those handed to the turn that no flush had time for yet, the first waits since then.
     pub(super) waiting_since: Option<Time>,
-    /// The last turn after which memory was settled.
-    pub(super) settled_at: Time,
+    /// Memory is short, and those who wait to be written to may be why: nobody says more until they
+    /// were.
+    pub(super) is_pressed: bool,
     /// Sessions whose outbox passed its bound.
     pub(super) overflowed: Vec<SessionId>,
     /// Sessions whose outbox has become more than half full.

@@ -95,10 +95,15 @@ impl Turn {
 
     /// When the next turn must begin if nothing else happens; [`Time::START`] is at once.
     pub fn next_timeout(&self) -> Option<Time> {
+        self.due().map(|at| self.clock.real(at))
+    }
+
+    /// The same in the time of the engine.
+    fn due(&self) -> Option<Time> {
         if self.sockets.listed() > 0 || self.flushing.has_waiting() {
             return Some(Time::START);
         }
-        self.hub.next_timeout().map(|at| self.clock.real(at))
+        self.hub.next_timeout()
     }
 
     /// The kernel says that a socket has become ready. This only sets bits.
@@ -122,7 +127,7 @@ impl Turn {
     /// The first half of a turn, at `now`, which never goes back. Deadlines come before reading, so
     /// that what they release is read in this turn.
     pub fn start(&mut self, now: Time, wall: WallTime, io: &mut impl Io) {
-        let now = self.clock.start_turn(now, self.hub.next_timeout());
+        let now = self.clock.start_turn(now, self.due());
         self.hub.handle_timeout(now, wall);
         self.read(io);
         self.say_posts(io);
