@@ -237,7 +237,7 @@ settings! {
 
         /// Bytes read from all connections in one turn, before the others wait for the next. A read
         /// that brings little counts as much more, see the turn.
-        #[arg(skip = 8_usize << 20)]
+        #[arg(skip = 4_usize << 20)]
         pub reads_per_turn_bytes_max: usize,
 
         /// Lines handled in one turn, before the others wait for the next.
