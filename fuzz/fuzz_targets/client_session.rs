@@ -35,7 +35,7 @@ mod tls {
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use chatd::chat::Command;
+use chatd::chat::{Act, Command};
 use chatd::dialect::Refusal;
 use chatd::dialect::json::Line;
 use chatd_fuzz::script::Script;
@@ -243,10 +243,12 @@ fn check_sent(bytes: &[u8]) {
     let read = Line::read(line.as_bytes());
     assert!(read.reference().is_some(), "its answer could not be known");
     let said = match read.request(4096).map(|request| request.command) {
-        Ok(Command::Say { text, .. } | Command::Post { text, .. } | Command::Msg { text, .. }) => {
-            text
-        }
-        Ok(Command::SetTopic(text) | Command::Quit(Some(text))) => text,
+        Ok(
+            Command::Act(Act::Say { text, .. })
+            | Command::Post { text, .. }
+            | Command::Act(Act::Msg { text, .. }),
+        ) => text,
+        Ok(Command::Act(Act::SetTopic(text)) | Command::Quit(Some(text))) => text,
         // A server may have called a room or a message whatever it likes.
         Ok(_) | Err(Refusal::BadUsage(_)) => return,
         Err(refusal) => panic!("{line:?} is sent: {refusal}"),

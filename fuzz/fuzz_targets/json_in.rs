@@ -3,7 +3,7 @@
 //! is not; and what is understood is what stands in the line, read by somebody else.
 #![no_main]
 
-use chatd::chat::{Command, Request};
+use chatd::chat::{Act, Command, Request};
 use chatd::dialect::Refusal;
 use chatd::dialect::json::Line;
 use chatd_fuzz::script::Script;
@@ -47,13 +47,13 @@ fn check_request(request: &Request<'_>, line_bytes_max: usize) {
     let mut rooms = Vec::new();
     // A text may have grown by cleaning; a name is looked at by the rules.
     let (texts, names) = match request.command {
-        Command::Say { text, .. } | Command::SetTopic(text) | Command::Search(text) => {
-            ([Some(text), None], [None, None])
-        }
+        Command::Act(Act::Say { text, .. })
+        | Command::Act(Act::SetTopic(text))
+        | Command::Search(text) => ([Some(text), None], [None, None]),
         Command::Post { name, text } => ([Some(text), None], [Some(name), None]),
-        Command::Msg { to, text } => ([Some(text), None], [Some(to), None]),
+        Command::Act(Act::Msg { to, text }) => ([Some(text), None], [Some(to), None]),
         Command::Quit(reason) => ([reason, None], [None, None]),
-        Command::Nick(name) => ([None, None], [Some(name), None]),
+        Command::Act(Act::Nick(name)) => ([None, None], [Some(name), None]),
         Command::Enter(entry) => {
             rooms.extend(entry.rooms.iter().map(|(room, _)| &**room));
             ([None, None], [Some(entry.name), entry.resume])
@@ -62,10 +62,10 @@ fn check_request(request: &Request<'_>, line_bytes_max: usize) {
             assert!(page.limit > 0);
             ([None, None], [None, None])
         }
-        Command::Join { .. }
-        | Command::Part
-        | Command::Who
-        | Command::Rooms
+        Command::Act(Act::Join { .. })
+        | Command::Act(Act::Part)
+        | Command::Act(Act::Who)
+        | Command::Act(Act::Rooms)
         | Command::Ping(None) => ([None, None], [None, None]),
         other => panic!("no program asks for {other:?}"),
     };
@@ -98,14 +98,14 @@ fn check_against(
         .map(|room| room.strip_prefix('#').unwrap_or(room));
     assert!(request.room.is_none() || request.room == room);
     match request.command {
-        Command::Say { text, action } => {
+        Command::Act(Act::Say { text, action }) => {
             assert_eq!(Some(text), cleaned("text").as_deref());
             assert_eq!(fields.get("action") == Some(&Value::Bool(true)), action);
         }
-        Command::Msg { text, .. } | Command::Post { text, .. } => {
+        Command::Act(Act::Msg { text, .. }) | Command::Post { text, .. } => {
             assert_eq!(Some(text), cleaned("text").as_deref());
         }
-        Command::Nick(name) => assert_eq!(Some(name), cleaned("name").as_deref()),
+        Command::Act(Act::Nick(name)) => assert_eq!(Some(name), cleaned("name").as_deref()),
         Command::Enter(entry) => {
             assert_eq!(Some(entry.name), cleaned("name").as_deref());
             let rooms = fields.get("rooms").and_then(Value::as_array);

@@ -3,7 +3,7 @@
 //! said aloud. The same for what the operator types.
 #![no_main]
 
-use chatd::chat::{Command, Request};
+use chatd::chat::{Act, Command, Request};
 use chatd::dialect::cleaning::clean;
 use chatd::dialect::operator::{self, Order};
 use chatd::dialect::text::read;
@@ -67,7 +67,7 @@ fn check_read(line: &str) {
     }
     if let Some(text) = said(line) {
         let (room, action) = (None, false);
-        let command = Command::Say { text, action };
+        let command = Command::Act(Act::Say { text, action });
         return assert_eq!(parsed, Ok(Request { room, command }), "{line:?}");
     }
     match parsed {
@@ -88,27 +88,27 @@ fn check_request(line: &str, request: &Request<'_>) {
         assert!(!room.contains([' ', '\t']), "{room:?}");
     }
     match request.command {
-        Command::Say { text, action } => {
+        Command::Act(Act::Say { text, action }) => {
             let word = text::split_word(&line[1..]).0.to_ascii_lowercase();
             assert_eq!(word, if action { "me" } else { "say" }, "{line:?} is said");
             assert_argument(text);
         }
-        Command::Msg { to, text } => {
+        Command::Act(Act::Msg { to, text }) => {
             assert_word(to);
             assert_argument(text);
         }
-        Command::Nick(word) => assert_word(word),
-        Command::Move => assert!(request.room.is_some()),
-        Command::SetTopic(words)
+        Command::Act(Act::Nick(word)) => assert_word(word),
+        Command::Act(Act::Move) => assert!(request.room.is_some()),
+        Command::Act(Act::SetTopic(words))
         | Command::Search(words)
         | Command::Ping(Some(words))
         | Command::Quit(Some(words)) => assert_argument(words),
         Command::History(page) => assert!(page.limit > 0),
         Command::Help
-        | Command::Who
-        | Command::Rooms
-        | Command::ShowTopic
-        | Command::Echo(_)
+        | Command::Act(Act::Who)
+        | Command::Act(Act::Rooms)
+        | Command::Act(Act::ShowTopic)
+        | Command::Act(Act::Echo(_))
         | Command::Ping(None)
         | Command::Quit(None) => {}
         other => panic!("{line:?} is read as {other:?}"),

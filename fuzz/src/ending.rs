@@ -38,6 +38,7 @@ pub fn check(socket: &Socket, summary: &ConnectionSummary, sockets: &Sockets) {
         | CloseReason::Unfinished
         | CloseReason::Answered
         | CloseReason::TlsFault
+        | CloseReason::HalfFrame
         | CloseReason::TlsRequired => false,
     };
     assert!(possible, "{summary:?} of {socket:?}");

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use chatd::bucket::Rate;
 use chatd::chat::{
-    Answer, Cause, Command, Directory, Fact, Hears, Histories, Listen, Manner, MemberId, MessageId,
-    PageOf, Place, Refusal as RulesRefusal, Request, RoomId, Rules, To, What,
+    Act, Answer, Cause, Command, Directory, Fact, Hears, Histories, Listen, Manner, MemberId,
+    MessageId, PageOf, Place, Refusal as RulesRefusal, Request, RoomId, Rules, To, What,
 };
 use chatd::dialect::cleaning::clean;
 use chatd::dialect::{Refusal, Reply, text};
@@ -85,6 +85,7 @@ fn rules(script: &mut Script<'_>) -> Rules {
         announce_rate: Rate::new(5, script.choice(&[20, 1])),
         churn_interval: Duration::from_millis(script.choice(&[0, 2])),
         rooms_max: script.choice(&[1000, 2]),
+        resting_rooms_max: script.choice(&[0, 1, 3]),
         rooms_per_member_max: script.choice(&[32, 2, 1]),
         topic_bytes_max: script.choice(&[300, 3]),
         who_names_max: script.below(4),
@@ -182,7 +183,7 @@ impl People<'_> {
                 let posted = directory.post(room, name, text, ear);
                 posted.map(|id| Answer::Done(Some(id)))
             }
-            _ => directory.apply(member, request, ear),
+            Command::Act(act) => directory.apply(member, request.room, act, ear),
         };
         match answer {
             Ok(answer) => ear.reply(&Reply::Answer(&answer)),
@@ -266,24 +267,24 @@ impl People<'_> {
 /// What people cannot ask for in plain text.
 fn as_program<'a>(choice: u8, request: Request<'a>, text: &'a str) -> Request<'a> {
     match (choice, request.command) {
-        (20.., Command::Move) => Request {
-            command: Command::Join { since: None },
+        (20.., Command::Act(Act::Move)) => Request {
+            command: Command::Act(Act::Join { since: None }),
             ..request
         },
-        (24.., Command::Say { .. }) => Request {
+        (24.., Command::Act(Act::Say { .. })) => Request {
             room: Some("lobby"),
-            command: Command::Part,
+            command: Command::Act(Act::Part),
         },
-        (22.., Command::Msg { to, text }) => Request {
+        (22.., Command::Act(Act::Msg { to, text })) => Request {
             room: Some("den"),
             command: Command::Post { name: to, text },
         },
-        (16..20, Command::Say { .. }) => Request {
+        (16..20, Command::Act(Act::Say { .. })) => Request {
             room: Some("den"),
-            command: Command::Say {
+            command: Command::Act(Act::Say {
                 text,
                 action: false,
-            },
+            }),
         },
         _ => request,
     }

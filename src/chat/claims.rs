@@ -1,5 +1,5 @@
 //! `Claims`: whose each name is. Not what a good name is (`name`), nor what the names are of: the
-//! directory owns one of these for its members and one for its rooms.
+//! rules have one of these for members and one for rooms.
 
 use std::collections::HashMap;
 
@@ -34,6 +34,12 @@ impl<Owner: Copy + PartialEq> Claims<Owner> {
     /// Whether anybody has a name that is called or looks like this one: then it is not free.
     pub(super) fn is_claimed_alike(&self, name: &Name) -> bool {
         name.keys().any(|key| self.owners.contains_key(key))
+    }
+
+    /// Who has a name that is called or looks like this one; somebody who has several keys of it comes
+    /// several times.
+    pub(super) fn owners_alike(&self, name: &Name) -> impl Iterator<Item = Owner> {
+        name.keys().filter_map(|key| self.owners.get(key).copied())
     }
 
     /// Whether `owner` may bear the name: nobody else has any of its keys.

@@ -1,6 +1,5 @@
-//! What is asked for, in whatever language it was said. Not what comes of it: that is the
-//! directory's, or the hub's where no rule of chat is concerned. Values borrow what they speak of
-//! and live for one call.
+//! What is asked for, in whatever language it was said. Not what comes of it: of an [`Act`] that is
+//! the directory's, of all else the hub's. Values borrow what they speak of and live for one call.
 
 use std::borrow::Cow;
 
@@ -18,13 +17,10 @@ pub struct Request<'a> {
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command<'a> {
-    /// To say something to the room.
-    Say {
-        /// What is said.
-        text: &'a str,
-        /// As something done (`/me`).
-        action: bool,
-    },
+    /// Something that the rules of chat decide, of a member alone.
+    Act(Act<'a>),
+    /// To take a name and enter rooms.
+    Enter(Entry<'a>),
     /// To say one thing under a name without entering the room.
     Post {
         /// The name that it is said under.
@@ -32,8 +28,31 @@ pub enum Command<'a> {
         /// What is said.
         text: &'a str,
     },
-    /// To take a name and enter rooms.
-    Enter(Entry<'a>),
+    /// What was said in the room.
+    History(PageOf),
+    /// What was said in the room and holds these words.
+    Search(&'a str),
+    /// A barrier: the answer comes after everything that was handled before it.
+    Ping(Option<&'a str>),
+    /// The list of commands.
+    Help,
+    /// What to do, for somebody who typed nothing.
+    Prompt,
+    /// To leave, with what is said on the way out.
+    Quit(Option<&'a str>),
+}
+
+/// What a member does or asks, as far as the rules of chat decide it: all that the directory
+/// applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act<'a> {
+    /// To say something to the room.
+    Say {
+        /// What is said.
+        text: &'a str,
+        /// As something done (`/me`).
+        action: bool,
+    },
     /// To enter the room beside those where the member is.
     Join {
         /// The newest message that the member knows of; without one, the last few are told.
@@ -60,20 +79,14 @@ pub enum Command<'a> {
     Who,
     /// The rooms.
     Rooms,
-    /// What was said in the room.
-    History(PageOf),
-    /// What was said in the room and holds these words.
-    Search(&'a str),
     /// Own lines back, or not.
     Echo(bool),
-    /// A barrier: the answer comes after everything that was handled before it.
-    Ping(Option<&'a str>),
-    /// The list of commands.
-    Help,
-    /// What to do, for somebody who typed nothing.
-    Prompt,
-    /// To leave, with what is said on the way out.
-    Quit(Option<&'a str>),
+}
+
+impl<'a> From<Act<'a>> for Command<'a> {
+    fn from(act: Act<'a>) -> Command<'a> {
+        Command::Act(act)
+    }
 }
 
 /// How somebody comes in.

@@ -1,91 +1,64 @@
-//! `Directory`: who is called what, who is in which room, which rooms exist; and what each request
-//! does. Everything that happens is told to a listener as a fact with its audience, in order; what
-//! is answered is returned. Not how it is written or delivered. Owned by the hub.
+//! `Directory`: the rules of chat, as those see them who ask: what each request does, and who is
+//! called what, who is in which room, which rooms exist. Everything that happens is told to a listener
+//! as a fact with its audience, in order; what is answered is returned. Not how it is written or
+//! delivered. Owned by the hub.
 
-use std::time::Duration;
-
-use slab::Slab;
-use smallvec::SmallVec;
-
-use crate::bucket::Rate;
 use crate::time::{Time, WallTime};
 
-use super::claims::Claims;
-use super::command::{Command, Request};
-use super::fact::{Answer, Cause, Fact, Listen, Manner, Refusal, RoomRow, To, What};
-use super::id::{MemberId, MessageId, MessageIds, RoomId};
-use super::member::{Hears, Member};
-use super::name::Name;
-use super::rooms::Rooms;
+use super::command::Act;
+use super::fact::{Answer, Cause, Listen, Manner, Refusal, RoomRow};
+use super::id::{MemberId, MessageId, RoomId};
+use super::member::Hears;
+use super::presence::Presence;
+use super::rules::Rules;
+use super::talking;
 
-/// The numbers that the rules of chat depend on.
-#[derive(Debug, Clone, Copy)]
-pub struct Rules {
-    /// Members of a room up to which joins and leaves are announced individually.
-    pub announce_members_max: usize,
-    /// How many of them a room hears of individually; beyond, they are gathered.
-    pub announce_rate: Option<Rate>,
-    /// How long joins and leaves are gathered before they are told.
-    pub churn_interval: Duration,
-    /// Rooms, the lobby included.
-    pub rooms_max: usize,
-    /// Rooms that one member is in.
-    pub rooms_per_member_max: usize,
-    /// Bytes of a topic.
-    pub topic_bytes_max: usize,
-    /// Names in the answer to who is here.
-    pub who_names_max: usize,
-    /// Rooms in the list of rooms.
-    pub rooms_listed_max: usize,
-}
-
-/// Everybody who has a name, and every room. It has a method for each rule, since each needs names,
-/// rooms and members at once; those of coming and going are in `presence`, those of what is said in
-/// `talking`.
+/// Everybody who has a name, and every room. More than 20 methods, since it is all of the rules that
+/// anybody outside may call, half of them questions of one line; what they stand on is `presence`'s
+/// and `talking`'s, which know nothing of it.
 #[derive(Debug)]
 pub struct Directory {
-    pub(super) rules: Rules,
-    pub(super) members: Slab<Member>,
-    names: Claims<MemberId>,
-    pub(super) rooms: Rooms,
-    ids: MessageIds,
-    pub(super) now: Time,
-    wall: WallTime,
+    presence: Presence,
 }
 
 impl Directory {
     /// A directory with nobody in it, and the lobby.
     pub fn new(rules: Rules) -> Directory {
         Directory {
-            rules,
-            members: Slab::new(),
-            names: Claims::new(),
-            rooms: Rooms::new(),
-            ids: MessageIds::default(),
-            now: Time::START,
-            wall: WallTime::default(),
+            presence: Presence::new(rules),
         }
     }
 
     /// Nobody is here any more, and nobody is told so. Time and ids go on.
     pub fn clear(&mut self) {
-        *self = Directory {
-            ids: std::mem::take(&mut self.ids),
-            now: self.now,
-            wall: self.wall,
-            ..Directory::new(self.rules)
-        };
+        self.presence.clear();
     }
 
     /// What happens from now on happens at this time.
     pub fn set_time(&mut self, now: Time, wall: WallTime) {
-        self.now = now;
-        self.wall = wall;
+        self.presence.set_time(now, wall);
+    }
+
+    /// A room as it was left in an earlier run: it rests, until somebody comes. `None` if there is
+    /// nothing to remember of it, or its name could be taken for that of another.
+    pub fn recall_room(&mut self, name: &str, topic: &str, last: MessageId) -> Option<RoomId> {
+        self.presence.skip_ids(last);
+        self.presence.rooms.recall(name, topic, last)
+    }
+
+    /// No id up to this one is given any more.
+    pub fn skip_ids(&mut self, last: MessageId) {
+        self.presence.skip_ids(last);
     }
 
     /// When [`Directory::handle_timeout`] is to be called.
     pub fn next_timeout(&self) -> Option<Time> {
-        self.rooms.next_churn_at()
+        self.presence.rooms.next_churn_at()
+    }
+
+    /// Tells the rooms whose time has come the joins and leaves they have not heard of yet.
+    pub fn handle_timeout(&mut self, listen: &mut dyn Listen) {
+        self.presence.handle_timeout(listen);
     }
 
     /// Gives somebody the name it asks for. It is in no room yet.
@@ -93,80 +66,96 @@ impl Directory {
     /// # Errors
     /// The name is none, or taken.
     pub fn admit<'a>(&mut self, asked: &'a str, hears: Hears) -> Result<MemberId, Refusal<'a>> {
-        let member = MemberId(
-            u32::try_from(self.members.vacant_key()).expect("fewer members than u32 holds"),
-        );
-        let name = self.free_name(Some(member), asked)?;
-        self.names.claim(&name, member);
-        self.members.insert(Member::new(name, hears));
-        Ok(member)
+        self.presence.members.admit(asked, hears)
     }
 
-    /// Does what a member asks for.
+    /// Puts a member into the room of this name, which is made at need.
+    ///
+    /// # Errors
+    /// Not a name, in it already, or one room too many.
+    pub fn join<'a>(
+        &mut self,
+        member: MemberId,
+        asked: &'a str,
+        listen: &mut dyn Listen,
+    ) -> Result<RoomId, Refusal<'a>> {
+        self.presence.join(member, asked, listen)
+    }
+
+    /// The member is in the room already, but whoever hears for it now does not know that.
+    pub fn enter_again(&mut self, member: MemberId, room: RoomId, listen: &mut dyn Listen) {
+        self.presence.enter_again(member, room, listen);
+    }
+
+    /// Does what a member asks for, in this room; without one, in the only room that it is in.
     ///
     /// # Errors
     /// What the rules refuse; then nothing has happened.
     pub fn apply<'a>(
         &'a mut self,
         member: MemberId,
-        request: &Request<'a>,
+        room: Option<&'a str>,
+        act: Act<'a>,
         listen: &mut dyn Listen,
     ) -> Result<Answer<'a>, Refusal<'a>> {
         let done = Ok(Answer::Done(None));
-        match request.command {
-            Command::Say { text, action } => {
-                let room = self.room_of(member, request.room)?;
+        let presence = &mut self.presence;
+        match act {
+            Act::Say { text, action } => {
+                let room = presence.room_of(member, room)?;
                 let manner = if action {
                     Manner::Action
                 } else {
                     Manner::Plain
                 };
-                Ok(Answer::Done(Some(
-                    self.say(member, room, text, manner, listen),
-                )))
+                Ok(Answer::Done(Some(talking::say(
+                    presence, member, room, text, manner, listen,
+                ))))
             }
-            Command::Join { .. } => {
-                let asked = request.room.ok_or(Refusal::WhichRoom)?;
-                self.join(member, asked, listen).and(done)
+            Act::Join { .. } => {
+                let asked = room.ok_or(Refusal::WhichRoom)?;
+                presence.join(member, asked, listen).and(done)
             }
-            Command::Move => {
-                let asked = request.room.ok_or(Refusal::WhichRoom)?;
-                self.change_room(member, asked, listen).and(done)
+            Act::Move => {
+                let asked = room.ok_or(Refusal::WhichRoom)?;
+                presence.change_room(member, asked, listen).and(done)
             }
-            Command::Part => {
-                let room = self.room_of(member, request.room)?;
-                self.part(member, room, listen);
+            Act::Part => {
+                let room = presence.room_of(member, room)?;
+                presence.part(member, room, listen);
                 done
             }
-            Command::Nick(name) => self.rename(member, name, listen),
-            Command::Msg { to, text } => self.message(member, to, text, listen),
-            Command::SetTopic(text) => {
-                let room = self.room_of(member, request.room)?;
-                self.set_topic(member, room, text, listen).and(done)
+            Act::Nick(name) => {
+                if presence.rename(member, name, listen)? {
+                    return done;
+                }
+                Ok(Answer::SameName(presence.members.name_of(member)))
             }
-            Command::ShowTopic => {
-                let room = self.room_of(member, request.room)?;
-                let room = self.rooms.get(room);
+            Act::Msg { to, text } => talking::message(presence, member, to, text, listen),
+            Act::SetTopic(text) => {
+                let room = presence.room_of(member, room)?;
+                talking::set_topic(presence, member, room, text, listen).and(done)
+            }
+            Act::ShowTopic => {
+                let room = presence.room_of(member, room)?;
+                let room = presence.rooms.get(room);
                 Ok(Answer::Topic {
                     room: room.name.as_str(),
                     topic: &room.topic,
                 })
             }
-            Command::Who if request.room.is_none() => Ok(self.who_in(self.only_room(member)?)),
-            Command::Who => self.who(request.room.unwrap_or_default()),
-            Command::Rooms => Ok(self.list_rooms()),
-            Command::Echo(echo) => {
-                self.member_mut(member).hears.echo = echo;
+            Act::Who => {
+                let found = match room {
+                    None => presence.room_of(member, None)?,
+                    Some(asked) => find_awake(presence, asked)?,
+                };
+                Ok(who_in(presence, found))
+            }
+            Act::Rooms => Ok(list_rooms(presence)),
+            Act::Echo(echo) => {
+                presence.members.get_mut(member).hears.echo = echo;
                 Ok(Answer::Echo(echo))
             }
-            Command::Post { .. }
-            | Command::Enter(_)
-            | Command::History(_)
-            | Command::Search(_)
-            | Command::Ping(_)
-            | Command::Help
-            | Command::Prompt
-            | Command::Quit(_) => unreachable!("no rule of chat is concerned: the hub does it"),
         }
     }
 
@@ -178,17 +167,26 @@ impl Directory {
         reason: Option<&str>,
         listen: &mut dyn Listen,
     ) {
-        let id = self.next_id();
-        let rooms: SmallVec<[RoomId; 1]> = self.rooms_of(member).collect();
-        for &room in &rooms {
-            self.depart(member, room, id, cause, reason, listen);
-        }
-        // Only then, since that is told under ids of its own.
-        for room in rooms {
-            self.close_if_empty(room, listen);
-        }
-        let gone = self.members.remove(member.slot());
-        self.names.release(&gone.name);
+        self.presence.leave(member, cause, reason, listen);
+    }
+
+    /// Says one thing in a room, under a name that nobody bears.
+    ///
+    /// # Errors
+    /// A name that is none, or taken, or a room that is none or one too many.
+    pub fn post<'a>(
+        &mut self,
+        room: &'a str,
+        name: &'a str,
+        text: &str,
+        listen: &mut dyn Listen,
+    ) -> Result<MessageId, Refusal<'a>> {
+        talking::post(&mut self.presence, room, name, text, listen)
+    }
+
+    /// Tells everybody what the operator says.
+    pub fn announce(&mut self, text: &str, listen: &mut dyn Listen) {
+        talking::announce(&mut self.presence, text, listen);
     }
 
     /// Who is in the room of this name.
@@ -196,27 +194,18 @@ impl Directory {
     /// # Errors
     /// There is no such room.
     pub fn who<'a>(&'a self, room: &'a str) -> Result<Answer<'a>, Refusal<'a>> {
-        let found = self.rooms.find(room).ok_or(Refusal::NoSuchRoom(room))?;
-        Ok(self.who_in(found))
+        let found = find_awake(&self.presence, room)?;
+        Ok(who_in(&self.presence, found))
     }
 
     /// The rooms that have members.
     pub fn list_rooms(&self) -> Answer<'_> {
-        let mut occupied = self.rooms.occupied().map(|room| RoomRow {
-            room: room.name.as_str(),
-            here: room.roster.len(),
-            topic: &room.topic,
-        });
-        let listed = occupied.by_ref().take(self.rules.rooms_listed_max);
-        Answer::Rooms {
-            rooms: listed.collect(),
-            more: occupied.count(),
-        }
+        list_rooms(&self.presence)
     }
 
     /// The rooms that have members, and how many, in alphabetical order.
     pub fn occupied_rooms(&self) -> impl Iterator<Item = (&str, usize)> {
-        let rooms = self.rooms.occupied();
+        let rooms = self.presence.rooms.occupied();
         rooms.map(|room| (room.name.as_str(), room.roster.len()))
     }
 
@@ -229,167 +218,77 @@ impl Directory {
         member: MemberId,
         asked: Option<&'a str>,
     ) -> Result<RoomId, Refusal<'a>> {
-        let Some(asked) = asked else {
-            return self.only_room(member);
-        };
-        let rooms = &self.member(member).rooms;
-        // As it is spelled, nearly always: then nothing needs to be folded.
-        let mut own = rooms.iter().map(|membership| membership.room);
-        own.find(|&room| self.rooms.get(room).name.as_str() == asked)
-            .or_else(|| {
-                let found = self.rooms.find(asked)?;
-                self.member(member).is_in(found).then_some(found)
-            })
-            .ok_or(Refusal::NotInRoom(asked))
+        self.presence.room_of(member, asked)
     }
 
     /// The rooms that a member is in.
     pub fn rooms_of(&self, member: MemberId) -> impl Iterator<Item = RoomId> {
-        let rooms = &self.member(member).rooms;
+        let rooms = &self.presence.members.get(member).rooms;
         rooms.iter().map(|membership| membership.room)
     }
 
     /// What a room is called.
     pub fn room_name(&self, room: RoomId) -> &str {
-        self.rooms.get(room).name.as_str()
+        self.presence.rooms.get(room).name.as_str()
     }
 
-    /// Whether two names are those of one room that is there.
-    pub fn is_room(&self, name: &str, other: &str) -> bool {
-        let found = self.rooms.find(name);
-        found.is_some() && found == self.rooms.find(other)
-    }
-
-    /// The room of this name, whoever asks.
+    /// The room of this name, whoever asks, and whether anybody is in it or not.
     ///
     /// # Errors
     /// There is none.
     pub fn find_room<'a>(&self, asked: &'a str) -> Result<RoomId, Refusal<'a>> {
-        self.rooms.find(asked).ok_or(Refusal::NoSuchRoom(asked))
+        find_room(&self.presence, asked)
     }
 
     /// What a member is called.
     pub fn name_of(&self, member: MemberId) -> &str {
-        self.member(member).name.as_str()
+        self.presence.members.name_of(member)
     }
 
     /// The member that is called so. Not one whose name only looks so.
     pub fn member_named(&self, name: &str) -> Option<MemberId> {
-        let name = Name::parse(name).ok()?;
-        let name_of = |member: MemberId| Some(&self.member(member).name);
-        self.names.owner_named(&name, name_of)
+        self.presence.members.named(name)
     }
 
     /// How many have a name.
     pub fn members(&self) -> usize {
-        self.members.len()
+        self.presence.members.len()
     }
+}
 
-    fn rename<'a>(
-        &'a mut self,
-        member: MemberId,
-        asked: &'a str,
-        listen: &mut dyn Listen,
-    ) -> Result<Answer<'a>, Refusal<'a>> {
-        let name = self.free_name(Some(member), asked)?;
-        if self.member(member).name.as_str() == name.as_str() {
-            return Ok(Answer::SameName(self.name_of(member)));
-        }
-        let rooms: Vec<RoomId> = self.rooms_of(member).collect();
-        rooms.iter().for_each(|&room| self.strike(member, room));
-        let old = std::mem::replace(&mut self.member_mut(member).name, name);
-        self.names.release(&old);
-        let new = &self.members[member.slot()].name;
-        self.names.claim(new, member);
-        let id = self.next_id();
-        if rooms.is_empty() {
-            // Nobody sees it, but whoever keeps a record is to know.
-            let what = What::Renamed {
-                from: old.as_str(),
-                to: self.name_of(member),
-            };
-            let room = None;
-            listen.hear(To::Member(member), &Fact { room, id, what });
-        }
-        for &room in &rooms {
-            self.enroll(member, room);
-            let what = What::Renamed {
-                from: old.as_str(),
-                to: self.name_of(member),
-            };
-            self.tell_room(room, id, what, listen);
-        }
-        Ok(Answer::Done(None))
+/// The room of this name, unless nobody is in it and it is only remembered.
+fn find_awake<'a>(presence: &Presence, asked: &'a str) -> Result<RoomId, Refusal<'a>> {
+    let found = find_room(presence, asked)?;
+    if presence.rooms.is_resting(found) {
+        return Err(Refusal::NoSuchRoom(asked));
     }
+    Ok(found)
+}
 
-    fn who_in(&self, room: RoomId) -> Answer<'_> {
-        Answer::Who {
-            room: self.room_name(room),
-            here: self.rooms.get(room).roster.len(),
-            names: self.names_in(room, self.rules.who_names_max),
-        }
+fn find_room<'a>(presence: &Presence, asked: &'a str) -> Result<RoomId, Refusal<'a>> {
+    let found = presence.rooms.find(asked);
+    found.ok_or(Refusal::NoSuchRoom(asked))
+}
+
+fn who_in(presence: &Presence, room: RoomId) -> Answer<'_> {
+    let room = presence.rooms.get(room);
+    Answer::Who {
+        room: room.name.as_str(),
+        here: room.roster.len(),
+        names: presence.names_in(room, presence.rules.who_names_max),
     }
+}
 
-    /// The first names of those in a room, in alphabetical order.
-    pub(super) fn names_in(&self, room: RoomId, names_max: usize) -> Vec<&str> {
-        let members = self.rooms.get(room).roster.members().iter();
-        members
-            .take(names_max)
-            .map(|&member| self.name_of(member))
-            .collect()
-    }
-
-    pub(super) fn tell_room(
-        &self,
-        room: RoomId,
-        id: MessageId,
-        what: What<'_>,
-        listen: &mut dyn Listen,
-    ) {
-        let place = self.rooms.place(room);
-        let fact = Fact {
-            room: Some(place),
-            id,
-            what,
-        };
-        listen.hear(To::Room(room), &fact);
-    }
-
-    /// The name that is asked for, if nobody but `member` has it, or one that is like it.
-    pub(super) fn free_name<'a>(
-        &self,
-        member: Option<MemberId>,
-        asked: &'a str,
-    ) -> Result<Name, Refusal<'a>> {
-        let name = Name::parse(asked).map_err(Refusal::BadName)?;
-        let is_free = match member {
-            Some(member) => self.names.is_free_for(member, &name),
-            None => !self.names.is_claimed_alike(&name),
-        };
-        if is_free {
-            Ok(name)
-        } else {
-            Err(Refusal::NameInUse(asked))
-        }
-    }
-
-    pub(super) fn only_room(&self, member: MemberId) -> Result<RoomId, Refusal<'static>> {
-        match self.member(member).rooms.as_slice() {
-            [membership] => Ok(membership.room),
-            _ => Err(Refusal::WhichRoom),
-        }
-    }
-
-    pub(super) fn next_id(&mut self) -> MessageId {
-        self.ids.next(self.wall)
-    }
-
-    pub(super) fn member(&self, member: MemberId) -> &Member {
-        &self.members[member.slot()]
-    }
-
-    pub(super) fn member_mut(&mut self, member: MemberId) -> &mut Member {
-        &mut self.members[member.slot()]
+fn list_rooms(presence: &Presence) -> Answer<'_> {
+    let mut occupied = presence.rooms.occupied().map(|room| RoomRow {
+        room: room.name.as_str(),
+        here: room.roster.len(),
+        topic: &room.topic,
+    });
+    let listed = occupied.by_ref().take(presence.rules.rooms_listed_max);
+    Answer::Rooms {
+        rooms: listed.collect(),
+        more: occupied.count(),
     }
 }
 

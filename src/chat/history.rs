@@ -1,23 +1,12 @@
-//! `Histories`: the last messages of each room, in memory. A listener: it hears what is said and
-//! forgets as its bounds ask. Never joins and leaves, nothing private. Owned by the hub.
+//! `History`: the last messages of one room, in one piece of memory, and how many came before them.
+//! Which rooms there are and what they may take together is `histories`' business, which owns one for
+//! each.
 
 use std::collections::VecDeque;
 
-use super::command::PageEnd;
-use super::fact::{Fact, Listen, Manner, To, What};
-use super::id::{MessageId, RoomId};
+use super::fact::Manner;
+use super::id::MessageId;
 use crate::size_class;
-
-/// The last messages of every room, bounded in memory.
-#[derive(Debug)]
-pub struct Histories {
-    messages_max: usize,
-    room_bytes_max: usize,
-    total_bytes_max: usize,
-    rooms: Vec<Option<Box<History>>>,
-    /// Memory of all rooms.
-    bytes: usize,
-}
 
 /// One message of the past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,159 +21,10 @@ pub struct Message<'a> {
     pub manner: Manner,
 }
 
-/// A part of the past of a room.
-#[derive(Debug)]
-pub struct Tail<'a> {
-    /// The messages, oldest first.
-    pub messages: Messages<'a>,
-    /// How many are missing before the first of them: said, but not in memory any more. `None` if
-    /// that is not known.
-    pub missed: Option<usize>,
-}
-
-impl Histories {
-    /// None yet. A room keeps at most `messages_max` messages in `room_bytes_max` of memory, all
-    /// rooms together `total_bytes_max`; past that, rooms that were silent for longest forget.
-    pub fn new(messages_max: usize, room_bytes_max: usize, total_bytes_max: usize) -> Histories {
-        Histories {
-            messages_max,
-            room_bytes_max,
-            total_bytes_max,
-            rooms: Vec::new(),
-            bytes: 0,
-        }
-    }
-
-    /// The newest messages of a room, at most so many. What is beyond is not missing.
-    pub fn newest(&self, room: RoomId, limit: usize) -> Messages<'_> {
-        self.history(room)
-            .map_or_else(Messages::default, |history| history.newest(limit))
-    }
-
-    /// What was said in a room behind this message, as far as it is in memory.
-    pub fn since(&self, room: RoomId, known: MessageId) -> Tail<'_> {
-        let Some(history) = self.history(room) else {
-            return Tail {
-                messages: Messages::default(),
-                missed: None,
-            };
-        };
-        let count = history.messages.len() - history.position(|id| id <= known);
-        Tail {
-            messages: history.newest(count),
-            missed: history.forgotten_since(known),
-        }
-    }
-
-    /// A page of what was said in a room, of at most so many messages; and whether there is further
-    /// in memory in the direction that was asked.
-    pub fn page(&self, room: RoomId, end: PageEnd, limit: usize) -> (Messages<'_>, bool) {
-        let Some(history) = self.history(room) else {
-            return (Messages::default(), false);
-        };
-        let count = history.messages.len();
-        let older = match end {
-            PageEnd::After(known) => {
-                let first = history.position(|id| id <= known);
-                let last = count.min(first.saturating_add(limit));
-                return (history.range(first, last), last < count);
-            }
-            PageEnd::Before(end) => history.position(|id| id < end),
-            PageEnd::Newest => count,
-        };
-        let first = older.saturating_sub(limit);
-        (history.range(first, older), first > 0)
-    }
-
-    /// Memory of all rooms, in bytes.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Memory of all rooms, counted anew: for checking [`Histories::bytes`].
-    pub fn bytes_counted(&self) -> usize {
-        self.rooms
-            .iter()
-            .flatten()
-            .map(|history| history.heap_bytes())
-            .sum()
-    }
-
-    fn history(&self, room: RoomId) -> Option<&History> {
-        self.rooms.get(room.slot())?.as_deref()
-    }
-
-    fn remember(&mut self, room: RoomId, message: &Message<'_>) {
-        if self.messages_max == 0 {
-            return;
-        }
-        if self.rooms.len() <= room.slot() {
-            self.rooms.resize_with(room.slot() + 1, || None);
-        }
-        let place = &mut self.rooms[room.slot()];
-        self.bytes -= place.as_ref().map_or(0, |history| history.heap_bytes());
-        let history = place.get_or_insert_default();
-        history.push(message, self.messages_max, self.room_bytes_max);
-        self.bytes += history.heap_bytes();
-        if self.bytes > self.total_bytes_max {
-            self.forget_silent_rooms();
-        }
-    }
-
-    fn close(&mut self, room: RoomId) {
-        if let Some(history) = self.rooms.get_mut(room.slot()).and_then(Option::take) {
-            self.bytes -= history.heap_bytes();
-        }
-    }
-
-    /// Forgets what was said where nobody has spoken for longest, and a little more than it must,
-    /// so that this is rare.
-    fn forget_silent_rooms(&mut self) {
-        let enough = self.total_bytes_max / 8 * 7;
-        let mut silent: Vec<(MessageId, usize)> = (0..)
-            .zip(&self.rooms)
-            .filter_map(|(slot, history)| Some((history.as_ref()?.last, slot)))
-            .collect();
-        silent.sort_unstable();
-        for (_, slot) in silent {
-            if self.bytes <= enough {
-                break;
-            }
-            if let Some(history) = &mut self.rooms[slot] {
-                self.bytes -= history.heap_bytes();
-                history.forget_all();
-                self.bytes += history.heap_bytes();
-            }
-        }
-    }
-}
-
-impl Listen for Histories {
-    fn hear(&mut self, _: To<'_>, fact: &Fact<'_>) {
-        let Some(room) = fact.room else { return };
-        match fact.what {
-            What::Said { from, text, manner } => {
-                let id = fact.id;
-                self.remember(
-                    room.id,
-                    &Message {
-                        id,
-                        from,
-                        text,
-                        manner,
-                    },
-                );
-            }
-            What::Closed => self.close(room.id),
-            _ => {}
-        }
-    }
-}
-
 /// The last messages of one room. They lie in one piece of memory: with one for each, short
 /// messages after long ones would either keep the memory of those or cost allocations.
 #[derive(Debug, Default)]
-struct History {
+pub(super) struct History {
     /// Names and texts one after another, behind what is forgotten.
     said: String,
     /// Bytes at the start of `said` that are of no message any more.
@@ -192,16 +32,18 @@ struct History {
     messages: VecDeque<Entry>,
     /// The oldest and the newest message that were ever remembered.
     first: MessageId,
-    last: MessageId,
+    pub(super) last: MessageId,
     /// Ids of messages that are forgotten, so that somebody who was away can be told how many it
     /// missed. Of the oldest of them only the number is known.
     forgotten: VecDeque<MessageId>,
     forgotten_before: usize,
+    /// Something was said before the first of them, in an earlier run.
+    pub(super) has_older: bool,
 }
 
 /// A message whose name and text start where those of the one before it end.
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+pub(super) struct Entry {
     id: MessageId,
     from_bytes: u16,
     text_bytes: u32,
@@ -218,10 +60,10 @@ impl Entry {
 const FORGOTTEN_IDS_MAX: usize = 1024;
 /// A piece of memory may be much larger than what it holds up to this: else a room in which short
 /// and long messages come in turn would cost an allocation again and again.
-const LOOSE_BYTES_MAX: usize = 16 << 10;
+pub(super) const LOOSE_BYTES_MAX: usize = 16 << 10;
 
 impl History {
-    fn push(&mut self, message: &Message<'_>, messages_max: usize, bytes_max: usize) {
+    pub(super) fn push(&mut self, message: &Message<'_>, messages_max: usize, bytes_max: usize) {
         let bytes = message.from.len() + message.text.len();
         if self.first == MessageId::ZERO {
             self.first = message.id;
@@ -277,12 +119,13 @@ impl History {
     }
 
     /// Keeps what is known of a silent room: that something was said, and how much.
-    fn forget_all(&mut self) {
+    pub(super) fn forget_all(&mut self) {
         self.forgotten_before += self.forgotten.len() + self.messages.len();
         *self = History {
             first: self.first,
             last: self.last,
             forgotten_before: self.forgotten_before,
+            has_older: self.has_older,
             ..History::default()
         };
     }
@@ -297,9 +140,9 @@ impl History {
 
     /// How many forgotten messages came behind this one, if that is known: not for an id that
     /// this room never gave, be it of an earlier run of the server or of a room that is gone.
-    fn forgotten_since(&self, known: MessageId) -> Option<usize> {
+    pub(super) fn forgotten_since(&self, known: MessageId) -> Option<usize> {
         if known == MessageId::ZERO {
-            return Some(self.forgotten_before + self.forgotten.len());
+            return (!self.has_older).then_some(self.forgotten_before + self.forgotten.len());
         }
         if known == self.last {
             return Some(0);
@@ -310,16 +153,25 @@ impl History {
         (is_of_this_room && is_counted).then_some(self.forgotten.len() - older)
     }
 
-    fn position(&self, is_older: impl Fn(MessageId) -> bool) -> usize {
+    pub(super) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Whether all that was ever said is in memory.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.has_older && self.forgotten_before == 0 && self.forgotten.is_empty()
+    }
+
+    pub(super) fn position(&self, is_older: impl Fn(MessageId) -> bool) -> usize {
         self.messages.partition_point(|entry| is_older(entry.id))
     }
 
-    fn newest(&self, limit: usize) -> Messages<'_> {
+    pub(super) fn newest(&self, limit: usize) -> Messages<'_> {
         let count = self.messages.len();
         self.range(count.saturating_sub(limit), count)
     }
 
-    fn range(&self, first: usize, end: usize) -> Messages<'_> {
+    pub(super) fn range(&self, first: usize, end: usize) -> Messages<'_> {
         let before: usize = self.messages.range(..first).map(Entry::bytes).sum();
         Messages {
             rest: &self.said[self.stale_bytes + before..],
@@ -333,7 +185,7 @@ impl History {
     }
 
     /// Memory that it takes from the heap.
-    fn heap_bytes(&self) -> usize {
+    pub(super) fn heap_bytes(&self) -> usize {
         size_of::<History>()
             + self.said.capacity()
             + self.messages.capacity() * size_of::<Entry>()
@@ -371,170 +223,3 @@ impl<'a> Iterator for Messages<'a> {
 }
 
 impl ExactSizeIterator for Messages<'_> {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::chat::Place;
-
-    const LOBBY: RoomId = RoomId(0);
-
-    fn id(number: usize) -> MessageId {
-        format!("{number}-0").parse().unwrap()
-    }
-
-    fn say(histories: &mut Histories, room: RoomId, number: usize, text: &str) {
-        let fact = Fact {
-            room: Some(Place {
-                id: room,
-                name: "room",
-            }),
-            id: id(number),
-            what: What::Said {
-                from: "ann",
-                text,
-                manner: Manner::Plain,
-            },
-        };
-        histories.hear(To::Room(room), &fact);
-        assert_eq!(histories.bytes(), histories.bytes_counted());
-    }
-
-    fn texts<'a>(messages: Messages<'a>) -> Vec<&'a str> {
-        messages.map(|message| message.text).collect()
-    }
-
-    #[test]
-    fn a_history_is_the_last_messages_that_fit() {
-        let said: Vec<String> = (1..=500usize).map(|n| "ü".repeat(n * 7 % 60)).collect();
-        let mut histories = Histories::new(8, 600, 1 << 20);
-        for (index, text) in said.iter().enumerate() {
-            say(&mut histories, LOBBY, index + 1, text);
-            let mut expected = Vec::new();
-            let mut bytes = 0;
-            for text in said[..=index].iter().rev().take(8) {
-                bytes += 3 + text.len() + size_of::<Entry>();
-                if bytes > 600 {
-                    break;
-                }
-                expected.insert(0, text.as_str());
-            }
-            let kept = histories.newest(LOBBY, 100);
-            assert_eq!(kept.len(), expected.len());
-            assert_eq!(texts(kept), expected, "after message {index}");
-            let missed = histories.since(LOBBY, MessageId::ZERO).missed.unwrap();
-            assert_eq!(missed + expected.len(), index + 1);
-        }
-    }
-
-    #[test]
-    fn who_was_away_gets_what_is_left_and_is_told_how_much_is_not() {
-        let mut histories = Histories::new(5, 1 << 16, 1 << 20);
-        (1..=3000).for_each(|n| say(&mut histories, LOBBY, n, &n.to_string()));
-        for (known, missed, first) in [
-            (2999, Some(0), 3000),
-            (2995, Some(0), 2996),
-            (2994, Some(1), 2996),
-            (2000, Some(995), 2996),
-            (1000, None, 2996),
-        ] {
-            let tail = histories.since(LOBBY, id(known));
-            assert_eq!(tail.missed, missed, "since {known}");
-            let texts = texts(tail.messages);
-            assert_eq!(texts[0], first.to_string(), "since {known}");
-            assert_eq!(*texts.last().unwrap(), "3000");
-        }
-        assert_eq!(histories.since(LOBBY, id(3000)).messages.len(), 0);
-        assert_eq!(histories.since(LOBBY, MessageId::ZERO).missed, Some(2995));
-        assert_eq!(histories.since(LOBBY, id(3001)).missed, None, "never given");
-        let other = RoomId(7);
-        assert_eq!(histories.since(other, id(1)).missed, None);
-        say(&mut histories, other, 4000, "x");
-        assert_eq!(
-            histories.since(other, id(3999)).missed,
-            None,
-            "an earlier room"
-        );
-        assert_eq!(histories.since(other, MessageId::ZERO).missed, Some(0));
-    }
-
-    #[test]
-    fn pages_go_in_both_directions() {
-        let mut histories = Histories::new(10, 1 << 16, 1 << 20);
-        (1..=10).for_each(|n| say(&mut histories, LOBBY, n, &n.to_string()));
-        let (page, more) = histories.page(LOBBY, PageEnd::Before(id(5)), 3);
-        assert_eq!((texts(page), more), (vec!["2", "3", "4"], true));
-        let (page, more) = histories.page(LOBBY, PageEnd::Before(id(4)), 3);
-        assert_eq!((texts(page), more), (vec!["1", "2", "3"], false));
-        let (page, more) = histories.page(LOBBY, PageEnd::After(id(7)), 2);
-        assert_eq!((texts(page), more), (vec!["8", "9"], true));
-        let (page, more) = histories.page(LOBBY, PageEnd::After(id(8)), usize::MAX);
-        assert_eq!((texts(page), more), (vec!["9", "10"], false));
-        let (page, more) = histories.page(LOBBY, PageEnd::Newest, 2);
-        assert_eq!((texts(page), more), (vec!["9", "10"], true));
-        let (page, _) = histories.page(LOBBY, PageEnd::After(id(10)), 5);
-        assert_eq!(page.len(), 0);
-        let (page, _) = histories.page(RoomId(7), PageEnd::Before(id(10)), 5);
-        assert_eq!(page.len(), 0);
-    }
-
-    #[test]
-    fn long_messages_leave_no_memory_to_short_ones() {
-        let mut histories = Histories::new(20, 1 << 20, 1 << 30);
-        let long = "x".repeat(4000);
-        for room in 0..100 {
-            (1..=20).for_each(|n| say(&mut histories, RoomId(room), n, &long));
-            (21..=60).for_each(|n| say(&mut histories, RoomId(room), n, "x"));
-        }
-        let each = histories.bytes() / 100;
-        assert!(each < LOOSE_BYTES_MAX + 4096, "{each} bytes");
-    }
-
-    #[test]
-    fn a_room_takes_little_more_memory_than_what_it_remembers() {
-        let mut histories = Histories::new(200, 1 << 20, 1 << 30);
-        for number in 1..=2000 {
-            say(&mut histories, LOBBY, number, &"x".repeat(1024));
-            let said = number.min(200) * (1024 + "ann".len());
-            let rest = histories.bytes() - size_of::<History>();
-            // Its ids, and those of what is forgotten.
-            assert!(rest <= said / 2 * 3 + 32 * 1024, "{number}: {rest}");
-        }
-    }
-
-    #[test]
-    fn the_room_that_is_silent_for_longest_forgets_first() {
-        let mut histories = Histories::new(100, 10_000, 9500);
-        let text = "x".repeat(900);
-        let say = |histories: &mut Histories, room, number| {
-            say(histories, RoomId(room), number, &text);
-        };
-        (1..4).for_each(|n| say(&mut histories, 1, n));
-        (4..7).for_each(|n| say(&mut histories, 2, n));
-        say(&mut histories, 1, 7);
-        (8..11).for_each(|n| say(&mut histories, 3, n));
-        let kept = [1, 2, 3].map(|room| histories.newest(RoomId(room), 100).len());
-        assert_eq!(kept, [4, 0, 3]);
-        assert_eq!(histories.since(RoomId(2), id(5)).missed, None, "some");
-        assert!(histories.bytes() <= 9500);
-    }
-
-    #[test]
-    fn a_room_that_is_gone_takes_its_memory_along() {
-        let mut histories = Histories::new(10, 10_000, 10_000);
-        say(&mut histories, LOBBY, 1, "hello");
-        let closed = Fact {
-            room: Some(Place {
-                id: LOBBY,
-                name: "lobby",
-            }),
-            id: id(2),
-            what: What::Closed,
-        };
-        histories.hear(To::Room(LOBBY), &closed);
-        assert_eq!(
-            (histories.bytes(), histories.newest(LOBBY, 9).len()),
-            (0, 0)
-        );
-    }
-}

@@ -91,6 +91,11 @@ impl MessageIds {
         self.last = MessageId(first_of_now.max(self.last.0 + 1));
         self.last
     }
+
+    /// No id up to this one is given any more.
+    pub(super) fn skip(&mut self, last: MessageId) {
+        self.last = self.last.max(last);
+    }
 }
 
 #[cfg(test)]

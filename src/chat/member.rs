@@ -1,5 +1,5 @@
 //! `Member`: somebody who has a name, and the rooms it is in. Which names are free, and who is
-//! told what, is the directory's business; it owns the members.
+//! told what, is the business of `members`, which owns them, and of `presence`.
 
 use smallvec::SmallVec;
 

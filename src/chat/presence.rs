@@ -1,44 +1,189 @@
-//! Coming and going: who is in which room, and how the room hears of it, individually or gathered.
-//! Part of the directory.
+//! `Presence`: who is there and in which room: coming and going, other names, and how rooms hear of
+//! all that, individually or gathered. Not what a request asks for (`directory`), nor what is said
+//! (`talking`). Owned by the directory.
 
-use super::directory::Directory;
+use smallvec::SmallVec;
+
+use crate::time::{Time, WallTime};
+
 use super::fact::{Cause, Fact, Listen, Refusal, To, What};
-use super::id::{MemberId, MessageId, RoomId};
+use super::id::{MemberId, MessageId, MessageIds, RoomId};
 use super::member::Membership;
-use super::name::Name;
-use super::room::Churn;
+use super::members::Members;
+use super::room::{Churn, Room};
+use super::rooms::{Found, Rooms};
+use super::rules::Rules;
 
-/// Where a name of a room leads.
-pub(super) enum Found {
-    /// To a room that is there.
-    Room(RoomId),
-    /// To one that may be made.
-    Place(Name),
+/// Who is there, in which room, and when it is.
+#[derive(Debug)]
+pub(super) struct Presence {
+    pub(super) rules: Rules,
+    pub(super) members: Members,
+    pub(super) rooms: Rooms,
+    ids: MessageIds,
+    now: Time,
+    wall: WallTime,
 }
 
-impl Directory {
+impl Presence {
+    /// Nobody, and the lobby.
+    pub(super) fn new(rules: Rules) -> Presence {
+        Presence {
+            rules,
+            members: Members::new(),
+            rooms: Rooms::new(rules.resting_rooms_max),
+            ids: MessageIds::default(),
+            now: Time::START,
+            wall: WallTime::default(),
+        }
+    }
+
+    /// Nobody is here any more, and nobody is told so. Time and ids go on.
+    pub(super) fn clear(&mut self) {
+        self.members = Members::new();
+        self.rooms = Rooms::new(self.rules.resting_rooms_max);
+    }
+
+    /// What happens from now on happens at this time.
+    pub(super) fn set_time(&mut self, now: Time, wall: WallTime) {
+        self.now = now;
+        self.wall = wall;
+    }
+
+    /// No id up to this one is given any more.
+    pub(super) fn skip_ids(&mut self, last: MessageId) {
+        self.ids.skip(last);
+    }
+
+    /// The id of what happens next.
+    pub(super) fn next_id(&mut self) -> MessageId {
+        self.ids.next(self.wall)
+    }
+
+    /// Tells all of a room what has happened in it.
+    pub(super) fn tell_room(
+        &self,
+        room: RoomId,
+        id: MessageId,
+        what: What<'_>,
+        listen: &mut dyn Listen,
+    ) {
+        let place = self.rooms.place(room);
+        let fact = Fact {
+            room: Some(place),
+            id,
+            what,
+        };
+        listen.hear(To::Room(room), &fact);
+    }
+
+    /// The room that a member means: the one that is called so, or its only one.
+    pub(super) fn room_of<'a>(
+        &self,
+        member: MemberId,
+        asked: Option<&'a str>,
+    ) -> Result<RoomId, Refusal<'a>> {
+        let member = self.members.get(member);
+        let Some(asked) = asked else {
+            return match member.rooms.as_slice() {
+                [membership] => Ok(membership.room),
+                _ => Err(Refusal::WhichRoom),
+            };
+        };
+        // As it is spelled, nearly always: then nothing needs to be folded.
+        let mut own = member.rooms.iter().map(|membership| membership.room);
+        own.find(|&room| self.rooms.get(room).name.as_str() == asked)
+            .or_else(|| {
+                let found = self.rooms.find(asked)?;
+                member.is_in(found).then_some(found)
+            })
+            .ok_or(Refusal::NotInRoom(asked))
+    }
+
+    /// The first names of those in a room, in alphabetical order.
+    pub(super) fn names_in(&self, room: &Room, names_max: usize) -> Vec<&str> {
+        let members = room.roster.members().iter();
+        members
+            .take(names_max)
+            .map(|&member| self.members.name_of(member))
+            .collect()
+    }
+
+    /// Takes a member out of all its rooms and frees its name.
+    pub(super) fn leave(
+        &mut self,
+        member: MemberId,
+        cause: Cause,
+        reason: Option<&str>,
+        listen: &mut dyn Listen,
+    ) {
+        let id = self.next_id();
+        let memberships = self.members.get(member).rooms.iter();
+        let rooms: SmallVec<[RoomId; 1]> = memberships.map(|membership| membership.room).collect();
+        for &room in &rooms {
+            self.depart(member, room, id, cause, reason, listen);
+        }
+        // Only then, since that is told under ids of its own.
+        for room in rooms {
+            self.close_if_empty(room, listen);
+        }
+        self.members.remove(member);
+    }
+
+    /// Gives a member the name it asks for, and tells its rooms. Whether that is another than before.
+    pub(super) fn rename<'a>(
+        &mut self,
+        member: MemberId,
+        asked: &'a str,
+        listen: &mut dyn Listen,
+    ) -> Result<bool, Refusal<'a>> {
+        let name = self.members.free_name(Some(member), asked)?;
+        if self.members.name_of(member) == name.as_str() {
+            return Ok(false);
+        }
+        let memberships = self.members.get(member).rooms.iter();
+        let rooms: Vec<RoomId> = memberships.map(|membership| membership.room).collect();
+        for &room in &rooms {
+            self.rooms.strike(room, member, &self.members);
+        }
+        let old = self.members.rename(member, name);
+        let id = self.next_id();
+        for &room in &rooms {
+            self.rooms.enroll(room, member, &self.members);
+        }
+        let what = What::Renamed {
+            from: old.as_str(),
+            to: self.members.name_of(member),
+        };
+        if rooms.is_empty() {
+            // Nobody sees it, but whoever keeps a record is to know.
+            let room = None;
+            listen.hear(To::Member(member), &Fact { room, id, what });
+        }
+        for &room in &rooms {
+            self.tell_room(room, id, what, listen);
+        }
+        Ok(true)
+    }
+
     /// Puts a member into the room of this name, which is made at need.
-    ///
-    /// # Errors
-    /// Not a name, in it already, or one room too many.
-    pub fn join<'a>(
+    pub(super) fn join<'a>(
         &mut self,
         member: MemberId,
         asked: &'a str,
         listen: &mut dyn Listen,
     ) -> Result<RoomId, Refusal<'a>> {
-        let found = self.find_or_check(asked, None)?;
-        let rooms = &self.member(member).rooms;
-        if matches!(found, Found::Room(room) if self.member(member).is_in(room)) {
+        let found = self
+            .rooms
+            .find_or_check(asked, None, self.rules.rooms_max)?;
+        let rooms = &self.members.get(member).rooms;
+        if matches!(found, Found::Room(room) if self.members.get(member).is_in(room)) {
             return Err(Refusal::AlreadyHere(asked));
         }
         if rooms.len() >= self.rules.rooms_per_member_max {
             return Err(Refusal::TooManyRooms(rooms.len()));
         }
-        let room = match found {
-            Found::Room(room) => room,
-            Found::Place(name) => self.rooms.make(name),
-        };
+        let room = self.open(found, listen);
         self.arrive(member, room, listen);
         Ok(room)
     }
@@ -50,31 +195,30 @@ impl Directory {
         asked: &'a str,
         listen: &mut dyn Listen,
     ) -> Result<(), Refusal<'a>> {
-        let from = self.only_room(member)?;
-        let found = self.find_or_check(asked, Some(from))?;
+        let from = self.room_of(member, None)?;
+        let found = self
+            .rooms
+            .find_or_check(asked, Some(from), self.rules.rooms_max)?;
         if matches!(found, Found::Room(room) if room == from) {
             return Err(Refusal::AlreadyHere(asked));
         }
         let id = self.next_id();
         self.depart(member, from, id, Cause::Quit, None, listen);
-        let to = match found {
-            Found::Room(room) => room,
-            Found::Place(name) => self.rooms.make(name),
-        };
+        let to = self.open(found, listen);
         self.arrive(member, to, listen);
         self.close_if_empty(from, listen);
         Ok(())
     }
 
     /// Takes a member out of this room.
-    pub fn part(&mut self, member: MemberId, room: RoomId, listen: &mut dyn Listen) {
+    pub(super) fn part(&mut self, member: MemberId, room: RoomId, listen: &mut dyn Listen) {
         let id = self.next_id();
         self.depart(member, room, id, Cause::Quit, None, listen);
         self.close_if_empty(room, listen);
     }
 
     /// Tells the rooms whose time has come the joins and leaves they have not heard of yet.
-    pub fn handle_timeout(&mut self, listen: &mut dyn Listen) {
+    pub(super) fn handle_timeout(&mut self, listen: &mut dyn Listen) {
         while let Some(room) = self.rooms.take_churning(self.now) {
             self.tell_churn(room, listen);
         }
@@ -101,7 +245,7 @@ impl Directory {
         };
         // Who came meanwhile was told of some of it when it came.
         let known_by = |member: MemberId| {
-            let membership = self.member(member).membership(room)?;
+            let membership = self.members.get(member).membership(room)?;
             let known = membership.known_churn;
             (known.told == churn.told && !known.is_empty()).then_some(known)
         };
@@ -119,29 +263,37 @@ impl Directory {
     }
 
     /// The member, whose name is set, comes into the room; everybody is told.
-    pub(super) fn arrive(&mut self, member: MemberId, room: RoomId, listen: &mut dyn Listen) {
+    fn arrive(&mut self, member: MemberId, room: RoomId, listen: &mut dyn Listen) {
         let id = self.next_id();
-        self.enroll(member, room);
+        self.rooms.enroll(room, member, &self.members);
         let here = self.rooms.get(room).roster.len();
-        if self.is_announced(room, here) {
-            let who = self.member(member).name.as_str();
+        if self
+            .rooms
+            .get_mut(room)
+            .may_announce(here, self.now, &self.rules)
+        {
+            let who = self.members.get(member).name.as_str();
             let what = What::Joined { who, here };
             self.tell_room(room, id, what, listen);
         } else {
-            self.count_churn(room, |churn| churn.joined += 1);
+            self.rooms
+                .count_churn(room, self.now + self.rules.churn_interval, |churn| {
+                    churn.joined += 1
+                });
         }
         let known_churn = self.rooms.get(room).churn;
-        self.member_mut(member)
+        self.members
+            .get_mut(member)
             .rooms
             .push(Membership { room, known_churn });
         self.tell_entered(member, room, id, listen);
     }
 
     /// The member is in the room already, but whoever hears for it now does not know that.
-    pub fn enter_again(&mut self, member: MemberId, room: RoomId, listen: &mut dyn Listen) {
+    pub(super) fn enter_again(&mut self, member: MemberId, room: RoomId, listen: &mut dyn Listen) {
         let id = self.next_id();
         let known_churn = self.rooms.get(room).churn;
-        let mut rooms = self.member_mut(member).rooms.iter_mut();
+        let mut rooms = self.members.get_mut(member).rooms.iter_mut();
         if let Some(membership) = rooms.find(|membership| membership.room == room) {
             membership.known_churn = known_churn;
         }
@@ -149,8 +301,8 @@ impl Directory {
     }
 
     fn tell_entered(&self, member: MemberId, room: RoomId, id: MessageId, listen: &mut dyn Listen) {
-        let (state, arrived) = (self.rooms.get(room), self.member(member));
-        let names = self.names_in(room, arrived.hears.names_max.into());
+        let (state, arrived) = (self.rooms.get(room), self.members.get(member));
+        let names = self.names_in(state, arrived.hears.names_max.into());
         let fact = Fact {
             room: Some(self.rooms.place(room)),
             id,
@@ -166,7 +318,7 @@ impl Directory {
     }
 
     /// The member goes out of the room; those who stay are told.
-    pub(super) fn depart(
+    fn depart(
         &mut self,
         member: MemberId,
         room: RoomId,
@@ -181,89 +333,56 @@ impl Directory {
             what: What::Parted,
         };
         listen.hear(To::Member(member), &parted);
-        self.strike(member, room);
-        let rooms = &mut self.member_mut(member).rooms;
+        self.rooms.strike(room, member, &self.members);
+        let rooms = &mut self.members.get_mut(member).rooms;
         rooms.retain(|membership| membership.room != room);
         let here = self.rooms.get(room).roster.len();
-        if self.is_announced(room, here + 1) {
+        if self
+            .rooms
+            .get_mut(room)
+            .may_announce(here + 1, self.now, &self.rules)
+        {
             let what = What::Left {
-                who: self.member(member).name.as_str(),
+                who: self.members.get(member).name.as_str(),
                 here,
                 cause,
                 reason,
             };
             self.tell_room(room, id, what, listen);
         } else {
-            self.count_churn(room, |churn| churn.left += 1);
+            self.rooms
+                .count_churn(room, self.now + self.rules.churn_interval, |churn| {
+                    churn.left += 1
+                });
         }
     }
 
-    /// A room that nobody is in is gone, and its number free.
+    /// The room that was found, made at need. One that rests and could be taken for it is forgotten.
+    pub(super) fn open(&mut self, found: Found, listen: &mut dyn Listen) -> RoomId {
+        if let Found::Place(name) = &found {
+            while let Some(alike) = self.rooms.resting_alike(name) {
+                self.close(alike, listen);
+            }
+        }
+        self.rooms.open(found)
+    }
+
+    /// A room that nobody is in rests, or is gone.
     pub(super) fn close_if_empty(&mut self, room: RoomId, listen: &mut dyn Listen) {
         if self.rooms.get(room).roster.len() > 0 || self.rooms.is_kept_when_empty(room) {
             return;
         }
+        if !self.rooms.rest(room) {
+            self.close(room, listen);
+        } else if let Some(oldest) = self.rooms.surplus() {
+            self.close(oldest, listen);
+        }
+    }
+
+    /// The room is gone, and its number free.
+    fn close(&mut self, room: RoomId, listen: &mut dyn Listen) {
         let id = self.next_id();
         self.tell_room(room, id, What::Closed, listen);
         self.rooms.remove(room);
-    }
-
-    /// Whether a join or leave that involves this many members is announced by itself, which then
-    /// is counted. Not while others wait to be told together: they came first.
-    fn is_announced(&mut self, room: RoomId, members: usize) -> bool {
-        let (now, rate) = (self.now, self.rules.announce_rate);
-        let state = self.rooms.get_mut(room);
-        let may = members <= self.rules.announce_members_max
-            && state.churn.is_empty()
-            && state.news.check(now, rate).is_ok();
-        if may {
-            state.news.take(now, rate, 1);
-        }
-        may
-    }
-
-    fn count_churn(&mut self, room: RoomId, count: impl FnOnce(&mut Churn)) {
-        let churn = &mut self.rooms.get_mut(room).churn;
-        let begins = churn.is_empty();
-        count(churn);
-        if begins {
-            let at = self.now + self.rules.churn_interval;
-            self.rooms.tell_churn_at(at, room);
-        }
-    }
-
-    /// The room of this name, or its name if there may be one more room once `leaving` is left.
-    pub(super) fn find_or_check<'a>(
-        &self,
-        asked: &'a str,
-        leaving: Option<RoomId>,
-    ) -> Result<Found, Refusal<'a>> {
-        let name = Name::parse(asked).map_err(Refusal::BadName)?;
-        if let Some(room) = self.rooms.named(&name) {
-            return Ok(Found::Room(room));
-        }
-        if self.rooms.has_alike(&name) {
-            return Err(Refusal::RoomAlike(asked));
-        }
-        let closes = leaving.is_some_and(|room| {
-            self.rooms.get(room).roster.len() == 1 && !self.rooms.is_kept_when_empty(room)
-        });
-        let rooms = self.rooms.len() - usize::from(closes);
-        if rooms >= self.rules.rooms_max {
-            return Err(Refusal::TooManyRoomsHere(self.rules.rooms_max));
-        }
-        Ok(Found::Place(name))
-    }
-
-    pub(super) fn enroll(&mut self, member: MemberId, room: RoomId) {
-        let members = &self.members;
-        let name_of = |id: MemberId| &members[id.slot()].name;
-        self.rooms.get_mut(room).roster.insert(member, name_of);
-    }
-
-    pub(super) fn strike(&mut self, member: MemberId, room: RoomId) {
-        let members = &self.members;
-        let name_of = |id: MemberId| &members[id.slot()].name;
-        self.rooms.get_mut(room).roster.remove(member, name_of);
     }
 }

@@ -1,12 +1,14 @@
 //! `Room`: its roster, its topic, and the joins and leaves that it has not been told of yet. Which
-//! rooms exist, and who is called what, is the directory's business; it owns the rooms.
+//! rooms exist, and who is called what, is the business of `rooms`, which owns them, and of `members`.
 
 use std::cmp::Ordering;
 
 use crate::bucket::Bucket;
+use crate::time::Time;
 
 use super::id::{MemberId, MessageId};
 use super::name::Name;
+use super::rules::Rules;
 
 /// One room.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub(super) struct Room {
     /// The newest message that was ever said here.
     pub(super) last: MessageId,
     pub(super) churn: Churn,
+    /// Nobody is in it, and it is only remembered.
+    pub(super) is_resting: bool,
     /// How many joins and leaves may still be announced individually.
     pub(super) news: Bucket,
 }
@@ -30,8 +34,22 @@ impl Room {
             roster: Roster::default(),
             last: MessageId::ZERO,
             churn: Churn::default(),
+            is_resting: false,
             news: Bucket::default(),
         }
+    }
+
+    /// Whether a join or leave that involves this many members is announced by itself, which then
+    /// is counted. Not while others wait to be told together: they came first.
+    pub(super) fn may_announce(&mut self, members: usize, now: Time, rules: &Rules) -> bool {
+        let rate = rules.announce_rate;
+        let may = members <= rules.announce_members_max
+            && self.churn.is_empty()
+            && self.news.check(now, rate).is_ok();
+        if may {
+            self.news.take(now, rate, 1);
+        }
+        may
     }
 }
 

@@ -134,6 +134,10 @@ settings! {
         #[arg(skip = 2_u32)]
         pub websocket_pings_unanswered_max: u32,
 
+        /// How long a frame of a WebSocket may stay unfinished, as a TLS record may.
+        #[arg(skip = Duration::from_secs(30))]
+        pub websocket_frame_timeout: Duration,
+
         /// Time to say from where a connection comes, for those of a proxy.
         #[arg(skip = Duration::from_secs(3))]
         pub proxy_timeout: Duration,
@@ -172,6 +176,11 @@ settings! {
         /// Messages in one page of the past.
         #[arg(skip = 1000_usize)]
         pub page_messages_max: usize,
+
+        /// Rooms that nobody is in and of which topic and past are remembered, where history is kept
+        /// on disk. The one that rests for longest goes first; what was said in it stays on disk.
+        #[arg(skip = 0_usize)]
+        pub resting_rooms_max: usize,
 
         /// Joins and leaves of a room that are announced individually at once, before
         /// `announce_per_second` holds: the size of the token bucket.
@@ -212,7 +221,7 @@ settings! {
         pub answer_bytes_per_second: usize,
 
         /// Bytes of such answers that may come at once.
-        #[arg(skip = 4_usize << 20)]
+        #[arg(skip = 384_usize << 10)]
         pub answer_burst_bytes_max: usize,
 
         /// Bytes of answers in one turn before further large ones wait for the next.
@@ -224,7 +233,7 @@ settings! {
         pub block_bytes_max: usize,
 
         /// Bytes all rooms may say in one turn before nobody is read from any more in that turn.
-        #[arg(skip = 4_usize << 20)]
+        #[arg(skip = 384_usize << 10)]
         pub turn_bytes_max: usize,
 
         /// Bytes read from one connection in one turn.
@@ -314,6 +323,9 @@ impl Limits {
         let has_rate = self.rate_lines_per_second > 0;
         Limits {
             block_bytes_max: share.min(256 << 10),
+            // Of who hears many rooms, too: then less than half is free, and is not overflowed
+            // before anybody is held for it.
+            turn_bytes_max: (share + share / 2).min(4 << 20),
             history_bytes_max: share.min(256 << 10),
             who_names_max: listed_max.min(1000),
             rooms_listed_max: listed_max.min(1000),

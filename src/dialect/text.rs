@@ -16,7 +16,7 @@ use super::{Refusal, Reply};
 mod read;
 
 /// What [`read`] gives, for whoever speaks this language and imports no rules: the client.
-pub use crate::chat::{Command, Request};
+pub use crate::chat::{Act, Command, Request};
 pub use read::{COMMANDS, Line, read, split_word, without_hash};
 
 /// Appends what stands before the last line to somebody who spoke `protocol`, so that their

@@ -92,6 +92,8 @@ pub struct Reader {
     kind: Kind,
     binary: Binary,
     utf8: Utf8,
+    /// Frames that came whole.
+    whole: u32,
 }
 
 /// What the next byte belongs to.
@@ -148,13 +150,15 @@ impl Reader {
         })
     }
 
-    /// Whether a frame is unfinished.
-    pub fn is_mid_frame(&self) -> bool {
-        match &self.state {
+    /// The frame that is unfinished: which, counted from the first, and begun anew where there are no
+    /// higher numbers.
+    pub fn unfinished_frame(&self) -> Option<u32> {
+        let is_unfinished = match &self.state {
             State::Head(head) => head.is_begun(),
             State::Data { .. } | State::Control { .. } => true,
             State::InvalidText | State::Ended => false,
-        }
+        };
+        is_unfinished.then_some(self.whole)
     }
 
     /// Whether the last [`Input::Text`] or [`Input::End`] was of a binary message.
@@ -176,7 +180,7 @@ impl Reader {
                     ..
                 } => {
                     let is_last = *is_last;
-                    self.state = State::default();
+                    self.end_frame();
                     if is_last {
                         return self.end_message().map(Some);
                     }
@@ -250,6 +254,11 @@ impl Reader {
         Ok(())
     }
 
+    fn end_frame(&mut self) {
+        self.state = State::default();
+        self.whole = self.whole.wrapping_add(1);
+    }
+
     fn read_piece<'a>(&mut self, piece: &'a [u8]) -> Result<Input<'a>, u16> {
         if self.kind == Kind::Binary {
             return Ok(Input::Text(piece));
@@ -278,7 +287,7 @@ impl Reader {
         control: Control,
         payload: ControlPayload,
     ) -> Result<Input<'static>, u16> {
-        self.state = State::default();
+        self.end_frame();
         match control {
             Control::Ping => Ok(Input::Ping(payload)),
             Control::Pong => Ok(Input::Pong),

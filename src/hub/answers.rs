@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::bucket::{Bucket, Rate};
-use crate::chat::{Command, Request};
+use crate::chat::{Act, Command, Request};
 use crate::config::Limits;
 use crate::session::SessionId;
 use crate::time::Time;
@@ -96,11 +96,8 @@ impl Hub {
     ) -> Result<(), Later> {
         match request.command {
             Command::Enter(_)
-            | Command::Join { .. }
-            | Command::Move
+            | Command::Act(Act::Join { .. } | Act::Move | Act::Who | Act::Rooms)
             | Command::History(_)
-            | Command::Who
-            | Command::Rooms
             | Command::Help => self.answers.check(id, self.now()),
             _ => Ok(()),
         }

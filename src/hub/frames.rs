@@ -13,8 +13,9 @@ use super::input::Holds;
 const FREE_PINGS_PER_SECOND: u32 = 1;
 const FREE_PINGS_AT_ONCE: u32 = 2;
 
-/// The close code of an end that needs no words (RFC 6455, 7.4.1).
+/// The close codes of ends that need no words (RFC 6455, 7.4.1).
 const NORMAL: u16 = 1000;
+const AGAINST_POLICY: u16 = 1008;
 
 impl Hub {
     /// Takes the lines out of frames and handles them, then what else the frames were.
@@ -47,6 +48,7 @@ impl Hub {
                     Framed::Failed(code) => frames.ending = Some(FramesEnding::Failed(code)),
                 }
             }
+            frames.note_unfinished(now);
         }
         // What was read at once is not held against it for longer than a line too many would be.
         while pings_to_pay > 0 && session.throttle.check(now, &rates).is_ok() {
@@ -59,6 +61,7 @@ impl Hub {
             self.handle_lines(id, &lines, holds);
         }
         self.memory.unframed = lines;
+        self.arm(id);
         self.answer_ping(id);
         if pings_to_pay > 0 && holds == Holds::Apply {
             self.hold_for_pings(id);
@@ -151,6 +154,24 @@ impl Hub {
             websocket::write_ping(out);
             0
         });
+    }
+
+    /// A session that was held back is read from again.
+    pub(super) fn read_on(&mut self, id: SessionId) {
+        let now = self.now();
+        if let Some(frames) = self.session_mut(id).and_then(Session::frames_mut) {
+            frames.wait_anew(now);
+            self.arm(id);
+        }
+        self.released.push(id);
+    }
+
+    /// A WebSocket has not finished a frame in time.
+    pub(super) fn end_half_frame(&mut self, id: SessionId) {
+        if let Some(frames) = self.session_mut(id).and_then(Session::frames_mut) {
+            frames.ending = Some(FramesEnding::Failed(AGAINST_POLICY));
+        }
+        self.end(id, CloseReason::HalfFrame, None);
     }
 
     /// A WebSocket that has said or shown that it is over ends, once its lines were handled.

@@ -285,7 +285,7 @@ impl Hub {
         }
         if self.wants_input(id) {
             match self.session(id).map(|session| session.input) {
-                Some(Input::Open) => self.released.push(id),
+                Some(Input::Open) => self.read_on(id),
                 Some(Input::Closed) => self.finish_closed(id),
                 Some(Input::Ended) => self.finish_input(id),
                 Some(Input::Gone(reason)) => {

@@ -222,6 +222,7 @@ impl Hub {
                 Due::Resume => self.resume(id),
                 Due::Forget => self.end_gone(id),
                 Due::Ping => self.ping(id),
+                Due::HalfFrame => self.end_half_frame(id),
                 Due::Prompt => {
                     if let Some(session) = self.session_mut(id) {
                         session.advance(Step::Prompt);
@@ -266,6 +267,7 @@ fn rules(limits: &Limits) -> Rules {
         announce_rate: Rate::new(limits.announce_per_second, limits.announce_burst),
         churn_interval: limits.churn_interval,
         rooms_max: limits.rooms_max,
+        resting_rooms_max: limits.resting_rooms_max,
         rooms_per_member_max: limits.rooms_per_member_max,
         topic_bytes_max: limits.topic_bytes_max,
         who_names_max: limits.who_names_max,

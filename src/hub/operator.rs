@@ -70,7 +70,8 @@ impl Hub {
 
     /// Whether the room that is called `room` is the one that is asked for.
     pub fn is_same_room(&self, room: &str, asked: &str) -> bool {
-        self.directory.is_room(room, asked)
+        let found = self.directory.find_room(room);
+        found.is_ok() && found.ok() == self.directory.find_room(asked).ok()
     }
 
     /// Lines that came from a connection and were handled so far.

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::chat::{Command, Request, RoomId};
+use crate::chat::{Act, Command, LOBBY, Request, RoomId};
 use crate::session::SessionId;
 use crate::time::Time;
 
@@ -17,12 +17,20 @@ use super::input::Later;
 pub(super) struct Pace {
     /// Readers with more than half an outbox queued.
     readers: HashMap<SessionId, Reader>,
-    /// Rooms with such a reader that makes progress, and how full the fullest outbox is: from 0 at
-    /// one half to 1.
-    rooms: HashMap<RoomId, f64>,
+    /// Rooms with such a reader that makes progress.
+    rooms: HashMap<RoomId, Slowed>,
     /// Talkers that are held for the sake of such a reader.
     held: HashSet<SessionId>,
     check_at: Time,
+}
+
+/// A room that goes slower.
+#[derive(Debug)]
+struct Slowed {
+    /// How full the fullest outbox is: from 0 at one half to 1.
+    fullness: f64,
+    /// What may be said until the readers are looked at again, by whomever.
+    left_bytes: usize,
 }
 
 /// How a reader that is behind gets on.
@@ -43,6 +51,8 @@ const GRACE: Duration = Duration::from_millis(300);
 /// What may have been said lately by somebody who is not held in a room that goes slower, as the
 /// time in which its bucket of bytes would be full again: less, the fuller the reader.
 const QUIET_DEBT_MAX: Duration = Duration::from_millis(500);
+/// Room, name, id and time around a text.
+const AROUND_TEXT_BYTES: usize = 200;
 
 impl Reader {
     /// Notes how much was taken; whether at this pace an outbox would be empty in time.
@@ -84,10 +94,20 @@ impl Pace {
         self.held.insert(id);
     }
 
-    /// Whether somebody who has said so much lately must wait for readers of this room.
+    /// Whether somebody who has said so much lately must wait for readers of this room. Who is quiet
+    /// does so only where many others are, who say so much together that an outbox would overflow.
     pub(super) fn holds(&self, room: RoomId, debt: Duration) -> bool {
-        let fullness = self.rooms.get(&room);
-        fullness.is_some_and(|fullness| debt > QUIET_DEBT_MAX.mul_f64(1.0 - fullness))
+        self.rooms.get(&room).is_some_and(|slowed| {
+            slowed.left_bytes == 0 || debt > QUIET_DEBT_MAX.mul_f64(1.0 - slowed.fullness)
+        })
+    }
+
+    /// A text of so many bytes is said in this room.
+    pub(super) fn charge(&mut self, room: RoomId, text_bytes: usize) {
+        if let Some(slowed) = self.rooms.get_mut(&room) {
+            let left = slowed.left_bytes;
+            slowed.left_bytes = left.saturating_sub(text_bytes + AROUND_TEXT_BYTES);
+        }
     }
 
     /// The connection is gone; its slot may be another's at once.
@@ -128,9 +148,16 @@ impl Hub {
             let taken = session.outbox.bytes_taken();
             if reader.makes_progress(now, taken, outbox_bytes_max, timeout) {
                 let fullness = (2.0 * bytes as f64 / outbox_bytes_max as f64 - 1.0).min(1.0);
+                // Its rooms share what is free. A text may grow to twice its size, if it is all
+                // quotes in JSON.
+                let left = outbox_bytes_max.saturating_sub(bytes) / 2 / session.rooms.len().max(1);
                 for hearing in &session.rooms {
-                    let room = pace.rooms.entry(hearing.room).or_default();
-                    *room = room.max(fullness);
+                    let room = pace.rooms.entry(hearing.room).or_insert(Slowed {
+                        fullness,
+                        left_bytes: left,
+                    });
+                    room.fullness = room.fullness.max(fullness);
+                    room.left_bytes = room.left_bytes.min(left);
                 }
             }
             true
@@ -144,15 +171,29 @@ impl Hub {
     }
 
     /// Whether what is to be said must wait for readers of its room.
-    pub(super) fn check_pace(&self, id: SessionId, request: &Request<'_>) -> Result<(), Later> {
-        if self.pace.rooms.is_empty() || !matches!(request.command, Command::Say { .. }) {
-            return Ok(());
-        }
-        let room = self
-            .member_of(id)
-            .and_then(|member| self.directory.room_of(member, request.room).ok());
-        if room.is_some_and(|room| self.pace.holds(room, self.debt(id))) {
-            return Err(Later::Pace);
+    pub(super) fn check_pace(&mut self, id: SessionId, request: &Request<'_>) -> Result<(), Later> {
+        let (room, text) = match request.command {
+            Command::Act(Act::Say { text, .. }) => {
+                let member = self.member_of(id);
+                let room = member.map(|member| self.directory.room_of(member, request.room));
+                (room.and_then(Result::ok), text)
+            }
+            Command::Post { text, .. } => {
+                let room = self.directory.find_room(request.room.unwrap_or(LOBBY)).ok();
+                // Who posts need not be in the room, so nothing else has asked this.
+                let said_enough = |room| self.listeners.delivery.has_room_said_enough(room);
+                if room.is_some_and(said_enough) {
+                    return Err(Later::Turn);
+                }
+                (room, text)
+            }
+            _ => return Ok(()),
+        };
+        if let Some(room) = room.filter(|_| !self.pace.rooms.is_empty()) {
+            if self.pace.holds(room, self.debt(id)) {
+                return Err(Later::Pace);
+            }
+            self.pace.charge(room, text.len());
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::chat::{Answer, Command, Entry, LOBBY, PageOf, Request};
+use crate::chat::{Act, Answer, Command, Entry, LOBBY, PageOf, Request};
 use crate::dialect::line::Piece;
 use crate::dialect::{Dialect, Hello, Refusal, Reply, cleaning, json, text};
 use crate::session::{CloseReason, SessionId};
@@ -155,7 +155,7 @@ impl Hub {
             }
             Command::History(page) => return self.tell_page(id, request.room, page, reference),
             Command::Search(_) => return Err(Refusal::NoSearch),
-            _ => return self.apply(id, request, reference),
+            Command::Act(act) => return self.apply(id, request.room, act, reference),
         }
         Ok(())
     }
@@ -164,7 +164,8 @@ impl Hub {
     fn apply<'a>(
         &mut self,
         id: SessionId,
-        request: &Request<'a>,
+        room: Option<&'a str>,
+        act: Act<'a>,
         reference: Option<&str>,
     ) -> Result<(), Refusal<'a>> {
         let member = self.member_of(id);
@@ -173,16 +174,16 @@ impl Hub {
             listeners,
             ..
         } = self;
-        let answer = match (request.command, request.room, member) {
-            (Command::Rooms, ..) => Ok(directory.list_rooms()),
-            (Command::Who, Some(room), _) => directory.who(room),
+        let answer = match (act, room, member) {
+            (Act::Rooms, ..) => Ok(directory.list_rooms()),
+            (Act::Who, Some(room), _) => directory.who(room),
             (_, _, None) => return Err(Refusal::NotEntered),
-            (command, _, Some(member)) => {
-                listeners.set_replay(match command {
-                    Command::Join { since } => Replay::since(since),
+            (_, _, Some(member)) => {
+                listeners.set_replay(match act {
+                    Act::Join { since } => Replay::since(since),
                     _ => Replay::Newest,
                 });
-                directory.apply(member, request, listeners)
+                directory.apply(member, room, act, listeners)
             }
         };
         let reply = match &answer {
@@ -197,10 +198,8 @@ impl Hub {
     fn charge(&mut self, id: SessionId, request: &Request<'_>) {
         let (now, rates) = (self.now(), self.rates);
         let bytes = match request.command {
-            Command::Say { text, .. }
-            | Command::Msg { text, .. }
-            | Command::Post { text, .. }
-            | Command::SetTopic(text) => text.len(),
+            Command::Act(Act::Say { text, .. } | Act::Msg { text, .. } | Act::SetTopic(text))
+            | Command::Post { text, .. } => text.len(),
             _ => return,
         };
         if let Some(session) = self.session_mut(id) {
@@ -240,19 +239,23 @@ impl Hub {
         let histories = &self.listeners.histories;
         let mut limit = page.limit.min(self.limits.page_messages_max);
         let bytes_max = self.limits.outbox_bytes_max / 4;
-        let (messages, more) = loop {
-            let (messages, more) = histories.page(room, page.end, limit);
+        let found = loop {
+            let found = histories.page(room, page.end, limit);
             // No answer may overflow the outbox of who asked for it.
-            let bytes: usize = messages.clone().map(|message| past_bytes(&message)).sum();
+            let bytes: usize = found
+                .messages
+                .clone()
+                .map(|message| past_bytes(&message))
+                .sum();
             if bytes <= bytes_max || limit <= 1 {
-                break (messages, more);
+                break found;
             }
             limit /= 2;
         };
         let page = Reply::Page {
             room: self.directory.room_name(room),
-            messages,
-            more,
+            messages: found.messages,
+            more: found.more,
         };
         self.listeners.delivery.reply(id, &page, reference);
         Ok(())

@@ -237,7 +237,7 @@ impl Hub {
             self.answer(id, &response.retry_after(seconds.max(1)));
             return Ok(());
         }
-        self.check_room_to_post(&posting.room, group)?;
+        self.check_room_to_post(posting, group)?;
         let response = match self.say_all(id, posting, group, &texts) {
             Ok(done) => Response::json_lines(Status::Created, done),
             Err(refusal) => refused(&refusal.into()),
@@ -313,8 +313,8 @@ impl Hub {
     }
 
     /// Whether the room may hear something now, or has said enough for a while.
-    fn check_room_to_post(&self, room: &str, group: AddressGroup) -> Result<(), Later> {
-        let Ok(room) = self.directory.find_room(room) else {
+    fn check_room_to_post(&mut self, posting: &Posting, group: AddressGroup) -> Result<(), Later> {
+        let Ok(room) = self.directory.find_room(&posting.room) else {
             return Ok(());
         };
         if self.listeners.delivery.has_room_said_enough(room) {
@@ -325,6 +325,7 @@ impl Hub {
         if self.pace.holds(room, debt) {
             return Err(Later::Pace);
         }
+        self.pace.charge(room, posting.body.len());
         Ok(())
     }
 
@@ -363,7 +364,7 @@ impl Hub {
             Some(known) => (PageEnd::After(known), histories.since(room, known).missed),
             None => (PageEnd::Newest, Some(0)),
         };
-        let (messages, _) = histories.page(room, end, limit);
+        let messages = histories.page(room, end, limit).messages;
         let past = Reply::Past {
             room: self.directory.room_name(room),
             messages,

@@ -176,7 +176,8 @@ impl Acceptor {
                     note_failed(admitted, log, now);
                 }
                 Some(Err(error)) => {
-                    if !self.goes_on_after(&error, now) {
+                    let is_free = is_want(&error) && conns.last_lines.let_go_of_one();
+                    if !self.goes_on_after(&error, is_free, now) {
                         return;
                     }
                 }
@@ -279,14 +280,10 @@ impl Acceptor {
         Ok(())
     }
 
-    /// Whether accepting is to go on after this error.
-    fn goes_on_after(&mut self, error: &io::Error, now: Instant) -> bool {
+    /// Whether accepting is to go on after this error. `is_free`: what it wanted was found.
+    fn goes_on_after(&mut self, error: &io::Error, is_free: bool, now: Instant) -> bool {
         self.errors += 1;
-        let no_room = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-        if !no_room
-            .iter()
-            .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
-        {
+        if is_free || !is_want(error) {
             return true;
         }
         self.pause = Pause::Until(now + RETRY_INTERVAL);
@@ -296,6 +293,14 @@ impl Acceptor {
         }
         false
     }
+}
+
+/// Whether it failed for want of descriptors or memory.
+fn is_want(error: &io::Error) -> bool {
+    let wants = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    wants
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 fn note_failed(admitted: io::Result<()>, log: &mut EventLog, now: Instant) {

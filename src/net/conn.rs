@@ -11,10 +11,11 @@ use mio::{Interest, Registry};
 use slab::Slab;
 use socket2::SockRef;
 
-use crate::session::{AddressGroup, ConnectionSummary, SessionId, Transport};
+use crate::session::{AddressGroup, CloseReason, ConnectionSummary, SessionId, Transport};
 use crate::turn::{Event, Fill, Flush, Io};
 
 use super::accept::number_of;
+use super::last_lines::LastLines;
 use super::listener::{LAST_LINES_TIMEOUT, SEND_BUFFER_BYTES};
 use super::stream::{self, AcceptedAt, Beginning, Stream};
 use super::tls::{Expired, TlsKey, TlsStreams};
@@ -35,6 +36,8 @@ pub(super) struct Conns {
     closed: Vec<Closed>,
     /// Those that have not acknowledged all that was written to them.
     watch: Watch,
+    /// Those that are over and have not taken their last lines.
+    pub(super) last_lines: LastLines,
 }
 
 /// One connection.
@@ -71,6 +74,7 @@ impl Conns {
             generation: Generation::default(),
             closed: Vec::new(),
             watch: Watch::default(),
+            last_lines: LastLines::default(),
         }
     }
 
@@ -125,12 +129,15 @@ impl Conns {
             .is_some_and(|conn| conn.generation == generation)
     }
 
-    /// When to look at those that have something unacknowledged.
+    /// When to look at those that have something unacknowledged, or are over and have not taken
+    /// all of it.
     pub(super) fn watch_deadline(&self) -> Option<Instant> {
-        self.watch.deadline()
+        let deadlines = [self.watch.deadline(), self.last_lines.deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
-    /// Looks at those that have something unacknowledged, if it is time: who is in trouble.
+    /// Looks at those that have something unacknowledged, if it is time: who is in trouble; those
+    /// that are over and have taken it are closed.
     /// `written` says how much was written to a connection in all.
     pub(super) fn look(
         &mut self,
@@ -138,6 +145,7 @@ impl Conns {
         stall_timeout: Duration,
         written: impl Fn(SessionId) -> u64,
     ) -> Vec<(SessionId, Trouble)> {
+        self.last_lines.look(now);
         let Conns { conns, watch, .. } = self;
         let (troubled, done) = watch.look(now, stall_timeout, |(id, generation)| {
             let conn = conns.get(id.slot())?;
@@ -180,10 +188,14 @@ impl Conns {
         self.tls.as_ref()?.deadline()
     }
 
-    /// Looks for TLS that did not come in time, if it is time to.
-    pub(super) fn look_for_expired(&mut self, now: Instant) -> Vec<(SessionId, Expired)> {
+    /// Looks for TLS that did not come in time, if it is time to, of those that are read from.
+    pub(super) fn look_for_expired(
+        &mut self,
+        now: Instant,
+        is_read_from: impl Fn(SessionId) -> bool,
+    ) -> Vec<(SessionId, Expired)> {
         let tls = self.tls.as_mut();
-        tls.map_or(Vec::new(), |tls| tls.look(now))
+        tls.map_or(Vec::new(), |tls| tls.look(now, is_read_from))
     }
 
     /// The connections over TLS; `None` where it is off.
@@ -354,6 +366,10 @@ impl Io for Conns {
                 (Stream::Tls(key), Some(tls)) => tls.close(key),
                 _ => None,
             };
+            // Nobody is there to read the lines of one that is lost.
+            if summary.reason != CloseReason::ConnectionLost {
+                self.last_lines.close(conn.socket, Instant::now());
+            }
             self.closed.push(Closed {
                 peer: conn.peer,
                 counted: conn.counted,
@@ -382,8 +398,6 @@ fn read(socket: &mut TcpStream, buffer: &mut [u8], mut length: usize) -> (usize,
 
 #[cfg(test)]
 mod tests {
-    use crate::session::CloseReason;
-
     use super::*;
 
     const STALL_TIMEOUT: Duration = Duration::from_secs(10);

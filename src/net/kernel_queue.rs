@@ -1,5 +1,5 @@
 //! What the kernel still holds for a peer, and whether that peer acknowledges anything: TCP_INFO and
-//! TIOCOUTQ (tcp(7)). One of two modules with `unsafe` (the other is `heap`): no crate that is kept gives these two without.
+//! SIOCOUTQ and SIOCOUTQNSD (tcp(7)). One of two modules with `unsafe` (the other is `heap`): no crate that is kept gives these two without.
 //! Nothing is decided here; `watch` asks.
 #![allow(
     unsafe_code,
@@ -16,8 +16,12 @@ use std::time::Duration;
 pub(super) struct Acknowledging {
     /// Segments are under way that were not acknowledged.
     pub(super) is_owed: bool,
+    /// How often in a row the peer was asked whether it has room again, without an answer.
+    pub(super) probes_unanswered: u8,
     /// How long ago the last acknowledgement came.
     pub(super) last: Duration,
+    /// How long ago the last data was sent, for the first time or again.
+    pub(super) last_sent: Duration,
 }
 
 /// Bytes that were written to the socket and not acknowledged, sent or not.
@@ -25,10 +29,26 @@ pub(super) struct Acknowledging {
 /// # Errors
 /// Those of ioctl(2).
 pub(super) fn unacknowledged_bytes(socket: BorrowedFd<'_>) -> io::Result<u64> {
+    queued_bytes(socket, SIOCOUTQ)
+}
+
+/// Bytes that were written to the socket and not sent even once; the end of our side counts as one.
+///
+/// # Errors
+/// Those of ioctl(2).
+pub(super) fn unsent_bytes(socket: BorrowedFd<'_>) -> io::Result<u64> {
+    queued_bytes(socket, SIOCOUTQNSD)
+}
+
+const SIOCOUTQ: libc::Ioctl = libc::TIOCOUTQ as libc::Ioctl;
+/// Of `linux/sockios.h`; the crate has it for some targets only.
+const SIOCOUTQNSD: libc::Ioctl = 0x894b;
+
+fn queued_bytes(socket: BorrowedFd<'_>, request: libc::Ioctl) -> io::Result<u64> {
     let mut bytes: libc::c_int = 0;
-    // SAFETY: TIOCOUTQ writes one int, to which the pointer leads for the time of the call; the
+    // SAFETY: both requests write one int, to which the pointer leads for the time of the call; the
     // descriptor is open as long as it is borrowed.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), request, &raw mut bytes) };
     if result < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -36,7 +56,9 @@ pub(super) fn unacknowledged_bytes(socket: BorrowedFd<'_>) -> io::Result<u64> {
 }
 
 /// Offsets of fields of `struct tcp_info` of Linux, which only ever grows at its end.
+const PROBES: usize = 3;
 const UNACKED: usize = 24;
+const LAST_DATA_SENT: usize = 44;
 const LAST_ACK_RECV: usize = 56;
 
 /// Whether the peer acknowledges what it gets.
@@ -66,6 +88,8 @@ pub(super) fn acknowledging(socket: BorrowedFd<'_>) -> io::Result<Acknowledging>
     };
     Ok(Acknowledging {
         is_owed: field(UNACKED) > 0,
+        probes_unanswered: info[PROBES],
         last: Duration::from_millis(field(LAST_ACK_RECV).into()),
+        last_sent: Duration::from_millis(field(LAST_DATA_SENT).into()),
     })
 }

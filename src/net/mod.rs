@@ -14,6 +14,7 @@ mod error_stream;
 pub mod file_limit;
 mod heap;
 mod kernel_queue;
+mod last_lines;
 pub mod listener;
 pub mod log;
 mod outside;

@@ -267,7 +267,11 @@ impl Server {
                 Trouble::Stalled => self.turn.hub_mut().cut_stalled(id),
             }
         }
-        for (id, what) in self.conns.look_for_expired(self.clock.now) {
+        let hub = self.turn.hub();
+        let expired = self
+            .conns
+            .look_for_expired(self.clock.now, |id| hub.wants_input(id));
+        for (id, what) in expired {
             match what {
                 Expired::Handshake => self.turn.hub_mut().expire_handshake(id),
                 Expired::Record => self.turn.hub_mut().break_off(id),

@@ -11,6 +11,7 @@ mod share;
 mod state;
 #[cfg(test)]
 mod tests;
+mod validity;
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -243,8 +244,13 @@ impl TlsStreams {
         self.next_look
     }
 
-    /// Looks for what did not come in time, if it is time to.
-    pub(super) fn look(&mut self, now: Instant) -> Vec<(SessionId, Expired)> {
+    /// Looks for what did not come in time, if it is time to. Time in which a session is not read
+    /// from counts against nobody.
+    pub(super) fn look(
+        &mut self,
+        now: Instant,
+        is_read_from: impl Fn(SessionId) -> bool,
+    ) -> Vec<(SessionId, Expired)> {
         let mut expired = Vec::new();
         let Some(at) = self.next_look.filter(|&at| at <= now) else {
             return expired;
@@ -261,7 +267,12 @@ impl TlsStreams {
             let Some(stream) = stream.filter(|stream| stream.number == number) else {
                 return false;
             };
-            stream.connection.leave_out(stopped);
+            let left_out = if is_read_from(stream.owner) {
+                stopped
+            } else {
+                stopped + LOOK_INTERVAL
+            };
+            stream.connection.leave_out(left_out);
             let Some((since, time_max)) = stream.connection.unfinished(limits) else {
                 stream.is_timed = false;
                 return false;

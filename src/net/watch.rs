@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::session::SessionId;
 
-use super::kernel_queue::{acknowledging, unacknowledged_bytes};
+use super::kernel_queue::{Acknowledging, acknowledging, unacknowledged_bytes};
 use super::tokens::Generation;
 
 /// Connections that were written to and have not acknowledged all of it.
@@ -30,6 +30,8 @@ struct Watched {
     /// What was written by then is to be acknowledged in time.
     since: Instant,
     written: u64,
+    /// Since when something that was sent is known to be unanswered.
+    unanswered_since: Option<Instant>,
 }
 
 /// What is wrong with a connection.
@@ -45,8 +47,12 @@ pub(super) enum Trouble {
 const WATCHED_KEPT: usize = 64;
 /// How often is looked.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// How long bytes may stay unacknowledged before the peer is gone (F22).
-const VANISHED_AFTER: Duration = Duration::from_secs(14);
+/// How long bytes may stay unacknowledged before the peer is gone (F22): 15 s after they were written
+/// at the latest, since each look may come an interval late.
+const VANISHED_AFTER: Duration = Duration::from_secs(13);
+/// How long of that the kernel must have been seen to wait for an answer. It asks a peer that does not
+/// read after pauses that double (12.8 s, 25.6 s …), in which no acknowledgement is due.
+const UNANSWERED_MIN: Duration = Duration::from_secs(5);
 
 impl Watch {
     /// A connection was written to that is not watched yet.
@@ -77,11 +83,13 @@ impl Watch {
         let stopped = (now - at).saturating_sub(INTERVAL);
         for watched in &mut self.watched {
             watched.since += stopped;
+            watched.unanswered_since = watched.unanswered_since.map(|since| since + stopped);
         }
         let fresh = self.fresh.drain(..).map(|connection| Watched {
             connection,
             since: now,
             written: 0,
+            unanswered_since: None,
         });
         self.watched.extend(fresh.filter(|watched| {
             let Some((socket, _)) = find(watched.connection) else {
@@ -131,17 +139,171 @@ impl Watched {
         if acknowledged >= self.written {
             self.since = now;
             self.written = written;
+            self.unanswered_since = None;
             return None;
         }
         let age = now - self.since;
-        if age < stall_timeout.min(VANISHED_AFTER) {
+        // Soon enough to see it unanswered for long enough.
+        if age < patience(stall_timeout) / 2 {
             return None;
         }
         let peer = acknowledging(socket).ok()?;
-        // A peer that answers is asked again and again whether it has room, and says no.
-        if peer.is_owed && peer.last >= stall_timeout.min(VANISHED_AFTER) {
-            return (peer.last >= VANISHED_AFTER).then_some(Trouble::Vanished);
+        self.unanswered_since = unanswered_since(self.unanswered_since, now, &peer);
+        let unanswered = self.unanswered_since.map(|since| now - since);
+        trouble(age, unanswered, peer.last, stall_timeout)
+    }
+}
+
+/// How long nobody is in trouble.
+fn patience(stall_timeout: Duration) -> Duration {
+    stall_timeout.min(VANISHED_AFTER)
+}
+
+/// Since when something that was sent to this peer is known to be unanswered; `before` is what was
+/// known at the look before.
+fn unanswered_since(
+    before: Option<Instant>,
+    now: Instant,
+    peer: &Acknowledging,
+) -> Option<Instant> {
+    let is_unanswered = peer.probes_unanswered > 0 || peer.is_owed && peer.last > peer.last_sent;
+    if !is_unanswered {
+        return None;
+    }
+    let Some(before) = before else {
+        return Some(now);
+    };
+    // Of what is unanswered now, all was sent after the last answer.
+    let answered_at = now.checked_sub(peer.last);
+    Some(answered_at.map_or(before, |at| at.max(before)))
+}
+
+/// What is wrong with a peer that has acknowledged nothing of certain bytes for `age`. `unanswered` is
+/// how long something that was sent is known to have no answer, and `last` when the last came.
+///
+/// One that is there answers whatever reaches it, be it to say that it has no room; but the kernel
+/// may not have asked it for long. So silence alone says nothing.
+fn trouble(
+    age: Duration,
+    unanswered: Option<Duration>,
+    last: Duration,
+    stall_timeout: Duration,
+) -> Option<Trouble> {
+    let patience = patience(stall_timeout);
+    if age < patience {
+        return None;
+    }
+    if unanswered.is_some() && last >= patience {
+        let is_gone = age.min(last) >= VANISHED_AFTER && unanswered >= Some(UNANSWERED_MIN);
+        return is_gone.then_some(Trouble::Vanished);
+    }
+    (age >= stall_timeout).then_some(Trouble::Stalled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STALL_TIMEOUT: Duration = Duration::from_secs(10);
+    const LONG: Duration = Duration::from_secs(70);
+
+    const fn tenths(count: u64) -> Duration {
+        Duration::from_millis(100 * count)
+    }
+
+    /// What the kernel says at one look; times in tenths of seconds.
+    fn peer(is_owed: bool, probes_unanswered: u8, last: u64, last_sent: u64) -> Acknowledging {
+        Acknowledging {
+            is_owed,
+            probes_unanswered,
+            last: tenths(last),
+            last_sent: tenths(last_sent),
         }
-        (age >= stall_timeout).then_some(Trouble::Stalled)
+    }
+
+    /// What is found at looks a second apart, at which the kernel `says` this; its argument is the
+    /// time since something was written, in tenths of seconds.
+    fn first_trouble(
+        stall_timeout: Duration,
+        says: impl Fn(u64) -> Acknowledging,
+    ) -> Option<(u64, Trouble)> {
+        let start = Instant::now();
+        let mut since = None;
+        (0..60).find_map(|second| {
+            let age = Duration::from_secs(second);
+            if age < patience(stall_timeout) / 2 {
+                return None;
+            }
+            let (now, peer) = (start + age, says(10 * second));
+            since = unanswered_since(since, now, &peer);
+            let unanswered = since.map(|since| now - since);
+            Some((second, trouble(age, unanswered, peer.last, stall_timeout)?))
+        })
+    }
+
+    /// Pauses of a kernel that asks again and again double.
+    const ASKED_AT: [u64; 9] = [2, 6, 14, 30, 62, 126, 254, 510, 1022];
+
+    fn since_asked(tenths: u64) -> Option<u64> {
+        let asked = ASKED_AT.iter().rev().find(|&&at| at <= tenths);
+        asked.map(|at| tenths - at)
+    }
+
+    #[test]
+    fn who_answers_that_it_has_no_room_is_there_however_seldom_it_is_asked() {
+        // As seen on Linux 6.18 of one that slept for 58 s: the last acknowledgement was 28.8 s old.
+        let closed = |at| {
+            let last = since_asked(at).unwrap_or(at);
+            peer(false, 0, last, at)
+        };
+        assert_eq!(first_trouble(LONG, closed), None);
+        let stalled = Some((10, Trouble::Stalled));
+        assert_eq!(first_trouble(STALL_TIMEOUT, closed), stalled);
+    }
+
+    #[test]
+    fn who_has_no_memory_for_what_is_sent_again_and_says_so_is_there() {
+        let full = |at| {
+            let last = since_asked(at).unwrap_or(at);
+            peer(true, 0, last, last)
+        };
+        assert_eq!(first_trouble(LONG, full), None);
+        let stalled = Some((10, Trouble::Stalled));
+        assert_eq!(first_trouble(STALL_TIMEOUT, full), stalled);
+    }
+
+    #[test]
+    fn an_answer_that_is_on_its_way_after_a_long_pause_is_waited_for() {
+        // Sent again at 25.4 s and answered 2 s later; a look comes between.
+        let late = |at| match at {
+            260..=270 => peer(true, 0, at - 126, at - 254),
+            _ => {
+                let last = since_asked(at).unwrap_or(at);
+                peer(true, 0, last.saturating_sub(20), last)
+            }
+        };
+        assert_eq!(first_trouble(LONG, late), None);
+    }
+
+    #[test]
+    fn who_answers_nothing_is_gone_in_time() {
+        let vanished = Some((13, Trouble::Vanished));
+        let silent = |at| peer(true, 0, at + 40, since_asked(at).unwrap_or(at));
+        assert_eq!(first_trouble(STALL_TIMEOUT, silent), vanished);
+        assert_eq!(first_trouble(LONG, silent), vanished);
+        assert_eq!(first_trouble(Duration::from_secs(1), silent), vanished);
+        // It had no room before it vanished.
+        let asked = |at| peer(false, 3, at + 10, at);
+        assert_eq!(first_trouble(LONG, asked), vanished);
+    }
+
+    #[test]
+    fn a_short_outage_is_survived() {
+        // Nothing gets through for 8 s; then what is sent again at 12.6 s is answered.
+        let shaky = |at| match at {
+            0..126 => peer(true, 0, at + 50, since_asked(at).unwrap_or(at)),
+            _ => peer(false, 0, at - 126, at - 126),
+        };
+        assert_eq!(first_trouble(LONG, shaky), None);
     }
 }

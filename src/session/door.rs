@@ -71,6 +71,34 @@ pub struct Frames {
     pub pinged_at: Time,
     /// How often we have asked since we last heard something.
     pub pings_unanswered: u32,
+    /// The number of the frame that is unfinished.
+    unfinished: u32,
+    /// Since when a frame is.
+    unfinished_since: Option<Time>,
+}
+
+impl Frames {
+    /// Takes note of which frame is unfinished, after its reader has read.
+    pub fn note_unfinished(&mut self, now: Time) {
+        let unfinished = self.reader.unfinished_frame();
+        if unfinished.is_none_or(|number| number != self.unfinished) {
+            self.unfinished_since = None;
+        }
+        if let Some(number) = unfinished {
+            self.unfinished = number;
+            self.unfinished_since.get_or_insert(now);
+        }
+    }
+
+    /// Time in which nothing was read counts against no frame.
+    pub fn wait_anew(&mut self, now: Time) {
+        self.unfinished_since = self.unfinished_since.map(|_| now);
+    }
+
+    /// Since when a frame is unfinished.
+    pub fn unfinished_since(&self) -> Option<Time> {
+        self.unfinished_since
+    }
 }
 
 /// How a WebSocket ends when that is not the chat's doing.

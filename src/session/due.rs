@@ -11,7 +11,7 @@ use crate::fanout::block::BlockStore;
 use crate::time::Time;
 
 use super::phase::Phase;
-use super::{Hold, Session, SessionId};
+use super::{Frames, Hold, Session, SessionId};
 
 /// Something that only time brings about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub enum Due {
     Prompt,
     /// A WebSocket has been silent for so long that it is to be asked whether it is there.
     Ping,
+    /// A WebSocket has not finished a frame in time.
+    HalfFrame,
     /// What it is owed has lain too long.
     Stall,
     /// Its rate allows another line, or its budget another answer.
@@ -68,12 +70,17 @@ impl Session {
             let heard_or_asked = frames.pinged_at.max(self.active_at);
             heard_or_asked + limits.websocket_ping_interval
         });
+        // While nothing is read, a frame cannot go on.
+        let waited_for = frames.filter(|_| self.hold == Hold::No);
+        let half_frame = waited_for.and_then(Frames::unfinished_since);
+        let half_frame = half_frame.map(|since| since + limits.websocket_frame_timeout);
         [
             (Due::Close, close),
             (Due::Forget, gone_until.filter(|_| self.is_live())),
             (Due::NameTimeout, name),
             (Due::Prompt, prompt),
             (Due::Stall, stall),
+            (Due::HalfFrame, half_frame),
             (Due::Resume, resume),
             (Due::Ping, ping),
         ]

@@ -30,6 +30,8 @@ pub enum CloseReason {
     WrongProtocol,
     /// What it sent as TLS is none, or a part of it did not come in time.
     TlsFault,
+    /// It began a frame of a WebSocket, and did not finish it in time.
+    HalfFrame,
     /// It came without TLS, which is required here.
     TlsRequired,
     /// There was no place.
@@ -48,7 +50,9 @@ impl CloseReason {
     /// Why its member left, as the others are told.
     pub fn cause(self) -> Cause {
         match self {
-            CloseReason::ConnectionLost | CloseReason::TlsFault => Cause::Lost,
+            CloseReason::ConnectionLost | CloseReason::TlsFault | CloseReason::HalfFrame => {
+                Cause::Lost
+            }
             CloseReason::TooSlow | CloseReason::Unfinished => Cause::TooSlow,
             CloseReason::Kicked => Cause::Kicked,
             CloseReason::ShuttingDown => Cause::Stopped,
@@ -73,7 +77,8 @@ impl CloseReason {
             | CloseReason::ConnectionLost
             | CloseReason::MadeRoom
             | CloseReason::Answered
-            | CloseReason::TlsFault => None,
+            | CloseReason::TlsFault
+            | CloseReason::HalfFrame => None,
             CloseReason::TooSlow => Some(Refusal::TooSlow),
             CloseReason::Unfinished => Some(Refusal::LineTooLong),
             CloseReason::NameTimeout => Some(Refusal::NameTimeout),
@@ -111,6 +116,7 @@ impl fmt::Display for CloseReason {
             CloseReason::Replaced => "replaced by another connection",
             CloseReason::WrongProtocol => "another protocol",
             CloseReason::TlsFault => "TLS fault",
+            CloseReason::HalfFrame => "half a frame, not finished in time",
             CloseReason::TlsRequired => "TLS is required",
             CloseReason::ServerFull => "server full",
             CloseReason::TooManyFromAddress => "too many from its address",

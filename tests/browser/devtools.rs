@@ -1,19 +1,11 @@
 //! [`Browser`]: one Chromium with one tab, spoken to in its DevTools protocol over a WebSocket. It knows
 //! nothing of the page that is in it. Owned by the test that started it, killed when that ends.
 
-use std::fs;
-use std::net::TcpStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
-use tungstenite::{Message, WebSocket};
 
-/// How long a browser may take for anything, which on a busy machine is long.
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::running::{PATIENCE, Running, Wire};
 
 /// The usual names, tried in this order.
 const NAMES: [&str; 5] = [
@@ -24,67 +16,44 @@ const NAMES: [&str; 5] = [
     "chrome",
 ];
 
-/// One runs at a time.
-static TURN: Mutex<()> = Mutex::new(());
-static PROFILES: AtomicU32 = AtomicU32::new(0);
+const FLAGS: [&str; 8] = [
+    "--headless=new",
+    "--remote-debugging-port=0",
+    "--no-first-run",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--hide-scrollbars",
+    "--mute-audio",
+];
 
 /// A running browser.
 pub struct Browser {
-    child: Child,
-    profile: PathBuf,
-    socket: WebSocket<TcpStream>,
+    wire: Wire,
     session: String,
-    calls: u64,
     /// What the tab complained about: exceptions, and what its policy forbade.
     complaints: Vec<String>,
-    _turn: MutexGuard<'static, ()>,
+    _running: Running,
 }
 
 impl Browser {
-    /// Starts one, or says why not.
-    pub fn start() -> Option<Browser> {
-        let Some(program) = program() else {
-            println!(
-                "skipped: there is no browser: none of {NAMES:?}, and CHATD_BROWSER is not set"
-            );
-            return None;
-        };
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = PROFILES.fetch_add(1, Ordering::Relaxed);
-        let name = format!("chatd-browser-{}-{number}", std::process::id());
-        let profile = std::env::temp_dir().join(name);
-        let child = Command::new(&program)
-            .args([
-                "--headless=new",
-                "--remote-debugging-port=0",
-                "--no-first-run",
-                "--no-sandbox",
-            ])
-            .args([
-                "--disable-gpu",
-                "--disable-dev-shm-usage",
-                "--hide-scrollbars",
-                "--mute-audio",
-            ])
-            .arg(format!("--user-data-dir={}", profile.display()))
-            .arg("about:blank")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("starting {program}: {error}"));
-        let (port, path) = door(&profile);
-        let stream = TcpStream::connect(("127.0.0.1", port)).expect("its DevTools");
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let url = format!("ws://127.0.0.1:{port}{path}");
-        let (socket, _) = tungstenite::client(url, stream).expect("its DevTools");
+    /// Starts one with these flags beside the usual ones, or says why not.
+    pub fn start(flags: &[&str]) -> Option<Browser> {
+        let running = Running::start("CHATD_BROWSER", &NAMES, |profile| {
+            let profile = format!("--user-data-dir={}", profile.display());
+            let all = [&FLAGS, flags, &[&*profile, "about:blank"]].concat();
+            all.into_iter().map(str::to_owned).collect()
+        })?;
+        // It writes down port and path when it is ready.
+        let (port, path) = running.written("DevToolsActivePort", |text| {
+            let (port, path) = text.split_once('\n')?;
+            (!path.is_empty()).then(|| (port.parse().expect("a port"), path.trim().to_owned()))
+        });
         let mut browser = Browser {
-            child,
-            profile,
-            socket,
+            wire: Wire::to(port, &path),
             session: String::new(),
-            calls: 0,
             complaints: Vec::new(),
-            _turn: turn,
+            _running: running,
         };
         let target = browser.call("Target.createTarget", json!({"url": "about:blank"}));
         let attach = json!({"targetId": target["targetId"], "flatten": true});
@@ -109,34 +78,13 @@ impl Browser {
     }
 
     fn try_call(&mut self, method: &str, parameters: Value) -> Value {
-        self.calls += 1;
-        let mut call = json!({"id": self.calls, "method": method, "params": parameters});
+        let mut call = json!({"method": method, "params": parameters});
         if !self.session.is_empty() {
             call["sessionId"] = json!(self.session);
         }
-        let text = Message::text(call.to_string());
-        self.socket.send(text).expect("the browser takes a call");
-        loop {
-            let message = self.socket.read().expect("the browser answers");
-            let heard: Value = serde_json::from_slice(&message.into_data()).expect("JSON");
-            if heard["id"] == self.calls {
-                return heard;
-            }
-            self.note(&heard);
-        }
-    }
-
-    fn note(&mut self, event: &Value) {
-        let entry = &event["params"]["entry"];
-        let is_complaint = match event["method"].as_str() {
-            Some("Runtime.exceptionThrown") => true,
-            // That a server is not there is what some tests are about.
-            Some("Log.entryAdded") => entry["level"] == "error" && entry["source"] != "network",
-            _ => false,
-        };
-        if is_complaint {
-            self.complaints.push(event["params"].to_string());
-        }
+        let complaints = &mut self.complaints;
+        self.wire
+            .call(call, |event| complaints.extend(complaint(event)))
     }
 
     /// Goes to an address and waits until all of it is there.
@@ -197,39 +145,18 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // In good order first: so its other processes end too.
-        self.session.clear();
-        let close = json!({"id": 0, "method": "Browser.close"}).to_string();
-        if self.socket.send(Message::text(close)).is_ok() {
-            while self.socket.read().is_ok() {}
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.profile);
+        self.wire.end("Browser.close");
     }
 }
 
-fn program() -> Option<String> {
-    if let Ok(program) = std::env::var("CHATD_BROWSER") {
-        return Some(program);
-    }
-    let paths = std::env::var_os("PATH")?;
-    let paths: Vec<PathBuf> = std::env::split_paths(&paths).collect();
-    let is_there = |name: &&str| paths.iter().any(|path| path.join(name).is_file());
-    NAMES.into_iter().find(is_there).map(str::to_owned)
-}
-
-/// Port and path of its DevTools, as it writes them down when it is ready.
-fn door(profile: &std::path::Path) -> (u16, String) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let text = fs::read_to_string(profile.join("DevToolsActivePort")).unwrap_or_default();
-        if let Some((port, path)) = text.split_once('\n')
-            && !path.is_empty()
-        {
-            return (port.parse().expect("a port"), path.trim().to_owned());
-        }
-        assert!(Instant::now() < deadline, "the browser did not start");
-        std::thread::park_timeout(Duration::from_millis(20));
-    }
+/// What an event complains of, if it does.
+fn complaint(event: &Value) -> Option<String> {
+    let entry = &event["params"]["entry"];
+    let is_complaint = match event["method"].as_str() {
+        Some("Runtime.exceptionThrown") => true,
+        // That a server is not there is what some tests are about.
+        Some("Log.entryAdded") => entry["level"] == "error" && entry["source"] != "network",
+        _ => false,
+    };
+    is_complaint.then(|| event["params"].to_string())
 }

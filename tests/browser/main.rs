@@ -1,6 +1,6 @@
 //! The page in a real browser, against a real `chatd`: what a person with a browser sees and does. Not
 //! what the server answers to requests (that is `tests/daemon`). Where there is no browser, each test
-//! says so and passes; `CHATD_BROWSER` names one that is not found by itself.
+//! says so and passes; `CHATD_BROWSER` names a Chromium that is not found by itself, `CHATD_FIREFOX` a Firefox.
 //!
 //! One browser runs at a time: each is several processes, and what is looked for is behaviour.
 #![allow(
@@ -15,10 +15,14 @@
 mod common;
 
 mod away;
+mod cold;
 mod devtools;
+mod firefox;
 mod hostile;
 mod link;
 mod looks;
 mod page;
 mod reading;
+mod running;
+mod sealed;
 mod talking;

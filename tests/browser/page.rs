@@ -32,9 +32,14 @@ impl DerefMut for Page {
 impl Page {
     /// Opens the page of the server at this address; `None` where there is no browser.
     pub fn open(server: SocketAddr) -> Option<Page> {
-        let mut page = Page(Browser::start()?);
+        Page::open_with(&format!("http://{server}/"), &[])
+    }
+
+    /// Opens the page at this address, in a browser with these flags.
+    pub fn open_with(url: &str, flags: &[&str]) -> Option<Page> {
+        let mut page = Page(Browser::start(flags)?);
         page.size(1280, 800);
-        page.go(&format!("http://{server}/"));
+        page.go(url);
         Some(page)
     }
 

@@ -1,8 +1,11 @@
 //! The last word, over real sockets: who sleeps reads everything or why not; who closes at once has
 //! said all it sent; what an attack needed is given back.
 
-use crate::common::process::memory_bytes;
-use crate::common::{Client, Daemon};
+use std::fs;
+use std::time::Instant;
+
+use crate::common::process::{allow_no_more_files, memory_bytes};
+use crate::common::{Client, Daemon, PATIENCE};
 
 /// What is said while somebody sleeps fits into what the kernel keeps for it: no queue of the
 /// server's grows, and the kernel alone would end it without a word.
@@ -23,6 +26,71 @@ fn f88_who_sleeps_reads_every_line_and_then_why_it_was_cut() {
     }
     sleeper.expect_refusal("too-slow");
     sleeper.expect_closed();
+}
+
+/// Linux resets a socket that no process holds when the machine is short of memory for TCP, and what
+/// it has not sent is lost (seen in an hour's soak: 4 of 60 lines, then ECONNRESET). So the server
+/// holds it, although it has done with the session, until everything was taken.
+#[test]
+fn f88_the_socket_of_who_was_cut_is_held_until_it_has_read_why() {
+    let chatd = Daemon::start(&["--rate", "0", "--stall-timeout", "1"]);
+    let mut ann = chatd.join("ann");
+    let mut sleeper = cut_sleeper(&chatd, &mut ann);
+    for number in 0..60 {
+        sleeper.expect_prefix(&format!("<ann> {number} "));
+    }
+    sleeper.expect_refusal("too-slow");
+    sleeper.expect_closed();
+    let deadline = Instant::now() + PATIENCE;
+    while is_held(&chatd, &sleeper) {
+        assert!(
+            Instant::now() < deadline,
+            "it is held although all was read"
+        );
+        ann.say("/ping");
+        ann.lines_until_pong();
+    }
+}
+
+/// What is only held makes room for those who come.
+#[test]
+fn f01_a_held_socket_is_let_go_of_when_descriptors_run_out() {
+    let chatd = Daemon::start(&["--rate", "0", "--stall-timeout", "1"]);
+    let mut ann = chatd.join("ann");
+    let sleeper = cut_sleeper(&chatd, &mut ann);
+    allow_no_more_files(chatd.id());
+    chatd.join("ben");
+    assert!(!is_held(&chatd, &sleeper), "there is no other descriptor");
+}
+
+/// Joins, reads nothing while 60 KB are said, and is cut.
+fn cut_sleeper(chatd: &Daemon, talker: &mut Client) -> Client {
+    let mut sleeper = Client::connect_narrow(chatd.address());
+    sleeper.say("sleeper");
+    sleeper.expect_welcome();
+    for number in 0..60 {
+        talker.say(&format!("{number} {}", "x".repeat(1000)));
+    }
+    chatd.expect_log(&["end \"sleeper\"", "too slow"]);
+    assert!(is_held(chatd, &sleeper), "the kernel is left alone with it");
+    sleeper
+}
+
+/// Whether a process has the server's end of this connection: the kernel lists a socket that none
+/// has with the inode 0, or no more.
+fn is_held(chatd: &Daemon, client: &Client) -> bool {
+    let port = |address: &str| {
+        let hex = address.rsplit(':').next().unwrap_or_default();
+        u16::from_str_radix(hex, 16).ok()
+    };
+    let (server, peer) = (chatd.address().port(), client.address().port());
+    let sockets = fs::read_to_string("/proc/net/tcp").expect("the sockets of this network");
+    let held = sockets.lines().skip(1).find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let is_it = port(fields[1]) == Some(server) && port(fields[2]) == Some(peer);
+        is_it.then(|| fields[9] != "0")
+    });
+    held == Some(true)
 }
 
 /// More lines than the burst, and a full close behind them: the first thing that the server writes

@@ -109,6 +109,18 @@ impl Stage {
 
     /// A member in the lobby who takes everything.
     fn enter(&mut self, name: &str) -> usize {
+        self.begin(name)
+    }
+
+    fn begin(&mut self, first_line: &str) -> usize {
+        let slot = self.connect();
+        self.send(slot, &format!("{first_line}\n"));
+        self.pass();
+        slot
+    }
+
+    /// A connection that takes everything and has said nothing yet.
+    fn connect(&mut self) -> usize {
         let slot = self.peers.0.len();
         self.peers.0.push(Peer {
             takes_bytes: usize::MAX,
@@ -117,8 +129,6 @@ impl Stage {
         self.start();
         self.turn.admit(SessionId(u32::try_from(slot).unwrap()));
         self.finish();
-        self.send(slot, &format!("{name}\n"));
-        self.pass();
         slot
     }
 
@@ -127,6 +137,13 @@ impl Stage {
         self.send(slot, &format!("/join {room}\n"));
         self.pass();
         slot
+    }
+
+    /// A program in these rooms that takes everything.
+    fn enter_rooms(&mut self, name: &str, rooms: &[&str]) -> usize {
+        let rooms = rooms.join(r#"",""#);
+        let entry = format!(r#"{{"do":"enter","name":"{name}","rooms":["{rooms}"]}}"#);
+        self.begin(&entry)
     }
 
     fn send(&mut self, slot: usize, text: &str) {
@@ -325,6 +342,59 @@ fn of_fifty_who_burst_and_read_nobody_is_cut() {
         assert_eq!(stage.peers.0[slot].closed, None, "b{slot}");
         assert_eq!(stage.peers.0[slot].lines("! too-slow"), 0, "b{slot}");
     }
+}
+
+#[test]
+fn bursts_in_many_rooms_at_once_cut_nobody_who_reads_all_of_them() {
+    let mut stage = Stage::new(Limits::default());
+    let rooms = ["aa", "bb", "cc", "dd", "ee"];
+    let reader = stage.enter_rooms("reader", &rooms);
+    let talkers: Vec<usize> = (0..300)
+        .map(|number| stage.enter_room(&format!("t{number}"), rooms[number % 5]))
+        .collect();
+    for &slot in &talkers {
+        stage.send(slot, &format!("{}\n", "z".repeat(4000)).repeat(2));
+    }
+    stage.pass_for(Duration::from_secs(2));
+    assert_eq!(stage.peers.0[reader].closed, None);
+    let said = r#"{"is":"said""#;
+    assert_eq!(stage.peers.0[reader].lines(said), 600);
+}
+
+#[test]
+fn many_who_say_a_line_each_cut_nobody_who_reads() {
+    let mut stage = Stage::new(Limits::default());
+    let reader = stage.enter("reader");
+    stage.peers.0[reader].takes_bytes = 12_500;
+    let talkers: Vec<usize> = (0..400)
+        .map(|number| stage.enter(&format!("t{number}")))
+        .collect();
+    for &slot in &talkers {
+        stage.send(slot, &format!("{}\n", "z".repeat(4000)));
+    }
+    stage.pass_for(Duration::from_secs(1));
+    assert_eq!(stage.peers.0[reader].closed, None);
+    assert_eq!(stage.peers.0[reader].lines("<t"), 400);
+}
+
+#[test]
+fn many_who_post_cut_nobody_who_reads() {
+    let mut stage = Stage::new(Limits::default());
+    let reader = stage.enter("reader");
+    stage.peers.0[reader].takes_bytes = 12_500;
+    let text = "z".repeat(4000);
+    let posters: Vec<usize> = (0..400).map(|_| stage.connect()).collect();
+    for slot in posters {
+        let name = format!("p{slot}");
+        stage.send(
+            slot,
+            &format!(r#"{{"do":"post","room":"lobby","name":"{name}","text":"{text}"}}"#),
+        );
+        stage.send(slot, "\n");
+    }
+    stage.pass_for(Duration::from_secs(1));
+    assert_eq!(stage.peers.0[reader].closed, None);
+    assert_eq!(stage.peers.0[reader].lines("<p"), 400);
 }
 
 #[test]

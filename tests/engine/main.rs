@@ -22,3 +22,4 @@ mod simulation;
 mod turn_by_hand;
 mod web_by_hand;
 mod web_stage;
+mod websocket_by_hand;

@@ -9,8 +9,6 @@ use chatd::time::Time;
 
 use crate::web_stage::{Stage, UPGRADE, frame, post};
 
-const PING: &[u8] = &[0x89, 0];
-
 #[test]
 fn http_head_timeout_is_one_clock_from_the_accept_for_head_and_body() {
     let limits = Limits {
@@ -90,76 +88,6 @@ fn http_answer_timeout_closes_who_does_not_take_an_answer() {
     assert_eq!(stage.socket(0).closed, Some(CloseReason::Answered));
     stage.pass_until(5000);
     assert_eq!(stage.socket(1).closed, Some(CloseReason::Answered));
-}
-
-#[test]
-fn a_silent_websocket_is_asked_every_interval_and_lost_after_two() {
-    // D71: with the defaults, a proxy that cuts after 60 s sees something at least every 30.
-    let mut stage = Stage::new(Limits::default());
-    stage.websocket(0);
-    for round in 1..=20 {
-        stage.pass_until(30_000 * round - 1);
-        assert_eq!(stage.taken(0), b"");
-        stage.pass_until(30_000 * round);
-        assert_eq!(stage.taken(0), PING, "round {round}");
-        stage.say(0, &frame(0x8a, b""));
-    }
-    for round in 21..=22 {
-        stage.pass_until(30_000 * round);
-        assert_eq!(stage.taken(0), PING);
-    }
-    stage.pass_until(689_999);
-    assert_eq!(stage.socket(0).closed, None);
-    stage.pass_until(690_000);
-    assert_eq!(stage.socket(0).closed, Some(CloseReason::ConnectionLost));
-}
-
-#[test]
-fn websocket_ping_interval_and_websocket_pings_unanswered_max() {
-    let limits = Limits {
-        websocket_ping_interval: Duration::from_secs(2),
-        websocket_pings_unanswered_max: 3,
-        ..Limits::default()
-    };
-    let mut stage = Stage::new(limits);
-    stage.websocket(0);
-    // Anything it says shows that it is there.
-    for round in 1..=5 {
-        stage.pass_until(1500 * round);
-        stage.say(0, &frame(0x81, b"{\"do\":\"ping\"}"));
-    }
-    let taken = stage.taken(0);
-    assert!(!taken.windows(2).any(|two| two == PING), "{taken:?}");
-    for round in 1..=3 {
-        stage.pass_until(7500 + 2000 * round);
-        assert_eq!(stage.taken(0), PING);
-    }
-    stage.pass_until(15_499);
-    assert_eq!(stage.socket(0).closed, None);
-    stage.pass_until(15_500);
-    assert_eq!(stage.socket(0).closed, Some(CloseReason::ConnectionLost));
-}
-
-#[test]
-fn pings_are_not_counted_while_nothing_is_read() {
-    let limits = Limits {
-        rate_lines_per_second: 1,
-        burst_lines_max: 1,
-        websocket_ping_interval: Duration::from_secs(1),
-        ..Limits::default()
-    };
-    let mut stage = Stage::new(limits);
-    stage.websocket(0);
-    // Held back for 20 s by what it has said; its answers to pings lie behind that.
-    let line = frame(0x81, b"{\"do\":\"rooms\"}");
-    stage.say(0, &line.repeat(20));
-    for second in 1..=15 {
-        stage.pass_until(1000 * second + 500);
-        stage.say(0, &frame(0x8a, b""));
-    }
-    assert_eq!(stage.socket(0).closed, None);
-    stage.pass_until(60_000);
-    assert_eq!(stage.socket(0).closed, Some(CloseReason::ConnectionLost));
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! [`Stage`]: the turn with the web door open, over connections that send and take what a story
-//! wants. No sockets, no clock. Owned by a test of `web_by_hand`.
+//! wants. No sockets, no clock. Owned by a test of `web_by_hand` or `websocket_by_hand`.
 
 use std::collections::BTreeMap;
 use std::io::IoSlice;

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use chatd::dialect::cleaning::clean_string;
 use chatd::dialect::{Refusal, text};
 use serde_json::{Value, json};
-use text::Command;
+use text::{Act, Command};
 
 /// What the user wants.
 #[derive(Debug, PartialEq)]
@@ -46,20 +46,20 @@ pub fn read(line: &str, room: &str) -> Result<Typed, (&'static str, String)> {
     let request = text::read(&line).map_err(refused)?;
     let room = request.room.unwrap_or(room);
     Ok(Typed::Ask(match request.command {
-        Command::Say { text, action } => {
+        Command::Act(Act::Say { text, action }) => {
             let mut said = say(room, text);
             if action {
                 said["action"] = true.into();
             }
             said
         }
-        Command::Msg { to, text } => json!({"do": "msg", "to": to, "text": text}),
-        Command::Move => json!({"do": "join", "room": room}),
-        Command::Nick(name) => json!({"do": "nick", "name": name}),
-        Command::Who => json!({"do": "who", "room": room}),
-        Command::Rooms => json!({"do": "rooms"}),
-        Command::ShowTopic => return Ok(Typed::Topic),
-        Command::SetTopic(text) => json!({"do": "topic", "room": room, "text": text}),
+        Command::Act(Act::Msg { to, text }) => json!({"do": "msg", "to": to, "text": text}),
+        Command::Act(Act::Move) => json!({"do": "join", "room": room}),
+        Command::Act(Act::Nick(name)) => json!({"do": "nick", "name": name}),
+        Command::Act(Act::Who) => json!({"do": "who", "room": room}),
+        Command::Act(Act::Rooms) => json!({"do": "rooms"}),
+        Command::Act(Act::ShowTopic) => return Ok(Typed::Topic),
+        Command::Act(Act::SetTopic(text)) => json!({"do": "topic", "room": room, "text": text}),
         Command::History(page) => {
             json!({"do": "history", "room": room, "limit": page.limit.min(HISTORY_MESSAGES_MAX)})
         }

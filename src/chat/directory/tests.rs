@@ -1,5 +1,8 @@
 //! What the rules of chat do, told by hand.
 
+use std::time::Duration;
+
+use super::super::fact::{Fact, To};
 use super::*;
 
 const RULES: Rules = Rules {
@@ -7,6 +10,7 @@ const RULES: Rules = Rules {
     announce_rate: None,
     churn_interval: Duration::from_secs(1),
     rooms_max: 6,
+    resting_rooms_max: 0,
     rooms_per_member_max: 4,
     topic_bytes_max: 20,
     who_names_max: 20,
@@ -55,9 +59,8 @@ impl Stage {
     }
 
     /// Does what a member asks for; the name of the refusal, if it is one.
-    fn apply(&mut self, member: MemberId, room: Option<&str>, command: Command<'_>) -> String {
-        let request = Request { room, command };
-        match self.directory.apply(member, &request, &mut self.log) {
+    fn apply(&mut self, member: MemberId, room: Option<&str>, act: Act<'_>) -> String {
+        match self.directory.apply(member, room, act, &mut self.log) {
             Ok(_) => String::new(),
             Err(refusal) => format!("{refusal:?}"),
         }
@@ -70,9 +73,9 @@ impl Stage {
 
     fn assert_nothing_is_left(&self) {
         assert_eq!(self.directory.members(), 0);
-        assert_eq!(self.directory.names.keys_len(), 0);
-        assert_eq!(self.directory.rooms.len(), 1, "the lobby");
-        assert_eq!(self.directory.rooms.keys_len(), 1);
+        assert_eq!(self.directory.presence.members.keys_len(), 0);
+        assert_eq!(self.directory.presence.rooms.len(), 1, "the lobby");
+        assert_eq!(self.directory.presence.rooms.keys_len(), 1);
     }
 }
 
@@ -122,14 +125,14 @@ fn a_member_may_write_its_own_name_another_way() {
         (ian, "Ian"),
         (ian, "ian"),
     ] {
-        assert_eq!(stage.apply(member, None, Command::Nick(name)), "");
+        assert_eq!(stage.apply(member, None, Act::Nick(name)), "");
         assert_eq!(stage.directory.member_named(name), Some(member));
         assert_eq!(stage.directory.name_of(member), name);
     }
     // The keys that a rename gave up are free, those that it kept are not.
     let lan = stage.enter("lan");
     for taken in ["Ian", "Ann"] {
-        let refusal = stage.apply(lan, None, Command::Nick(taken));
+        let refusal = stage.apply(lan, None, Act::Nick(taken));
         assert_eq!(refusal, format!("NameInUse({taken:?})"));
     }
     for member in [ann, ian, lan] {
@@ -142,11 +145,11 @@ fn a_member_may_write_its_own_name_another_way() {
 fn a_member_is_in_several_rooms_and_hears_of_each() {
     let mut stage = Stage::new();
     let (ann, ben) = (stage.enter("ann"), stage.enter("ben"));
-    let join = Command::Join { since: None };
+    let join = Act::Join { since: None };
     assert_eq!(stage.apply(ann, Some("ops"), join), "");
     assert_eq!(stage.apply(ben, Some("OPS"), join), "");
     assert_eq!(stage.apply(ben, Some("ops"), join), "AlreadyHere(\"ops\")");
-    let say = Command::Say {
+    let say = Act::Say {
         text: "hi",
         action: false,
     };
@@ -154,8 +157,8 @@ fn a_member_is_in_several_rooms_and_hears_of_each() {
     assert_eq!(stage.apply(ann, Some("den"), say), "NotInRoom(\"den\")");
     stage.log.0.clear();
     assert_eq!(stage.apply(ann, Some("Ops"), say), "");
-    assert_eq!(stage.apply(ann, None, Command::Nick("anna")), "");
-    assert_eq!(stage.apply(ann, Some("ops"), Command::Part), "");
+    assert_eq!(stage.apply(ann, None, Act::Nick("anna")), "");
+    assert_eq!(stage.apply(ann, Some("ops"), Act::Part), "");
     stage.leave(ann);
     assert_eq!(
         stage.log.0,
@@ -177,7 +180,7 @@ fn a_member_is_in_several_rooms_and_hears_of_each() {
 fn rooms_have_bounds() {
     let mut stage = Stage::new();
     let (ann, ben) = (stage.enter("ann"), stage.enter("ben"));
-    let join = Command::Join { since: None };
+    let join = Act::Join { since: None };
     for room in ["one", "two", "three"] {
         assert_eq!(stage.apply(ann, Some(room), join), "");
     }
@@ -193,17 +196,13 @@ fn rooms_have_bounds() {
             .is_err()
     );
     for room in ["lobby", "four"] {
-        assert_eq!(stage.apply(ben, Some(room), Command::Part), "");
+        assert_eq!(stage.apply(ben, Some(room), Act::Part), "");
     }
-    assert_eq!(
-        stage.apply(ben, Some("six"), Command::Move),
-        "",
-        "five closes"
-    );
+    assert_eq!(stage.apply(ben, Some("six"), Act::Move), "", "five closes");
     let cyd = stage.enter("cyd");
-    assert_eq!(stage.apply(cyd, Some("seven"), Command::Move), "");
+    assert_eq!(stage.apply(cyd, Some("seven"), Act::Move), "");
     assert_eq!(
-        stage.apply(cyd, Some("eight"), Command::Move),
+        stage.apply(cyd, Some("eight"), Act::Move),
         "",
         "seven closes"
     );
@@ -242,9 +241,9 @@ fn a_post_enters_nothing_and_its_name_must_be_free() {
 fn a_topic_stays_as_long_as_its_room() {
     let mut stage = Stage::new();
     let ann = stage.enter("ann");
-    assert_eq!(stage.apply(ann, None, Command::SetTopic("tea at five")), "");
+    assert_eq!(stage.apply(ann, None, Act::SetTopic("tea at five")), "");
     let long = "x".repeat(21);
-    let refusal = stage.apply(ann, None, Command::SetTopic(&long));
+    let refusal = stage.apply(ann, None, Act::SetTopic(&long));
     assert_eq!(refusal, "TopicTooLong(20)");
     stage.log.0.clear();
     stage.enter("ben");
@@ -265,7 +264,7 @@ fn lists_are_in_alphabetical_order_while_rooms_come_and_go() {
         .map(|(name, room)| {
             let member = stage.enter(name);
             assert_eq!(
-                stage.apply(member, Some(room), Command::Join { since: None }),
+                stage.apply(member, Some(room), Act::Join { since: None }),
                 ""
             );
             member
@@ -281,10 +280,87 @@ fn lists_are_in_alphabetical_order_while_rooms_come_and_go() {
     assert_eq!(listed, ["alpha", "lobby", "zoo", "äther"]);
 }
 
+fn stage_with_rest(resting_rooms_max: usize) -> Stage {
+    Stage {
+        directory: Directory::new(Rules {
+            resting_rooms_max,
+            ..RULES
+        }),
+        log: Log::default(),
+    }
+}
+
+#[test]
+fn a_room_that_rests_keeps_its_topic_and_takes_no_place() {
+    let mut stage = stage_with_rest(2);
+    let ann = stage.enter("ann");
+    for room in ["alpha", "beta", "gamma", "blank"] {
+        stage.apply(ann, Some(room), Act::Join { since: None });
+        if room != "blank" {
+            stage.apply(ann, Some(room), Act::SetTopic(room));
+        }
+        stage.apply(ann, Some(room), Act::Part);
+    }
+    let rooms: Vec<_> = stage.directory.occupied_rooms().collect();
+    assert_eq!(rooms, [("lobby", 1)]);
+    assert_eq!(stage.directory.presence.rooms.len(), 1);
+    assert!(stage.directory.who("beta").is_err(), "nobody is there");
+    let closed = stage.log.0.iter().filter(|line| line.contains("Closed"));
+    let closed: Vec<_> = closed.map(|line| line.split(' ').nth(1).unwrap()).collect();
+    assert_eq!(closed, ["alpha", "blank"], "too many, and nothing to keep");
+    let topic_on_return = |stage: &mut Stage, room| {
+        stage.log.0.clear();
+        stage.apply(ann, Some(room), Act::Join { since: None });
+        stage.log.0.concat().contains(&format!("topic: \"{room}\""))
+    };
+    assert!(topic_on_return(&mut stage, "beta"));
+    assert!(topic_on_return(&mut stage, "gamma"));
+    assert!(!topic_on_return(&mut stage, "alpha"));
+}
+
+#[test]
+fn a_room_that_rests_keeps_nobody_from_a_name() {
+    let mut stage = stage_with_rest(2);
+    let ann = stage.enter("ann");
+    let (latin, cyrillic) = ("cop", "\u{441}\u{43e}\u{440}");
+    stage
+        .directory
+        .post(cyrillic, "bot", "mine", &mut stage.log)
+        .unwrap();
+    assert!(stage.directory.find_room(cyrillic).is_ok());
+    let joined = stage.apply(ann, Some(latin), Act::Join { since: None });
+    assert_eq!(joined, "");
+    assert!(stage.directory.find_room(cyrillic).is_err());
+}
+
+#[test]
+fn a_room_of_an_earlier_run_is_there_again_and_its_ids_are_not() {
+    let mut stage = stage_with_rest(2);
+    let last: MessageId = "5000-3".parse().unwrap();
+    stage.directory.recall_room("ops", "tea", last).unwrap();
+    stage
+        .directory
+        .recall_room("lobby", "hello", MessageId::ZERO);
+    assert_eq!(stage.directory.recall_room("no name", "x", last), None);
+    let ann = stage.enter("ann");
+    assert!(stage.log.0.concat().contains("topic: \"hello\""));
+    stage.apply(ann, Some("OPS"), Act::Join { since: None });
+    let told = stage.log.0.concat();
+    assert!(
+        told.contains("topic: \"tea\"") && told.contains(&format!("{last:?}")),
+        "{told}"
+    );
+    let id = stage
+        .directory
+        .post("ops", "bot", "x", &mut stage.log)
+        .unwrap();
+    assert!(id > last, "{id}");
+}
+
 #[test]
 fn beyond_the_burst_joins_and_leaves_are_gathered() {
     let mut directory = Directory::new(Rules {
-        announce_rate: Rate::new(5, 3),
+        announce_rate: crate::bucket::Rate::new(5, 3),
         ..RULES
     });
     let mut log = Log::default();

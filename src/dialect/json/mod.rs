@@ -21,7 +21,7 @@ mod tests {
 
     use super::*;
     use crate::chat::{
-        Answer, Cause, Command, Fact, Manner, MessageId, Place, Request, RoomId, What,
+        Act, Answer, Cause, Command, Fact, Manner, MessageId, Place, Request, RoomId, What,
     };
     use crate::dialect::cleaning::{clean, is_control};
     use crate::dialect::{Refusal, Reply};
@@ -183,10 +183,10 @@ mod tests {
                 Ok(Request {
                     room: Some(room),
                     command:
-                        Command::Say {
+                        Command::Act(Act::Say {
                             text,
                             action: false,
-                        },
+                        }),
                 }) => {
                     assert_eq!(text, expected);
                     assert_eq!(room, expected.strip_prefix('#').unwrap_or(expected));
@@ -255,12 +255,12 @@ mod tests {
     fn texts_of<'a>(request: &Request<'a>) -> impl Iterator<Item = &'a str> {
         let mut rooms: &[_] = &[];
         let texts = match request.command {
-            Command::Say { text, .. } | Command::SetTopic(text) | Command::Nick(text) => {
+            Command::Act(Act::Say { text, .. } | Act::SetTopic(text) | Act::Nick(text)) => {
                 [Some(text), None]
             }
             Command::Search(text) => [Some(text), None],
             Command::Post { name, text } => [Some(name), Some(text)],
-            Command::Msg { to, text } => [Some(to), Some(text)],
+            Command::Act(Act::Msg { to, text }) => [Some(to), Some(text)],
             Command::Quit(reason) => [reason, None],
             Command::Enter(entry) => {
                 rooms = entry.rooms;

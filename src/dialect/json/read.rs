@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::fields::{Fields, Id, Since, Text};
-use crate::chat::{Command, Entry, LOBBY, MessageId, PageEnd, PageOf, Request};
+use crate::chat::{Act, Command, Entry, LOBBY, MessageId, PageEnd, PageOf, Request};
 use crate::dialect::Refusal;
 
 /// The longest `ref`, in bytes.
@@ -123,11 +123,11 @@ impl<'a> Line<'a> {
             ),
             "part" => (
                 r#"{"do":"part","room":"ops"}"#,
-                self.in_room(Some(Command::Part)),
+                self.in_room(Some(Act::Part)),
             ),
             "nick" => (
                 r#"{"do":"nick","name":"anna"}"#,
-                anywhere(text(&self.fields.name).map(Command::Nick)),
+                anywhere(text(&self.fields.name).map(Act::Nick)),
             ),
             "topic" => (
                 r#"{"do":"topic","room":"lobby","text":"plans"}"#,
@@ -135,9 +135,9 @@ impl<'a> Line<'a> {
             ),
             "who" => (
                 r#"{"do":"who","room":"lobby"}"#,
-                self.in_room(Some(Command::Who)),
+                self.in_room(Some(Act::Who)),
             ),
-            "rooms" => (r#"{"do":"rooms"}"#, anywhere(Some(Command::Rooms))),
+            "rooms" => (r#"{"do":"rooms"}"#, anywhere(Some(Act::Rooms))),
             "history" => (
                 r#"{"do":"history","room":"lobby","before":"9-0","limit":50}, or with after, or without both"#,
                 self.in_room(self.page().map(Command::History)),
@@ -155,15 +155,15 @@ impl<'a> Line<'a> {
         })
     }
 
-    fn in_room<'s>(&'s self, command: Option<Command<'s>>) -> Option<Request<'s>> {
+    fn in_room<'s>(&'s self, command: Option<impl Into<Command<'s>>>) -> Option<Request<'s>> {
         Some(Request {
             room: Some(room_name(text(&self.fields.room)?)),
-            command: command?,
+            command: command?.into(),
         })
     }
 
-    fn say(&self) -> Option<Command<'_>> {
-        Some(Command::Say {
+    fn say(&self) -> Option<Act<'_>> {
+        Some(Act::Say {
             text: self.words()?,
             action: self.fields.action.unwrap_or(false),
         })
@@ -176,8 +176,8 @@ impl<'a> Line<'a> {
         })
     }
 
-    fn msg(&self) -> Option<Command<'_>> {
-        Some(Command::Msg {
+    fn msg(&self) -> Option<Act<'_>> {
+        Some(Act::Msg {
             to: text(&self.fields.to)?,
             text: self.words()?,
         })
@@ -195,18 +195,18 @@ impl<'a> Line<'a> {
         }))
     }
 
-    fn join(&self) -> Option<Command<'_>> {
+    fn join(&self) -> Option<Act<'_>> {
         match self.fields.since {
-            None => Some(Command::Join { since: None }),
-            Some(Since::Here(id)) => Some(Command::Join { since: Some(id) }),
+            None => Some(Act::Join { since: None }),
+            Some(Since::Here(id)) => Some(Act::Join { since: Some(id) }),
             Some(Since::Rooms(_)) => None,
         }
     }
 
     /// One of blanks alone clears it too.
-    fn topic(&self) -> Option<Command<'_>> {
+    fn topic(&self) -> Option<Act<'_>> {
         let topic = text(&self.fields.text)?;
-        Some(Command::SetTopic(if is_blank(topic) { "" } else { topic }))
+        Some(Act::SetTopic(if is_blank(topic) { "" } else { topic }))
     }
 
     fn page(&self) -> Option<PageOf> {
@@ -237,10 +237,10 @@ fn text<'t>(field: &'t Option<Text<'_>>) -> Option<&'t str> {
     field.as_ref().map(|text| &*text.clean)
 }
 
-fn anywhere(command: Option<Command<'_>>) -> Option<Request<'_>> {
+fn anywhere<'a>(command: Option<impl Into<Command<'a>>>) -> Option<Request<'a>> {
     Some(Request {
         room: None,
-        command: command?,
+        command: command?.into(),
     })
 }
 
@@ -315,28 +315,28 @@ mod tests {
         }
     }
 
-    fn lobby(command: Command<'_>) -> Result<Request<'_>, Refusal<'_>> {
+    fn lobby<'a>(command: impl Into<Command<'a>>) -> Result<Request<'a>, Refusal<'a>> {
         Ok(Request {
             room: Some("lobby"),
-            command,
+            command: command.into(),
         })
     }
 
-    fn nowhere(command: Command<'_>) -> Result<Request<'_>, Refusal<'_>> {
+    fn nowhere<'a>(command: impl Into<Command<'a>>) -> Result<Request<'a>, Refusal<'a>> {
         Ok(Request {
             room: None,
-            command,
+            command: command.into(),
         })
     }
 
     #[test]
     #[allow(clippy::too_many_lines, reason = "a table of what stands where")]
     fn every_verb_is_understood() {
-        let plain = Command::Say {
+        let plain = Act::Say {
             text: "hello",
             action: false,
         };
-        let action = Command::Say {
+        let action = Act::Say {
             text: "/who waves",
             action: true,
         };
@@ -344,7 +344,7 @@ mod tests {
             name: "cron",
             text: "backup done",
         };
-        let msg = Command::Msg {
+        let msg = Act::Msg {
             to: "ben",
             text: "hello",
         };
@@ -370,35 +370,32 @@ mod tests {
             (r#"{"do":"msg","to":"ben","text":"hello"}"#, nowhere(msg)),
             (
                 r#"{"do":"join","room":"lobby"}"#,
-                lobby(Command::Join { since: None }),
+                lobby(Act::Join { since: None }),
             ),
             (
                 r#"{"do":"join","room":"lobby","since":null}"#,
-                lobby(Command::Join { since: None }),
+                lobby(Act::Join { since: None }),
             ),
             (
                 r#"{"do":"join","room":"lobby","since":"17-3"}"#,
-                lobby(Command::Join { since }),
+                lobby(Act::Join { since }),
             ),
-            (r#"{"do":"part","room":"lobby"}"#, lobby(Command::Part)),
-            (
-                r#"{"do":"nick","name":"anna"}"#,
-                nowhere(Command::Nick("anna")),
-            ),
+            (r#"{"do":"part","room":"lobby"}"#, lobby(Act::Part)),
+            (r#"{"do":"nick","name":"anna"}"#, nowhere(Act::Nick("anna"))),
             (
                 r#"{"do":"topic","room":"lobby","text":"plans"}"#,
-                lobby(Command::SetTopic("plans")),
+                lobby(Act::SetTopic("plans")),
             ),
             (
                 r#"{"do":"topic","room":"lobby","text":""}"#,
-                lobby(Command::SetTopic("")),
+                lobby(Act::SetTopic("")),
             ),
             (
                 r#"{"do":"topic","room":"lobby","text":" \n"}"#,
-                lobby(Command::SetTopic("")),
+                lobby(Act::SetTopic("")),
             ),
-            (r#"{"do":"who","room":"lobby"}"#, lobby(Command::Who)),
-            (r#"{"do":"rooms"}"#, nowhere(Command::Rooms)),
+            (r#"{"do":"who","room":"lobby"}"#, lobby(Act::Who)),
+            (r#"{"do":"rooms"}"#, nowhere(Act::Rooms)),
             (r#"{"do":"ping","ref":"7"}"#, nowhere(Command::Ping(None))),
             (r#"{"do":"quit"}"#, nowhere(Command::Quit(None))),
             (
@@ -632,7 +629,7 @@ mod tests {
     fn texts_are_clean_and_bounded_as_they_were_given() {
         let said = |line: &[u8]| match Line::read(line).request(20) {
             Ok(Request {
-                command: Command::Say { text, .. },
+                command: Command::Act(Act::Say { text, .. }),
                 ..
             }) => text.to_owned(),
             other => format!("{other:?}"),

@@ -1,7 +1,7 @@
 //! A line of plain text → what it asks for, and how each command is written. Pure functions; nobody
 //! owns anything here.
 
-use crate::chat::{Command, PageEnd, PageOf, Request};
+use crate::chat::{Act, Command, PageEnd, PageOf, Request};
 use crate::dialect::Refusal;
 
 /// How each command is written; the only place where that stands.
@@ -67,20 +67,21 @@ pub fn read(line: &str) -> Result<Request<'_>, Refusal<'_>> {
         "help" => Command::Help,
         "who" => {
             let room = argument.map(|_| one(usage::WHO)).transpose()?;
-            return Ok(in_room(room, Command::Who));
+            return Ok(in_room(room, Act::Who));
         }
-        "rooms" => Command::Rooms,
-        "join" => return Ok(in_room(Some(one(usage::JOIN)?), Command::Move)),
-        "nick" => Command::Nick(one(usage::NICK)?),
+        "rooms" => Act::Rooms.into(),
+        "join" => return Ok(in_room(Some(one(usage::JOIN)?), Act::Move)),
+        "nick" => Act::Nick(one(usage::NICK)?).into(),
         "msg" => match split_word(rest) {
             ("", _) | (_, "") => return Err(Refusal::BadUsage(usage::MSG)),
-            (to, text) => Command::Msg { to, text },
+            (to, text) => Act::Msg { to, text }.into(),
         },
-        "me" => Command::Say {
+        "me" => Act::Say {
             text: text(usage::ME)?,
             action: true,
-        },
-        "topic" => argument.map_or(Command::ShowTopic, Command::SetTopic),
+        }
+        .into(),
+        "topic" => argument.map_or(Act::ShowTopic, Act::SetTopic).into(),
         "history" => Command::History(PageOf {
             end: PageEnd::Newest,
             limit: match argument {
@@ -94,8 +95,8 @@ pub fn read(line: &str) -> Result<Request<'_>, Refusal<'_>> {
         }),
         "search" => Command::Search(text(usage::SEARCH)?),
         "echo" => match rest {
-            "on" => Command::Echo(true),
-            "off" => Command::Echo(false),
+            "on" => Act::Echo(true).into(),
+            "off" => Act::Echo(false).into(),
             _ => return Err(Refusal::BadUsage(usage::ECHO)),
         },
         "ping" => Command::Ping(argument),
@@ -149,21 +150,21 @@ fn command_word(typed: &str) -> &'static str {
     known.unwrap_or_default()
 }
 
-fn request(command: Command<'_>) -> Request<'_> {
+fn request<'a>(command: impl Into<Command<'a>>) -> Request<'a> {
     in_room(None, command)
 }
 
 fn say(text: &str) -> Request<'_> {
-    request(Command::Say {
+    request(Act::Say {
         text,
         action: false,
     })
 }
 
-fn in_room<'a>(room: Option<&'a str>, command: Command<'a>) -> Request<'a> {
+fn in_room<'a>(room: Option<&'a str>, command: impl Into<Command<'a>>) -> Request<'a> {
     Request {
         room: room.map(without_hash),
-        command,
+        command: command.into(),
     }
 }
 
@@ -196,7 +197,7 @@ mod tests {
     #[test]
     #[allow(clippy::too_many_lines, reason = "a table of lines")]
     fn lines_are_understood() {
-        let me = |text| Ok(request(Command::Say { text, action: true }));
+        let me = |text| Ok(request(Act::Say { text, action: true }));
         let history = |limit| {
             let end = PageEnd::Newest;
             Ok(request(Command::History(PageOf { end, limit })))
@@ -214,18 +215,18 @@ mod tests {
             ("", Ok(request(Command::Prompt))),
             (" \t ", Ok(request(Command::Prompt))),
             ("/help", Ok(request(Command::Help))),
-            ("/who", Ok(request(Command::Who))),
-            ("/WHO", Ok(request(Command::Who))),
-            ("/who  #den ", Ok(in_room(Some("den"), Command::Who))),
+            ("/who", Ok(request(Act::Who))),
+            ("/WHO", Ok(request(Act::Who))),
+            ("/who  #den ", Ok(in_room(Some("den"), Act::Who))),
             ("/who a b", bad("/who [ROOM]")),
-            ("/rooms", Ok(request(Command::Rooms))),
-            ("/join #den", Ok(in_room(Some("den"), Command::Move))),
+            ("/rooms", Ok(request(Act::Rooms))),
+            ("/join #den", Ok(in_room(Some("den"), Act::Move))),
             ("/join", bad("/join ROOM")),
-            ("/nick anna", Ok(request(Command::Nick("anna")))),
+            ("/nick anna", Ok(request(Act::Nick("anna")))),
             ("/nick", bad("/nick NAME")),
             (
                 "/msg ben  are you coming? ",
-                Ok(request(Command::Msg {
+                Ok(request(Act::Msg {
                     to: "ben",
                     text: "are you coming?",
                 })),
@@ -234,19 +235,16 @@ mod tests {
             ("/msg", bad("/msg NAME TEXT")),
             ("/me waves", me("waves")),
             ("/me", bad("/me TEXT")),
-            ("/topic", Ok(request(Command::ShowTopic))),
-            (
-                "/topic tea at 5",
-                Ok(request(Command::SetTopic("tea at 5"))),
-            ),
+            ("/topic", Ok(request(Act::ShowTopic))),
+            ("/topic tea at 5", Ok(request(Act::SetTopic("tea at 5")))),
             ("/history", history(20)),
             ("/history 7", history(7)),
             ("/history 0", bad("/history [N]")),
             ("/history x", bad("/history [N]")),
             ("/search red tea", Ok(request(Command::Search("red tea")))),
             ("/search", bad("/search WORDS")),
-            ("/echo on", Ok(request(Command::Echo(true)))),
-            ("/Echo off", Ok(request(Command::Echo(false)))),
+            ("/echo on", Ok(request(Act::Echo(true)))),
+            ("/Echo off", Ok(request(Act::Echo(false)))),
             ("/echo maybe", bad("/echo on|off")),
             ("/ping", Ok(request(Command::Ping(None)))),
             ("/ping a b", Ok(request(Command::Ping(Some("a b"))))),

@@ -219,23 +219,25 @@ fn binary_messages_are_given_out_where_they_are_wanted() {
 
 #[test]
 fn a_frame_is_unfinished_from_its_first_byte_to_its_last() {
-    for stream in [
+    let mut reader = Reader::default();
+    let frames = [
         frame(0x81, b"Hello"),
         frame(0x89, b"Hello"),
         frame(0x81, &[b'x'; 200]),
-    ] {
-        let mut reader = Reader::default();
+        frame(0x01, b""),
+        frame(0x89, b"between two fragments"),
+        frame(0x80, b"Hello"),
+    ];
+    for (number, stream) in (0..).zip(frames) {
         for (seen, byte) in stream.iter().enumerate() {
-            assert_eq!(
-                reader.is_mid_frame(),
-                seen > 0,
-                "{seen} bytes of {stream:x?}"
-            );
+            let unfinished = (seen > 0).then_some(number);
+            let at = format!("{seen} bytes of {stream:x?}");
+            assert_eq!(reader.unfinished_frame(), unfinished, "{at}");
             let mut byte = [*byte];
             let mut bytes = &mut byte[..];
             while reader.next(&mut bytes).is_some() {}
         }
-        assert!(!reader.is_mid_frame());
+        assert_eq!(reader.unfinished_frame(), None);
     }
 }
 

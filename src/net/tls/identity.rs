@@ -17,10 +17,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use time::OffsetDateTime;
-use x509_cert::Certificate;
-use x509_cert::der::{Decode, Encode};
-use x509_cert::ext::pkix::SubjectAltName;
-use x509_cert::ext::pkix::name::GeneralName;
+use webpki::EndEntityCert;
+
+use super::validity::Validity;
 
 /// How long a certificate of our own is good: nobody renews what nobody has asked for.
 const OWN_DAYS: u64 = 3650;
@@ -87,37 +86,27 @@ impl Identity {
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
     ) -> Result<Identity, Fault> {
-        let broken = |error| Fault::Certificate(format!("the certificate is broken: {error}"));
-        let first = chain.first().expect("a chain that is not empty");
-        let certificate = Certificate::from_der(first).map_err(broken)?;
-        let certificate = certificate.tbs_certificate();
-        let public_key = certificate.subject_public_key_info().to_der();
-        let public_key = public_key.map_err(broken)?;
-        let names = match certificate.get_extension::<SubjectAltName>() {
-            Ok(Some((_, SubjectAltName(names)))) => names.iter().filter_map(dns_name).collect(),
-            Ok(None) => Vec::new(),
-            Err(error) => return Err(broken(error)),
+        let broken = |error: &dyn fmt::Display| {
+            Fault::Certificate(format!("the certificate is broken: {error}"))
         };
-        let validity = *certificate.validity();
+        let first = chain.first().expect("a chain that is not empty");
+        let certificate = EndEntityCert::try_from(first).map_err(|error| broken(&error))?;
+        let public_key = certificate.subject_public_key_info();
+        let names = certificate.valid_dns_names().map(str::to_owned).collect();
+        let validity = Validity::of(first).map_err(|error| broken(&error))?;
         let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => {
                 Fault::Key("this key is not the one of the certificate".into())
             }
             other => Fault::Key(format!("the key cannot be used: {other}")),
         })?;
-        let last_day = validity.not_after.to_date_time();
         Ok(Identity {
             key: Arc::new(key),
             fingerprint: fingerprint(&public_key),
             names,
-            good_from: UNIX_EPOCH + validity.not_before.to_unix_duration(),
-            good_until: UNIX_EPOCH + validity.not_after.to_unix_duration(),
-            last_day: format!(
-                "{}-{:02}-{:02}",
-                last_day.year(),
-                last_day.month(),
-                last_day.day()
-            ),
+            good_from: validity.not_before.into(),
+            good_until: validity.not_after.into(),
+            last_day: validity.not_after.date().to_string(),
         })
     }
 
@@ -194,13 +183,6 @@ fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
         Error::NoItemsFound => "there is no private key in it that is not encrypted".into(),
         other => format!("this is no PEM: {other}"),
     })
-}
-
-fn dns_name(name: &GeneralName) -> Option<String> {
-    match name {
-        GeneralName::DnsName(name) => Some(name.to_string()),
-        _ => None,
-    }
 }
 
 fn fingerprint(public_key: &[u8]) -> String {

@@ -210,7 +210,10 @@ fn d21_what_a_hello_without_end_holds_is_counted_bounded_and_given_back() {
 fn d33_a_record_must_be_whole_in_time() {
     let (mut table, _ends) = unfinished_record();
     let begun = Instant::now();
-    let mut look_after = |seconds| table.streams.look(begun + Duration::from_secs(seconds));
+    let mut look_after = |seconds| {
+        let now = begun + Duration::from_secs(seconds);
+        table.streams.look(now, |_| true)
+    };
     for seconds in 1..=29 {
         assert_eq!(look_after(seconds), []);
     }
@@ -221,12 +224,33 @@ fn d33_a_record_must_be_whole_in_time() {
 fn time_in_which_the_process_stood_still_counts_against_no_record() {
     let (mut table, _ends) = unfinished_record();
     let begun = Instant::now();
-    let mut look_after = |seconds| table.streams.look(begun + Duration::from_secs(seconds));
+    let mut look_after = |seconds| {
+        let now = begun + Duration::from_secs(seconds);
+        table.streams.look(now, |_| true)
+    };
     assert_eq!(look_after(2), []);
     for seconds in 3600..=3624 {
         assert_eq!(look_after(seconds), []);
     }
     let expired = (3625..3630).find_map(|seconds| look_after(seconds).pop());
+    assert_eq!(expired, Some((SessionId(7), Expired::Record)));
+}
+
+#[test]
+fn time_in_which_a_session_is_not_read_from_counts_against_no_record() {
+    let (mut table, _ends) = unfinished_record();
+    let begun = Instant::now();
+    let mut look_after = |seconds, is_read_from| {
+        let now = begun + Duration::from_secs(seconds);
+        table.streams.look(now, |_| is_read_from)
+    };
+    for seconds in 1..=100 {
+        assert_eq!(look_after(seconds, false), []);
+    }
+    for seconds in 101..=129 {
+        assert_eq!(look_after(seconds, true), []);
+    }
+    let expired = (130..135).find_map(|seconds| look_after(seconds, true).pop());
     assert_eq!(expired, Some((SessionId(7), Expired::Record)));
 }
 

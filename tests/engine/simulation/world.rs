@@ -289,7 +289,8 @@ fn code(reason: CloseReason) -> Option<&'static str> {
         | CloseReason::ConnectionLost
         | CloseReason::MadeRoom
         | CloseReason::Answered
-        | CloseReason::TlsFault => None,
+        | CloseReason::TlsFault
+        | CloseReason::HalfFrame => None,
         CloseReason::TlsRequired => Some("tls-required"),
         CloseReason::TooSlow => Some("too-slow"),
         CloseReason::Unfinished => Some("line-too-long"),
