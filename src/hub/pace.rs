@@ -136,8 +136,11 @@ impl Hub {
         let Hub {
             pace, listeners, ..
         } = self;
+        let delivery = &mut listeners.delivery;
+        let (sessions, store) = (&mut delivery.sessions, &delivery.store);
+        let waiting_since = delivery.queues.waiting_since;
         pace.readers.retain(|&id, reader| {
-            let Some(session) = listeners.delivery.session_mut(id) else {
+            let Some(session) = sessions[id.slot()].as_mut() else {
                 return false;
             };
             let bytes = session.outbox.bytes();
@@ -146,7 +149,11 @@ impl Hub {
                 return false;
             }
             let taken = session.outbox.bytes_taken();
-            if reader.makes_progress(now, taken, outbox_bytes_max, timeout) {
+            let gets_on = reader.makes_progress(now, taken, outbox_bytes_max, timeout);
+            // That no flush had time for it yet is not its doing.
+            let oldest = session.outbox.oldest(store);
+            let waits = |oldest| session.waits_for_flush(oldest, waiting_since);
+            if gets_on || oldest.is_some_and(waits) {
                 let fullness = (2.0 * bytes as f64 / outbox_bytes_max as f64 - 1.0).min(1.0);
                 // Its rooms share what is free. A text may grow to twice its size, if it is all
                 // quotes in JSON.

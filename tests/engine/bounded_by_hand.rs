@@ -241,10 +241,11 @@ fn nobody_who_only_waits_for_its_turn_is_cut() {
 fn while_thousands_wait_to_be_written_to_memory_stays_within_its_bound() {
     let limits = Limits {
         outbox_total_bytes_max: 4 << 20,
-        turn_bytes_max: 1 << 20,
+        outbox_bytes_max: 4 << 20,
         history_lines_max: 0,
         ..with_writes(10)
-    };
+    }
+    .with_derived();
     let mut stage = Stage::with_members(200, limits.clone());
     for slot in 0..200 {
         stage.send(slot, &format!("/join r{}\n", slot / 2));
