@@ -150,10 +150,10 @@ impl Hub {
             }
             let taken = session.outbox.bytes_taken();
             let gets_on = reader.makes_progress(now, taken, outbox_bytes_max, timeout);
-            // That no flush had time for it yet is not its doing.
+            // Who was offered nothing of what it is owed, since no flush had time, does not stand still.
             let oldest = session.outbox.oldest(store);
-            let waits = |oldest| session.waits_for_flush(oldest, waiting_since);
-            if gets_on || oldest.is_some_and(waits) {
+            let waits = session.waits_for_flush(waiting_since) && oldest >= waiting_since;
+            if gets_on || waits {
                 let fullness = (2.0 * bytes as f64 / outbox_bytes_max as f64 - 1.0).min(1.0);
                 // Its rooms share what is free. A text may grow to twice its size, if it is all
                 // quotes in JSON.

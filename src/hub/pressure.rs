@@ -147,11 +147,9 @@ impl Hub {
 
     /// The end of the turn, after everything was written that it had time for: memory is settled.
     pub fn settle(&mut self) {
-        let delivery = &mut self.listeners.delivery;
-        delivery.store.settle();
-        let somebody_waits = delivery.queues.waiting_since.is_some();
-        let waits = |id: SessionId| delivery.session(id).is_some_and(|session| session.dirty);
-        self.just_ended.retain(|&id| somebody_waits && waits(id));
+        self.just_ended.clear();
+        self.listeners.delivery.store.settle();
+        let somebody_waits = self.listeners.delivery.queues.waiting_since.is_some();
         let is_pressed = somebody_waits && self.is_short_of_memory();
         self.listeners.delivery.queues.is_pressed = is_pressed;
     }
@@ -224,7 +222,7 @@ impl Hub {
                 let session = session.as_ref()?;
                 let outbox = &session.outbox;
                 let oldest = outbox.oldest(store).filter(|&oldest| oldest < now)?;
-                if session.waits_for_flush(oldest, waiting_since) {
+                if session.waits_for_flush(waiting_since) {
                     return None;
                 }
                 let had_a_flush = just_ended.binary_search(&SessionId(slot)).is_err();

@@ -58,8 +58,8 @@ impl Session {
         let prompt_timeout = limits.prompt_timeout.filter(|_| is_silent);
         let prompt = prompt_timeout.map(|timeout| self.connected_at + timeout);
         let oldest = self.outbox.oldest(store).filter(|_| self.is_live());
-        // That it was not offered what it is owed is not its doing.
-        let oldest = oldest.filter(|&oldest| !self.waits_for_flush(oldest, waiting_since));
+        // That no flush had time for it is not its doing.
+        let oldest = oldest.filter(|_| !self.waits_for_flush(waiting_since));
         let stall = oldest.map(|oldest| oldest + limits.stall_timeout);
         let resume = match self.hold {
             Hold::Rate(until) | Hold::Answers(until) if self.is_live() => Some(until),

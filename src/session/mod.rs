@@ -190,10 +190,10 @@ impl Session {
         self.bytes_in > 0
     }
 
-    /// Whether what it is owed since `oldest` lies there only because no flush had time for it:
-    /// of those for whom there was none, the first waits since `waiting_since`.
-    pub fn waits_for_flush(&self, oldest: Time, waiting_since: Option<Time>) -> bool {
-        self.dirty && waiting_since.is_some_and(|since| since <= oldest)
+    /// Whether it only waits to be written to: no flush had time for it yet. The first of those for
+    /// whom there was none waits since `waiting_since`.
+    pub fn waits_for_flush(&self, waiting_since: Option<Time>) -> bool {
+        self.dirty && waiting_since.is_some()
     }
 
     /// A line of it was handled.
