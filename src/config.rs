@@ -4,6 +4,7 @@
 //! Nothing here does anything with them. Owned by `main`, which reads them once.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ mod value;
 use address::ListenAddress;
 pub use command_line::NoConfig;
 pub use limits::{Contradiction, Limits};
-use value::{Setting, log_level, network, settings};
-pub use value::{Switch, TlsMode};
+pub use value::{Age, Switch, TlsMode};
+use value::{Setting, age, bytes, log_level, network, settings};
 
 const AFTER_HELP: &str = "\
 BYTES may end in K, M or G (256K, 1M). S is in seconds and may have a fraction (0.5).
@@ -35,6 +36,14 @@ Signals: SIGTERM and SIGINT drain and stop, a second one stops at once; SIGHUP r
 be re-read; SIGUSR1 logs one line of statistics.
 
 Try it: start chatd, then `nc 127.0.0.1 5001` in two other terminals.";
+
+/// Rooms that nobody is in and that are remembered where history is kept; more are on disk alone.
+const RESTING_ROOMS_MAX: usize = 10_000;
+/// How long messages may be kept: what is kept for less than a minute is no history.
+const KEEP_AGE: RangeInclusive<Age> =
+    Age(Duration::from_secs(60))..=Age(Duration::from_secs(36_500 * 24 * 60 * 60));
+/// A database smaller than this has no room for its own pages.
+const KEEP_BYTES: RangeInclusive<usize> = 1 << 20..=1 << 46;
 
 /// Who says nothing for so long is told what to do, where only people connect.
 const PROMPT_TIMEOUT: Duration = Duration::from_millis(300);
@@ -60,10 +69,20 @@ settings! {
         #[command(flatten)]
         pub limits: Limits,
 
-        /// Where what outlives the process is kept: the server's own certificate; under systemd it
-        /// is $STATE_DIRECTORY unless this says otherwise
+        /// Where what outlives the process is kept: what was said, topics, the server's own
+        /// certificate. Under systemd it is $STATE_DIRECTORY unless this says otherwise; without
+        /// one nothing is kept
         #[arg(long, value_name = "DIR")]
         pub data: Option<PathBuf>,
+
+        /// How long what was said is kept in --data, in days (90d), hours (12h), minutes (30m) or
+        /// seconds
+        #[arg(long, value_name = "AGE", default_value = "90d", value_parser = age(KEEP_AGE))]
+        pub keep: Age,
+
+        /// How much of it is kept, in bytes of the file; beyond, the oldest is forgotten
+        #[arg(long, value_name = "BYTES", default_value = "1G", value_parser = bytes(KEEP_BYTES))]
+        pub keep_bytes: usize,
 
         /// TLS on the same port; `only` turns plain connections away, loopback excepted
         #[arg(long, value_name = "MODE", default_value = "on")]
@@ -118,7 +137,17 @@ impl Config {
     /// # Errors
     /// When that is no settings, or they cannot work; also when help or the version is asked for.
     pub fn read() -> Result<Config, NoConfig> {
-        command_line::read()
+        let config: Config = command_line::read()?;
+        let mut config = config.effective();
+        if config.data.is_none() {
+            config.data = command_line::state_directory();
+        }
+        if config.data.is_some() {
+            config.limits.resting_rooms_max = RESTING_ROOMS_MAX;
+        }
+        let checked = config.limits.check();
+        checked.map_err(|error| NoConfig::Settings(error.to_string()))?;
+        Ok(config)
     }
 
     /// With what follows from one setting for another.
@@ -222,6 +251,8 @@ mod tests {
             let value = match kind {
                 "N" => rng.u32(1..=1000).to_string(),
                 "S" => (rng.f64() + 0.001).to_string(),
+                "BYTES" if names.contains(&"keep-bytes") => among(&["1M", "2g"]),
+                "AGE" => among(&["90d", "36h", "61"]),
                 "BYTES" => among(&["128", "4096", "64k", "3K", "65535"]),
                 "BOOL" => among(&["true", "no", "on", "0"]),
                 "NET" => among(&["10.0.0.0/8", "127.0.0.1", "fd00::/8,::1"]),

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!            bytes            lines               Request              Fact, To
-//!  socket ─► turn ─► hub::input ─► hub::requests ─────────► chat::Directory ─────┐
+//!  socket ─► turn ─► hub::intake ─► hub::requests ────────► chat::Directory ─────┐
 //!            Io::fill              text::read, json::Line     the rules          │
 //!                                                                                ▼
 //!  socket ◄─ turn ◄─ fanout::outbox ◄─ fanout::block ◄─ dialect::encode ◄─ hub::listeners
@@ -13,16 +13,19 @@
 //! ```
 //!
 //! Layers are folders, and imports point one way:
-//! `chat ← dialect ← fanout ← session ← hub ← turn ← net ← main`. [`config`], [`time`], [`bucket`], [`size_class`] and
+//! `chat ← dialect ← fanout ← session ← hub ← turn ← net ← main`; [`archive`], what is kept of what was said, stands
+//! beside `chat` and behind it. [`config`], [`time`], [`bucket`], [`size_class`] and
 //! [`clean`] are plain values. Below `net` nothing knows a clock, a socket, a file or the log: clippy
-//! (`clippy.toml`) and `tests/engine/imports.rs` fail if it does.
+//! (`clippy.toml`) and `tests/engine/imports.rs` fail if it does; and no file there leads back to itself
+//! (`tests/engine/circles.rs`).
 //!
 //! A reading order: [`chat`] (`command`, `fact`, `directory`), [`dialect`] (`mod`, `text`),
-//! [`fanout`] (`block`, `outbox`), [`session`], [`hub`] (`mod`, `input`, `requests`, `listeners`,
-//! `delivery`, `pressure`, `ending`), [`turn`], [`net`] (`server`, `conn`). `docs/hacking.md` says more:
+//! [`fanout`] (`block`, `outbox`), [`session`], [`hub`] (`mod`, `intake`, `requests`, `core`,
+//! `listeners`, `delivery`, `sessions`, `pressure`, `ending`), [`turn`], [`net`] (`server`, `conn`). `docs/hacking.md` says more:
 //! recipes, tests, words. The other program, `chat-client`, is a crate root of its own
 //! (`src/bin/chat-client`), and uses `dialect` and `clean` alone.
 
+pub mod archive;
 pub mod bucket;
 pub mod chat;
 pub mod clean;

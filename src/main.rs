@@ -126,6 +126,16 @@ fn serve(mut config: Config) -> Result<(), Fault> {
     let cannot_poll = |error| Fault::new(Exit::Unavailable, format!("cannot poll: {error}"));
     let mut server =
         Server::new(&config, listeners, tls, Notify::from_env()).map_err(cannot_poll)?;
+    if let Some(folder) = &config.data {
+        server.keep(folder, &config).map_err(|bad| Fault {
+            exit: if bad.exit_code() == Exit::Settings as u8 {
+                Exit::Settings
+            } else {
+                Exit::Unavailable
+            },
+            ..Fault::new(Exit::Unavailable, bad)
+        })?;
+    }
     // Only now: whoever waits for this line may at once connect, or send a signal.
     log::info!("chatd {} starts", env!("CARGO_PKG_VERSION"));
     server.announce();

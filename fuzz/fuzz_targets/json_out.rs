@@ -22,6 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
     reader.hear(&Told::Reply(&Reply::Hello(&Hello {
         line_bytes_max: bytes.len(),
         history: bytes.len().is_multiple_of(2),
+        search: bytes.len().is_multiple_of(4),
     })));
     talk(bytes, &mut reader, |_| ());
 });

@@ -606,7 +606,7 @@ impl World {
         let elapsed = now.since(Time::START).as_millis() as u64;
         let wall = WallTime::from_millis(1_790_000_000_000 + elapsed);
         self.turn.start(now, wall, &mut self.wires);
-        self.turn.finish(&mut self.wires);
+        self.turn.finish(&mut self.wires, |_| {});
         while self.turn.hub_mut().poll_record().is_some() {}
         for (slot, sealed) in std::mem::take(&mut self.wires.left) {
             self.members[slot].hear(&sealed);
@@ -668,7 +668,7 @@ impl World {
             assert!(self.wires.wires[slot].is_none(), "somebody stays for ever");
             assert!(member.has_fin || member.is_lossy(), "no close_notify");
         }
-        assert_eq!(self.turn.hub().live(), 1);
+        assert_eq!(self.turn.hub().sessions().live(), 1);
     }
 
     fn rest(&mut self) {

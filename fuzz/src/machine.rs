@@ -65,7 +65,7 @@ impl Machine {
             [given; 32]
         });
         let mut turn = Turn::new(limits.clone(), random);
-        turn.hub_mut().turn_board_on();
+        turn.hub_mut().operator().turn_board_on();
         let (log, witness) = Log::new();
         turn.listen(witness);
         Machine {
@@ -174,9 +174,9 @@ impl Machine {
         self.rest();
         let left = self.sockets.slots.iter().flatten().count();
         assert_eq!(left, 0, "somebody stays for ever");
-        let left = self.turn.hub().statistics();
+        let left = self.turn.hub().overview().statistics();
         assert_eq!(
-            (self.turn.hub().live(), left.clients, left.rooms),
+            (self.turn.hub().sessions().live(), left.clients, left.rooms),
             (0, 0, 0)
         );
         assert_eq!((left.unique_bytes, left.queued_bytes), (0, 0));
@@ -218,7 +218,7 @@ impl Machine {
         for order in std::mem::take(&mut self.orders) {
             self.obey(order);
         }
-        self.turn.finish(&mut self.sockets);
+        self.turn.finish(&mut self.sockets, |_| {});
         self.take_records();
         self.sockets.log.catch_up();
         self.check_board();
@@ -247,17 +247,17 @@ impl Machine {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Connect(slot, socket) => {
-                let is_full = self.turn.hub().live() >= self.sockets.limits.clients_max;
+                let is_full = self.turn.hub().sessions().live() >= self.sockets.limits.clients_max;
                 let refused = is_full.then_some(CloseReason::ServerFull);
                 self.admit(slot, socket, refused);
             }
             Order::Refuse(slot, socket, reason) => self.admit(slot, socket, Some(reason)),
-            Order::Announce(text) => self.turn.hub_mut().announce(&text),
+            Order::Announce(text) => self.turn.hub_mut().operator().announce(&text),
             Order::Kick(name, reason) => {
                 let hub = self.turn.hub_mut();
-                let live = hub.live();
-                let kicked = hub.kick(&name, reason.as_deref()).is_some();
-                let ended = live - hub.live();
+                let live = hub.sessions().live();
+                let kicked = hub.operator().kick(&name, reason.as_deref()).is_some();
+                let ended = live - hub.sessions().live();
                 assert_eq!(ended, usize::from(kicked), "{name} was not ended once");
                 // Which of them it was, only its summary says.
                 let sockets = self.sockets.slots.iter_mut().flatten();
@@ -266,7 +266,7 @@ impl Machine {
             Order::BreakOff(slot) => self.with_peer(slot, Socket::break_off),
             Order::ShutDown => {
                 self.turn.hub_mut().shut_down();
-                assert_eq!(self.turn.hub().live(), 0);
+                assert_eq!(self.turn.hub().sessions().live(), 0);
             }
         }
     }
@@ -299,7 +299,7 @@ impl Machine {
     /// The board has what was said, in its order.
     fn check_board(&mut self) {
         self.board.clear();
-        self.turn.hub_mut().take_board(&mut self.board);
+        self.turn.hub_mut().operator().take_board(&mut self.board);
         for line in self.board.split_inclusive(|&byte| byte == b'\n') {
             let line = std::str::from_utf8(line).expect("the board is text");
             let said = self.sockets.log.next_said();
@@ -311,14 +311,15 @@ impl Machine {
     fn check_sockets(&mut self, taken: &[u64]) {
         let hub = self.turn.hub();
         let clients: Vec<(SessionId, bool)> = hub
+            .overview()
             .clients()
             .map(|client| (client.session, client.name.is_some()))
             .collect();
-        assert_eq!(clients.len(), hub.live());
+        assert_eq!(clients.len(), hub.sessions().live());
         let Sockets { slots, limits, .. } = &mut self.sockets;
         let next = self.turn.next_timeout();
         for (slot, socket) in (0u32..).zip(slots) {
-            let owed = hub.queued_bytes(SessionId(slot));
+            let owed = hub.sessions().queued_bytes(SessionId(slot));
             let Some(socket) = socket else {
                 assert_eq!(owed, 0);
                 continue;
@@ -353,18 +354,26 @@ impl Machine {
     fn check_sums(&self) {
         let hub = self.turn.hub();
         let owed: usize = (0..SLOTS)
-            .map(|slot| hub.queued_bytes(SessionId(slot)))
+            .map(|slot| hub.sessions().queued_bytes(SessionId(slot)))
             .sum();
-        let statistics = hub.statistics();
+        let statistics = hub.overview().statistics();
         assert_eq!(statistics.queued_bytes, owed);
         assert!(
             owed > 0 || statistics.unique_bytes == 0,
             "blocks that nobody waits for"
         );
-        let named = hub.clients().filter(|client| client.name.is_some()).count();
+        let named = hub
+            .overview()
+            .clients()
+            .filter(|client| client.name.is_some())
+            .count();
         assert_eq!(named, statistics.clients);
-        let in_rooms: usize = hub.clients().map(|client| client.rooms.len()).sum();
-        let here: usize = hub.rooms().map(|(_, here)| here).sum();
+        let in_rooms: usize = hub
+            .overview()
+            .clients()
+            .map(|client| client.rooms.len())
+            .sum();
+        let here: usize = hub.overview().rooms().map(|(_, here)| here).sum();
         assert_eq!(here, in_rooms);
     }
 }

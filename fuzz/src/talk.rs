@@ -194,7 +194,8 @@ impl People<'_> {
     fn tell_page(&mut self, member: MemberId, room: Option<&str>, page: PageOf) {
         match self.directory.room_of(member, room) {
             Ok(room) => {
-                let (messages, more) = self.ear.histories.page(room, page.end, page.limit);
+                let found = self.ear.histories.page(room, page.end, page.limit);
+                let (messages, more) = (found.messages, found.more);
                 let room = self.directory.room_name(room);
                 self.ear.hear.hear(&Told::Reply(&Reply::Page {
                     room,

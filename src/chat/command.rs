@@ -31,7 +31,7 @@ pub enum Command<'a> {
     /// What was said in the room.
     History(PageOf),
     /// What was said in the room and holds these words.
-    Search(&'a str),
+    Search(SearchFor<'a>),
     /// A barrier: the answer comes after everything that was handled before it.
     Ping(Option<&'a str>),
     /// The list of commands.
@@ -102,6 +102,17 @@ pub struct Entry<'a> {
     /// The newest message that is known of rooms, also of those that need not be entered since
     /// somebody who comes back is in them still.
     pub known: &'a [(String, MessageId)],
+}
+
+/// What is searched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SearchFor<'a> {
+    /// The words, all of which a message must hold.
+    pub words: &'a str,
+    /// Only what is older than this one.
+    pub before: Option<MessageId>,
+    /// How many messages at most.
+    pub limit: usize,
 }
 
 /// Which page of the past.

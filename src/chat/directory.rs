@@ -6,7 +6,7 @@
 use crate::time::{Time, WallTime};
 
 use super::command::Act;
-use super::fact::{Answer, Cause, Listen, Manner, Refusal, RoomRow};
+use super::fact::{Answer, Cause, Fact, Listen, Manner, Refusal, RoomRow, To, What};
 use super::id::{MemberId, MessageId, RoomId};
 use super::member::Hears;
 use super::presence::Presence;
@@ -42,13 +42,13 @@ impl Directory {
     /// A room as it was left in an earlier run: it rests, until somebody comes. `None` if there is
     /// nothing to remember of it, or its name could be taken for that of another.
     pub fn recall_room(&mut self, name: &str, topic: &str, last: MessageId) -> Option<RoomId> {
-        self.presence.skip_ids(last);
+        self.presence.ids.skip(last);
         self.presence.rooms.recall(name, topic, last)
     }
 
     /// No id up to this one is given any more.
     pub fn skip_ids(&mut self, last: MessageId) {
-        self.presence.skip_ids(last);
+        self.presence.ids.skip(last);
     }
 
     /// When [`Directory::handle_timeout`] is to be called.
@@ -108,7 +108,7 @@ impl Directory {
                 } else {
                     Manner::Plain
                 };
-                Ok(Answer::Done(Some(talking::say(
+                Ok(Answer::Done(Some(say(
                     presence, member, room, text, manner, listen,
                 ))))
             }
@@ -256,6 +256,35 @@ impl Directory {
     }
 }
 
+/// A member says something in a room. The id of it.
+fn say(
+    presence: &mut Presence,
+    member: MemberId,
+    room: RoomId,
+    text: &str,
+    manner: Manner,
+    listen: &mut dyn Listen,
+) -> MessageId {
+    let id = presence.ids.next();
+    presence.rooms.get_mut(room).last = id;
+    let speaker = presence.members.get(member);
+    let fact = Fact {
+        room: Some(presence.rooms.place(room)),
+        id,
+        what: What::Said {
+            from: speaker.name.as_str(),
+            text,
+            manner,
+        },
+    };
+    if speaker.hears.echo {
+        listen.hear(To::Room(room), &fact);
+    } else {
+        listen.hear(To::RoomBut(room, &[member]), &fact);
+    }
+    id
+}
+
 /// The room of this name, unless nobody is in it and it is only remembered.
 fn find_awake<'a>(presence: &Presence, asked: &'a str) -> Result<RoomId, Refusal<'a>> {
     let found = find_room(presence, asked)?;
@@ -275,7 +304,9 @@ fn who_in(presence: &Presence, room: RoomId) -> Answer<'_> {
     Answer::Who {
         room: room.name.as_str(),
         here: room.roster.len(),
-        names: presence.names_in(room, presence.rules.who_names_max),
+        names: presence
+            .members
+            .names_of(&room.roster, presence.rules.who_names_max),
     }
 }
 

@@ -3,6 +3,7 @@
 //! each.
 
 use std::collections::VecDeque;
+use std::collections::vec_deque::Iter;
 
 use super::fact::Manner;
 use super::id::MessageId;
@@ -173,10 +174,10 @@ impl History {
 
     pub(super) fn range(&self, first: usize, end: usize) -> Messages<'_> {
         let before: usize = self.messages.range(..first).map(Entry::bytes).sum();
-        Messages {
+        Messages(Source::History {
             rest: &self.said[self.stale_bytes + before..],
-            entries: Some(self.messages.range(first..end)),
-        }
+            entries: self.messages.range(first..end),
+        })
     }
 
     /// Bytes of the messages there are.
@@ -195,19 +196,43 @@ impl History {
 
 /// Messages of a room, oldest first.
 #[derive(Debug, Clone, Default)]
-pub struct Messages<'a> {
-    rest: &'a str,
-    entries: Option<std::collections::vec_deque::Iter<'a, Entry>>,
+pub struct Messages<'a>(Source<'a>);
+
+/// Where they lie.
+#[derive(Debug, Clone)]
+enum Source<'a> {
+    /// In the memory of the room, names and texts one after another.
+    History {
+        rest: &'a str,
+        entries: Iter<'a, Entry>,
+    },
+    /// Somewhere else.
+    Listed(std::slice::Iter<'a, Message<'a>>),
+}
+
+impl Default for Source<'_> {
+    fn default() -> Self {
+        Source::Listed([].iter())
+    }
+}
+
+impl<'a> From<&'a [Message<'a>]> for Messages<'a> {
+    fn from(messages: &'a [Message<'a>]) -> Messages<'a> {
+        Messages(Source::Listed(messages.iter()))
+    }
 }
 
 impl<'a> Iterator for Messages<'a> {
     type Item = Message<'a>;
 
     fn next(&mut self) -> Option<Message<'a>> {
-        let entry = self.entries.as_mut()?.next()?;
-        let (from, behind) = self.rest.split_at(entry.from_bytes.into());
+        let (rest, entry) = match &mut self.0 {
+            Source::History { rest, entries } => (rest, entries.next()?),
+            Source::Listed(messages) => return messages.next().copied(),
+        };
+        let (from, behind) = rest.split_at(entry.from_bytes.into());
         let (text, behind) = behind.split_at(entry.text_bytes as usize);
-        self.rest = behind;
+        *rest = behind;
         Some(Message {
             id: entry.id,
             from,
@@ -217,8 +242,10 @@ impl<'a> Iterator for Messages<'a> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let count = self.entries.as_ref().map_or(0, ExactSizeIterator::len);
-        (count, Some(count))
+        match &self.0 {
+            Source::History { entries, .. } => entries.size_hint(),
+            Source::Listed(messages) => messages.size_hint(),
+        }
     }
 }
 

@@ -41,9 +41,27 @@ impl MessageId {
     /// Before every id that is ever given: `0-0`.
     pub const ZERO: MessageId = MessageId(0);
 
+    /// The greatest that there can be; none is ever given that is so late.
+    pub const MAX: MessageId = MessageId(i64::MAX as u64);
+
     /// When it happened.
     pub fn at(self) -> WallTime {
         WallTime::from_millis(self.0 >> SEQUENCE_BITS)
+    }
+
+    /// The first that can be given at this time.
+    pub const fn first_at(at: WallTime) -> MessageId {
+        MessageId(at.as_millis() << SEQUENCE_BITS)
+    }
+
+    /// As one number, in the order of ids, never negative: for what is kept.
+    pub const fn to_i64(self) -> i64 {
+        self.0.cast_signed()
+    }
+
+    /// What [`to_i64`](Self::to_i64) gave. `None` for a number that is no id.
+    pub fn from_i64(number: i64) -> Option<MessageId> {
+        u64::try_from(number).ok().map(MessageId)
     }
 }
 
@@ -82,12 +100,18 @@ impl FromStr for MessageId {
 #[derive(Debug, Default)]
 pub(super) struct MessageIds {
     last: MessageId,
+    now: WallTime,
 }
 
 impl MessageIds {
-    /// The next one, of `now` unless the wall clock went back.
-    pub(super) fn next(&mut self, now: WallTime) -> MessageId {
-        let first_of_now = now.as_millis() << SEQUENCE_BITS;
+    /// Ids that are given from now on are of this time, unless the wall clock went back.
+    pub(super) fn set_time(&mut self, now: WallTime) {
+        self.now = now;
+    }
+
+    /// The id of what happens next.
+    pub(super) fn next(&mut self) -> MessageId {
+        let first_of_now = self.now.as_millis() << SEQUENCE_BITS;
         self.last = MessageId(first_of_now.max(self.last.0 + 1));
         self.last
     }
@@ -107,7 +131,8 @@ mod tests {
         let mut ids = MessageIds::default();
         let mut given = Vec::new();
         for millis in [1000, 1000, 999, 1, 1001, 1001, 1000] {
-            given.push(ids.next(WallTime::from_millis(millis)).to_string());
+            ids.set_time(WallTime::from_millis(millis));
+            given.push(ids.next().to_string());
         }
         let expected = [
             "1000-0", "1000-1", "1000-2", "1000-3", "1001-0", "1001-1", "1001-2",
@@ -120,7 +145,11 @@ mod tests {
         for text in ["0-0", "1790000000123-0", "1790000000123-1048575"] {
             assert_eq!(text.parse::<MessageId>().unwrap().to_string(), text);
         }
-        let at = "1790000000123-7".parse::<MessageId>().unwrap().at();
+        let id = "1790000000123-7".parse::<MessageId>().unwrap();
+        assert_eq!(MessageId::from_i64(id.to_i64()), Some(id));
+        assert_eq!(MessageId::from_i64(-1), None);
+        assert!(MessageId::first_at(id.at()) < id && id < MessageId::MAX);
+        let at = id.at();
         assert_eq!(at.as_millis(), 1_790_000_000_123);
         for wrong in [
             "",

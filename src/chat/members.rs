@@ -8,6 +8,7 @@ use super::fact::Refusal;
 use super::id::MemberId;
 use super::member::{Hears, Member};
 use super::name::Name;
+use super::room::Roster;
 
 /// All members, by number and by name.
 #[derive(Debug)]
@@ -39,6 +40,12 @@ impl Members {
 
     pub(super) fn name_of(&self, member: MemberId) -> &str {
         self.get(member).name.as_str()
+    }
+
+    /// The names of the first of those in a room, in alphabetical order.
+    pub(super) fn names_of(&self, roster: &Roster, names_max: usize) -> Vec<&str> {
+        let members = roster.members().iter().take(names_max);
+        members.map(|&member| self.name_of(member)).collect()
     }
 
     /// The member that is called so. Not one whose name only looks so.

@@ -9,6 +9,7 @@ mod fact;
 mod histories;
 mod history;
 mod id;
+mod looks;
 mod member;
 mod members;
 pub mod name;
@@ -19,7 +20,7 @@ mod rooms;
 mod rules;
 mod talking;
 
-pub use command::{Act, Command, Entry, PageEnd, PageOf, Request};
+pub use command::{Act, Command, Entry, PageEnd, PageOf, Request, SearchFor};
 pub use directory::Directory;
 pub use fact::{Answer, Cause, Fact, Listen, Manner, Place, Refusal, RoomRow, To, What};
 pub use histories::{Histories, Page, Tail};

@@ -27,8 +27,9 @@ use precis_profiles::precis_core::{Error as PrecisError, UnexpectedError};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::{canonical_combining_class, is_combining_mark};
 use unicode_security::general_security_profile::IdentifierType;
-use unicode_security::{GeneralSecurityProfile, MixedScript, skeleton};
+use unicode_security::{GeneralSecurityProfile, MixedScript};
 
+use super::looks::{ascii_looks, unicode_looks};
 use super::reserved;
 
 /// One character of a name in NFC comes from at most four characters of at most four bytes.
@@ -107,7 +108,8 @@ impl Name {
         }
     }
 
-    fn folded(&self) -> &str {
+    /// What two names share when they are one: not for people to see, but for what is kept.
+    pub fn folded(&self) -> &str {
         match &self.parts[self.folded_start.into()..self.folded_key_start.into()] {
             "" => self.as_str(),
             folded => folded,
@@ -256,36 +258,6 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The skeleton of UTS 39: texts that look the same have the same.
-pub(super) fn looks(text: &str) -> String {
-    if text.is_ascii() {
-        ascii_looks(text)
-    } else {
-        unicode_looks(text)
-    }
-}
-
-/// The tables go character by character and do not know that the dot of `i` and `j` and one more
-/// dot above are shown as one (the small form of `İ` has both).
-fn unicode_looks(text: &str) -> String {
-    let skeleton: String = skeleton(text).collect();
-    skeleton.replace("i\u{307}", "i").replace("j\u{307}", "j")
-}
-
-/// [`looks`] for the ASCII that stands in names.
-fn ascii_looks(text: &str) -> String {
-    let mut looks = String::with_capacity(text.len() + 4);
-    for c in text.chars() {
-        match c {
-            '0' => looks.push('O'),
-            '1' | 'I' => looks.push('l'),
-            'm' => looks.push_str("rn"),
-            other => looks.push(other),
-        }
-    }
-    looks
-}
-
 fn is_plain_letter(c: char) -> bool {
     c.is_alphanumeric() && !is_combining_mark(c) && !is_invisible(c)
 }
@@ -375,16 +347,6 @@ mod tests {
         match parsed {
             Ok(name) => Ok((name.as_str(), name.folded(), name.keys().collect())),
             Err(reason) => Err(*reason),
-        }
-    }
-
-    #[test]
-    fn the_quick_looks_of_each_character_are_those_of_the_table() {
-        let in_names = ('\0'..='\x7f').filter(|c| c.is_ascii_alphanumeric() || "_-.".contains(*c));
-        for c in in_names {
-            let text = c.to_string();
-            let table: String = skeleton(&text).collect();
-            assert_eq!(ascii_looks(&text), table, "{c}");
         }
     }
 

@@ -10,7 +10,7 @@ use super::fact::{Cause, Fact, Listen, Refusal, To, What};
 use super::id::{MemberId, MessageId, MessageIds, RoomId};
 use super::member::Membership;
 use super::members::Members;
-use super::room::{Churn, Room};
+use super::room::Churn;
 use super::rooms::{Found, Rooms};
 use super::rules::Rules;
 
@@ -20,9 +20,8 @@ pub(super) struct Presence {
     pub(super) rules: Rules,
     pub(super) members: Members,
     pub(super) rooms: Rooms,
-    ids: MessageIds,
+    pub(super) ids: MessageIds,
     now: Time,
-    wall: WallTime,
 }
 
 impl Presence {
@@ -34,7 +33,6 @@ impl Presence {
             rooms: Rooms::new(rules.resting_rooms_max),
             ids: MessageIds::default(),
             now: Time::START,
-            wall: WallTime::default(),
         }
     }
 
@@ -47,17 +45,7 @@ impl Presence {
     /// What happens from now on happens at this time.
     pub(super) fn set_time(&mut self, now: Time, wall: WallTime) {
         self.now = now;
-        self.wall = wall;
-    }
-
-    /// No id up to this one is given any more.
-    pub(super) fn skip_ids(&mut self, last: MessageId) {
-        self.ids.skip(last);
-    }
-
-    /// The id of what happens next.
-    pub(super) fn next_id(&mut self) -> MessageId {
-        self.ids.next(self.wall)
+        self.ids.set_time(wall);
     }
 
     /// Tells all of a room what has happened in it.
@@ -100,15 +88,6 @@ impl Presence {
             .ok_or(Refusal::NotInRoom(asked))
     }
 
-    /// The first names of those in a room, in alphabetical order.
-    pub(super) fn names_in(&self, room: &Room, names_max: usize) -> Vec<&str> {
-        let members = room.roster.members().iter();
-        members
-            .take(names_max)
-            .map(|&member| self.members.name_of(member))
-            .collect()
-    }
-
     /// Takes a member out of all its rooms and frees its name.
     pub(super) fn leave(
         &mut self,
@@ -117,7 +96,7 @@ impl Presence {
         reason: Option<&str>,
         listen: &mut dyn Listen,
     ) {
-        let id = self.next_id();
+        let id = self.ids.next();
         let memberships = self.members.get(member).rooms.iter();
         let rooms: SmallVec<[RoomId; 1]> = memberships.map(|membership| membership.room).collect();
         for &room in &rooms {
@@ -147,7 +126,7 @@ impl Presence {
             self.rooms.strike(room, member, &self.members);
         }
         let old = self.members.rename(member, name);
-        let id = self.next_id();
+        let id = self.ids.next();
         for &room in &rooms {
             self.rooms.enroll(room, member, &self.members);
         }
@@ -202,7 +181,7 @@ impl Presence {
         if matches!(found, Found::Room(room) if room == from) {
             return Err(Refusal::AlreadyHere(asked));
         }
-        let id = self.next_id();
+        let id = self.ids.next();
         self.depart(member, from, id, Cause::Quit, None, listen);
         let to = self.open(found, listen);
         self.arrive(member, to, listen);
@@ -212,7 +191,7 @@ impl Presence {
 
     /// Takes a member out of this room.
     pub(super) fn part(&mut self, member: MemberId, room: RoomId, listen: &mut dyn Listen) {
-        let id = self.next_id();
+        let id = self.ids.next();
         self.depart(member, room, id, Cause::Quit, None, listen);
         self.close_if_empty(room, listen);
     }
@@ -225,7 +204,7 @@ impl Presence {
     }
 
     fn tell_churn(&mut self, room: RoomId, listen: &mut dyn Listen) {
-        let id = self.next_id();
+        let id = self.ids.next();
         let state = self.rooms.get_mut(room);
         let churn = state.churn;
         state.churn = Churn {
@@ -264,7 +243,7 @@ impl Presence {
 
     /// The member, whose name is set, comes into the room; everybody is told.
     fn arrive(&mut self, member: MemberId, room: RoomId, listen: &mut dyn Listen) {
-        let id = self.next_id();
+        let id = self.ids.next();
         self.rooms.enroll(room, member, &self.members);
         let here = self.rooms.get(room).roster.len();
         if self
@@ -291,7 +270,7 @@ impl Presence {
 
     /// The member is in the room already, but whoever hears for it now does not know that.
     pub(super) fn enter_again(&mut self, member: MemberId, room: RoomId, listen: &mut dyn Listen) {
-        let id = self.next_id();
+        let id = self.ids.next();
         let known_churn = self.rooms.get(room).churn;
         let mut rooms = self.members.get_mut(member).rooms.iter_mut();
         if let Some(membership) = rooms.find(|membership| membership.room == room) {
@@ -302,7 +281,9 @@ impl Presence {
 
     fn tell_entered(&self, member: MemberId, room: RoomId, id: MessageId, listen: &mut dyn Listen) {
         let (state, arrived) = (self.rooms.get(room), self.members.get(member));
-        let names = self.names_in(state, arrived.hears.names_max.into());
+        let names = self
+            .members
+            .names_of(&state.roster, arrived.hears.names_max.into());
         let fact = Fact {
             room: Some(self.rooms.place(room)),
             id,
@@ -381,7 +362,7 @@ impl Presence {
 
     /// The room is gone, and its number free.
     fn close(&mut self, room: RoomId, listen: &mut dyn Listen) {
-        let id = self.next_id();
+        let id = self.ids.next();
         self.tell_room(room, id, What::Closed, listen);
         self.rooms.remove(room);
     }

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use super::name::looks;
+use super::looks::looks;
 
 const WORDS: [&str; 11] = [
     "server",

@@ -1,5 +1,6 @@
-//! What is said: to a room, to one member, to everybody; and the topics of rooms. Functions over
-//! [`Presence`], for the directory; nobody owns anything here.
+//! What is said otherwise than by a member to its room (which is `directory`'s): by somebody who is not
+//! there, to one member, to everybody; and the topics of rooms. Functions over [`Presence`], for the
+//! directory; nobody owns anything here.
 
 use super::fact::{Answer, Fact, Listen, Manner, Refusal, To, What};
 use super::id::{MemberId, MessageId, RoomId};
@@ -18,7 +19,7 @@ pub(super) fn post<'a>(
         .rooms
         .find_or_check(room, None, presence.rules.rooms_max)?;
     let room = presence.open(found, listen);
-    let id = presence.next_id();
+    let id = presence.ids.next();
     presence.rooms.get_mut(room).last = id;
     let what = What::Said {
         from: name.as_str(),
@@ -34,39 +35,10 @@ pub(super) fn post<'a>(
 pub(super) fn announce(presence: &mut Presence, text: &str, listen: &mut dyn Listen) {
     let fact = Fact {
         room: None,
-        id: presence.next_id(),
+        id: presence.ids.next(),
         what: What::Announcement { text },
     };
     listen.hear(To::Everybody, &fact);
-}
-
-/// A member says something in a room. The id of it.
-pub(super) fn say(
-    presence: &mut Presence,
-    member: MemberId,
-    room: RoomId,
-    text: &str,
-    manner: Manner,
-    listen: &mut dyn Listen,
-) -> MessageId {
-    let id = presence.next_id();
-    presence.rooms.get_mut(room).last = id;
-    let speaker = presence.members.get(member);
-    let fact = Fact {
-        room: Some(presence.rooms.place(room)),
-        id,
-        what: What::Said {
-            from: speaker.name.as_str(),
-            text,
-            manner,
-        },
-    };
-    if speaker.hears.echo {
-        listen.hear(To::Room(room), &fact);
-    } else {
-        listen.hear(To::RoomBut(room, &[member]), &fact);
-    }
-    id
 }
 
 /// A member says something to another alone.
@@ -78,7 +50,7 @@ pub(super) fn message<'a>(
     listen: &mut dyn Listen,
 ) -> Result<Answer<'a>, Refusal<'a>> {
     let other = presence.members.named(to).ok_or(Refusal::NoSuchName(to))?;
-    let id = presence.next_id();
+    let id = presence.ids.next();
     let fact = Fact {
         room: None,
         id,
@@ -103,7 +75,7 @@ pub(super) fn set_topic(
         return Err(Refusal::TopicTooLong(presence.rules.topic_bytes_max));
     }
     presence.rooms.get_mut(room).topic = text.into();
-    let id = presence.next_id();
+    let id = presence.ids.next();
     let by = presence.members.name_of(member);
     presence.tell_room(room, id, What::Topic { text, by }, listen);
     Ok(())

@@ -11,9 +11,8 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue};
-use clap::{Arg, Command, CommandFactory, FromArgMatches};
+use clap::{Arg, Command, Parser};
 
-use super::Config;
 use super::value::BadValue;
 
 /// Variables that start so are settings, and nothing else may be called so.
@@ -32,23 +31,17 @@ pub enum NoConfig {
 
 /// What the command line and the environment of this process ask for, where a flag wins over
 /// its variable.
-pub(super) fn read() -> Result<Config, NoConfig> {
-    let mut command = with_environment(Config::command());
+pub(super) fn read<Settings: Parser>() -> Result<Settings, NoConfig> {
+    let mut command = with_environment(Settings::command());
     let matches = command.try_get_matches_from_mut(env::args_os());
-    let config = matches.and_then(|matches| Config::from_arg_matches(&matches));
-    let config = config.map_err(|error| no_config(error, &command))?;
+    let settings = matches.and_then(|matches| Settings::from_arg_matches(&matches));
+    let settings = settings.map_err(|error| no_config(error, &command))?;
     check_environment(&command).map_err(NoConfig::Settings)?;
-    let mut config = config.effective();
-    if config.data.is_none() {
-        config.data = state_directory();
-    }
-    let checked = config.limits.check();
-    checked.map_err(|error| NoConfig::Settings(error.to_string()))?;
-    Ok(config)
+    Ok(settings)
 }
 
 /// What the service manager has made for what outlives the process; the first if these are several.
-fn state_directory() -> Option<PathBuf> {
+pub(super) fn state_directory() -> Option<PathBuf> {
     let given = env::var_os("STATE_DIRECTORY")?;
     let first = env::split_paths(&given).next()?;
     (!first.as_os_str().is_empty()).then_some(first)
@@ -152,7 +145,10 @@ fn variable_at_fault<'a>(error: &clap::Error, command: &'a Command) -> Option<&'
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::config::Config;
 
     #[test]
     fn every_flag_has_its_variable() {

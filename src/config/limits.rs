@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use clap::{Args, Parser};
 
-use super::Config;
 use super::value::{bytes, count, seconds, settings};
 
 /// A timeout that may be 0. The longest is a bound at all so that an instant plus a timeout
@@ -301,12 +300,19 @@ settings! {
     }
 }
 
+/// Limits without the other settings.
+#[derive(Parser)]
+struct Alone {
+    #[command(flatten)]
+    limits: Limits,
+}
+
 impl Default for Limits {
     /// What holds where neither a flag nor the environment says anything.
     fn default() -> Self {
         static DEFAULTS: LazyLock<Limits> = LazyLock::new(|| {
-            let config = Config::try_parse_from(["chatd"]);
-            config.expect("the defaults are within their bounds").limits
+            let alone = Alone::try_parse_from(["chatd"]);
+            alone.expect("the defaults are within their bounds").limits
         });
         DEFAULTS.clone()
     }

@@ -75,6 +75,43 @@ pub(super) fn seconds(bounds: RangeInclusive<Duration>) -> impl TypedValueParser
     }
 }
 
+/// How old something may become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Age(pub Duration);
+
+/// Units of an age, the largest first, in seconds.
+const AGE_UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3600), ('m', 60), ('s', 1)];
+
+impl Display for Age {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let (unit, length) = AGE_UNITS
+            .into_iter()
+            .find(|&(_, length)| seconds.is_multiple_of(length))
+            .expect("everything is a multiple of one second");
+        write!(to, "{}{unit}", seconds / length)
+    }
+}
+
+/// An age within bounds: a whole number of days, hours, minutes or seconds, with its unit.
+pub(super) fn age(bounds: RangeInclusive<Age>) -> impl TypedValueParser<Value = Age> {
+    let read = |text: &str| {
+        let unit = AGE_UNITS.iter().find(|&&(unit, _)| text.ends_with(unit));
+        let (digits, length) = match unit {
+            Some(&(_, length)) => (&text[..text.len() - 1], length),
+            None => (text, 1),
+        };
+        let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+        let count = is_plain.then(|| digits.parse::<u64>().ok()).flatten()?;
+        Some(Age(Duration::from_secs(count.checked_mul(length)?)))
+    };
+    let unreadable = BadValue::Unreadable("give an age, such as 90d, 12h or 30m");
+    move |text: &str| {
+        let age = read(text).ok_or(unreadable.clone())?;
+        within(&bounds, age, Age::to_string, "")
+    }
+}
+
 /// Whether something is done: `on` or `off`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Switch {
@@ -178,6 +215,7 @@ shown_as! {
     Duration: |time| vec![in_seconds(time)];
     Option<Duration>: |time| time.iter().map(in_seconds).collect();
     Vec<String>: Clone::clone;
+    Age: |age| vec![age.to_string()];
     Switch: |switch| vec![switch.to_string()];
     TlsMode: |mode| vec![mode.to_string()];
     LevelFilter: |level| vec![level.as_str().to_ascii_lowercase()];
@@ -237,6 +275,38 @@ mod tests {
         assert_eq!(parse(&seconds, "0.5"), Some(Duration::from_millis(500)));
         for wrong in ["", "-1", "inf", "NaN", "1e300", "20s"] {
             assert_eq!(parse(&seconds, wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn ages_are_read_and_shown() {
+        let age = age(Age(Duration::ZERO)..=Age(Duration::MAX));
+        for (text, seconds, shown) in [
+            ("90d", 90 * 86_400, "90d"),
+            ("36h", 36 * 3600, "36h"),
+            ("48h", 2 * 86_400, "2d"),
+            ("90m", 5400, "90m"),
+            ("61", 61, "61s"),
+            ("61s", 61, "61s"),
+        ] {
+            let read = parse(&age, text).unwrap();
+            assert_eq!(
+                (read, read.to_string()),
+                (Age(Duration::from_secs(seconds)), shown.into())
+            );
+        }
+        for wrong in [
+            "",
+            "d",
+            "1.5d",
+            "-1d",
+            "1w",
+            "1D",
+            "+1d",
+            "1 d",
+            "999999999999999999d",
+        ] {
+            assert_eq!(parse(&age, wrong), None, "{wrong:?}");
         }
     }
 

@@ -10,6 +10,7 @@ pub mod line;
 pub mod operator;
 pub mod proxy;
 pub mod refusal;
+mod reply;
 pub mod sniff;
 pub mod stamp;
 pub mod text;
@@ -17,9 +18,10 @@ pub mod websocket;
 
 use memchr::memchr;
 
-use crate::chat::{Answer, Fact, Messages};
+use crate::chat::{Answer, Fact};
 
 pub use refusal::Refusal;
+pub use reply::{Hello, Reply};
 
 /// The language of a connection. It is decided once, by the first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -118,59 +120,6 @@ impl Encoding {
             }
         }
     }
-}
-
-/// What one connection is told alone.
-#[derive(Debug)]
-pub enum Reply<'a> {
-    /// The greeting of a program: what this server can do.
-    Hello(&'a Hello),
-    /// The name is yours.
-    Welcome {
-        /// The name.
-        name: &'a str,
-        /// What proves later that it is the same somebody.
-        resume: &'a str,
-    },
-    /// An answer of the rules of chat.
-    Answer(&'a Answer<'a>),
-    /// What was said in a room before one came, or while one was away.
-    Past {
-        /// The room.
-        room: &'a str,
-        /// The messages, oldest first.
-        messages: Messages<'a>,
-        /// How many are missing before the first of them; `None` if nobody knows.
-        missed: Option<usize>,
-    },
-    /// A page of what was said in a room.
-    Page {
-        /// The room.
-        room: &'a str,
-        /// The messages, oldest first.
-        messages: Messages<'a>,
-        /// Whether there is further in the direction that was asked.
-        more: bool,
-    },
-    /// The commands.
-    Help,
-    /// What to do, for a person who says nothing.
-    Prompt,
-    /// The answer to a ping.
-    Pong(Option<&'a str>),
-    /// No. The connection ends with it, or it does not.
-    Refused(Refusal<'a>),
-    /// No, and this is the last that the connection is told.
-    Ended(Refusal<'a>),
-}
-
-/// What a server can do, as a program is told in its greeting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hello {
-    /// The longest text of a message, in bytes.
-    pub line_bytes_max: usize,
-    /// Whether pages of the past can be had.
-    pub history: bool,
 }
 
 /// Appends a fact as whole lines, and says how many. None if this language has no words for it.

@@ -27,6 +27,8 @@ pub enum Refusal<'a> {
     NoHistory,
     /// This server keeps no history that can be searched.
     NoSearch,
+    /// As many as may be wait for pages of the past already.
+    Busy,
     /// Over the rate; lines are held back, not lost.
     SlowDown,
     /// As many clients as there may be.
@@ -70,6 +72,7 @@ impl Refusal<'_> {
             Refusal::BadJson => "bad-json",
             Refusal::LineTooLong => "line-too-long",
             Refusal::NoHistory | Refusal::NoSearch => "no-history",
+            Refusal::Busy => "busy",
             Refusal::SlowDown => "slow-down",
             Refusal::ServerFull => "server-full",
             Refusal::TooManyFromAddress => "too-many-from-your-address",
@@ -120,6 +123,7 @@ impl fmt::Display for Refusal<'_> {
             Refusal::LineTooLong => "that line is too long, nothing of it was sent",
             Refusal::NoHistory => "this server keeps no history",
             Refusal::NoSearch => "this server keeps no history on disk to search in",
+            Refusal::Busy => "too many wait for the history on disk, ask again in a moment",
             Refusal::SlowDown => {
                 "you are faster than this server allows; your lines wait, none is lost"
             }

@@ -64,7 +64,8 @@ struct Block {
     opened_at: Time,
 }
 
-/// All blocks, and memory for new ones.
+/// All blocks, and memory for new ones. More than 20 methods, half of them questions of one line: how
+/// much memory there is can only be counted where blocks are opened, sealed and freed.
 #[derive(Debug, Default)]
 pub struct BlockStore {
     blocks: Slab<Block>,

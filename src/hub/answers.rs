@@ -1,5 +1,5 @@
 //! What answers may cost: who asks for much is answered with a budget of its own, and a turn serves
-//! everybody else before it goes on with large answers. Part of the hub.
+//! everybody else before it goes on with large answers. Owned by the requests.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,8 +9,7 @@ use crate::config::Limits;
 use crate::session::SessionId;
 use crate::time::Time;
 
-use super::Hub;
-use super::input::Later;
+use super::later::Later;
 
 /// The budgets of those who were answered lately, and who waits for an answer.
 #[derive(Debug)]
@@ -49,11 +48,6 @@ impl Answers {
         self.waiting.push_back(id);
     }
 
-    /// Whether somebody waits for the next turn.
-    pub(super) fn is_waited_for(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
     /// A session was answered with so many bytes.
     pub(super) fn charge(&mut self, id: SessionId, now: Time, bytes: u64) {
         self.turn_bytes += bytes;
@@ -67,6 +61,35 @@ impl Answers {
     /// The connection is gone.
     pub(super) fn forget(&mut self, id: SessionId) {
         self.budgets.remove(&id);
+    }
+
+    /// Whether a request may be answered now, if its answer may be large; else what it waits for.
+    pub(super) fn check_request(
+        &mut self,
+        id: SessionId,
+        request: &Request<'_>,
+        now: Time,
+    ) -> Result<(), Later> {
+        match request.command {
+            Command::Enter(_)
+            | Command::Act(Act::Join { .. } | Act::Move | Act::Who | Act::Rooms)
+            | Command::History(_)
+            | Command::Help => self.check(id, now),
+            _ => Ok(()),
+        }
+    }
+
+    /// How many wait for a turn that has answered less.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Who has waited for longest, unless this turn has answered enough.
+    pub(super) fn next_waiting(&mut self) -> Option<SessionId> {
+        if self.turn_bytes >= self.turn_bytes_max {
+            return None;
+        }
+        self.waiting.pop_front()
     }
 
     /// Whether a session may have a large answer now; else what it waits for.
@@ -86,33 +109,3 @@ impl Answers {
 
 /// An answer below this is none that a budget is kept for: it costs about as much as its question.
 const LARGE_BYTES_MIN: u32 = 1024;
-
-impl Hub {
-    /// Whether a request may be answered now, if its answer may be large; else when it may be.
-    pub(super) fn check_answer(
-        &mut self,
-        id: SessionId,
-        request: &Request<'_>,
-    ) -> Result<(), Later> {
-        match request.command {
-            Command::Enter(_)
-            | Command::Act(Act::Join { .. } | Act::Move | Act::Who | Act::Rooms)
-            | Command::History(_)
-            | Command::Help => self.answers.check(id, self.now()),
-            _ => Ok(()),
-        }
-    }
-
-    /// Answers those who were put off, now that everybody else was served, until the turn has
-    /// answered enough.
-    pub fn answer_postponed(&mut self) {
-        for _ in 0..self.answers.waiting.len() {
-            if self.answers.turn_bytes >= self.answers.turn_bytes_max {
-                break;
-            }
-            if let Some(id) = self.answers.waiting.pop_front() {
-                self.resume(id);
-            }
-        }
-    }
-}

@@ -1,13 +1,11 @@
-//! `Audience`: who hears each room, and what the room has said in this turn: coming into it and
-//! going out of it, as far as delivery is concerned. Part of delivery.
+//! `Audiences`: who hears each room, and what the room has said in this turn. Only the tables: what
+//! is said, and what of it a session has been served, is delivery's business, which owns them.
 
 use crate::chat::RoomId;
 use crate::dialect::Encoding;
-use crate::fanout::block::{BlockId, Mark};
-use crate::session::{Hearing, SessionId};
+use crate::fanout::block::{BlockId, BlockStore};
+use crate::session::SessionId;
 use crate::time::Time;
-
-use super::delivery::Delivery;
 
 /// Who hears a room, in the order of their slots (the order in which they lie in memory), and what
 /// it has said in this turn: each by encoding.
@@ -25,8 +23,115 @@ pub(super) struct Said {
     bytes: usize,
 }
 
+/// The audiences of all rooms.
+#[derive(Debug, Default)]
+pub(super) struct Audiences {
+    rooms: Vec<Audience>,
+    /// Rooms that have said something in this turn, in the order in which they first did.
+    spoken: Vec<RoomId>,
+}
+
+impl Audiences {
+    pub(super) fn get(&self, room: RoomId) -> Option<&Audience> {
+        self.rooms.get(room.slot())
+    }
+
+    /// The audience of a room, which is new here at need.
+    pub(super) fn get_mut(&mut self, room: RoomId) -> &mut Audience {
+        if self.rooms.len() <= room.slot() {
+            self.rooms.resize_with(room.slot() + 1, Audience::default);
+        }
+        &mut self.rooms[room.slot()]
+    }
+
+    /// The block that the room's words go into in this turn, for those of one encoding.
+    pub(super) fn open_block(
+        &mut self,
+        room: RoomId,
+        encoding: Encoding,
+        store: &mut BlockStore,
+        now: Time,
+    ) -> BlockId {
+        let audience = &mut self.rooms[room.slot()];
+        if let Some(block) = audience.open[encoding.index()] {
+            return block;
+        }
+        if !audience.has_spoken() {
+            self.spoken.push(room);
+        }
+        let block = store.open(now);
+        audience.open[encoding.index()] = Some(block);
+        block
+    }
+
+    /// The blocks that are open, in the order in which their rooms first spoke.
+    pub(super) fn open_blocks(&self) -> impl Iterator<Item = BlockId> {
+        let spoken = self.spoken.iter();
+        spoken
+            .flat_map(|room| self.rooms[room.slot()].open)
+            .flatten()
+    }
+
+    /// How much a room has said in this turn, and in those before as long as somebody waits to be
+    /// written it, since `waiting_since`.
+    pub(super) fn said_bytes(
+        &self,
+        room: RoomId,
+        store: &BlockStore,
+        waiting_since: Option<Time>,
+    ) -> usize {
+        let Some(audience) = self.rooms.get(room.slot()) else {
+            return 0;
+        };
+        let open = audience.open.iter().flatten();
+        let in_this_turn = open.map(|&block| store.end(block).bytes as usize);
+        audience.said.unwritten_bytes(waiting_since) + in_this_turn.max().unwrap_or(0)
+    }
+
+    /// Whether a room has said something that is not sealed.
+    pub(super) fn is_unfinished(&self) -> bool {
+        !self.spoken.is_empty()
+    }
+
+    /// The rooms that have said something in this turn; from now on none has. The list is to come
+    /// back with [`Audiences::reuse_list`], for its memory.
+    pub(super) fn take_spoken(&mut self) -> Vec<RoomId> {
+        std::mem::take(&mut self.spoken)
+    }
+
+    pub(super) fn reuse_list(&mut self, mut list: Vec<RoomId>) {
+        list.clear();
+        self.spoken = list;
+    }
+
+    /// A room that is gone says nothing any more; who heard it has been served.
+    pub(super) fn close(&mut self, room: RoomId, store: &mut BlockStore) {
+        let Some(audience) = self.rooms.get_mut(room.slot()) else {
+            return;
+        };
+        debug_assert!(audience.sessions.iter().all(Vec::is_empty));
+        let closed = std::mem::take(audience);
+        if closed.has_spoken() {
+            self.spoken.retain(|&other| other != room);
+        }
+        for block in closed.open.into_iter().flatten() {
+            store.seal(block);
+        }
+    }
+
+    /// There are no rooms any more; everybody has been served.
+    pub(super) fn clear(&mut self, store: &mut BlockStore) {
+        self.spoken.clear();
+        for audience in std::mem::take(&mut self.rooms) {
+            for block in audience.open.into_iter().flatten() {
+                store.seal(block);
+            }
+        }
+    }
+}
+
 impl Said {
-    /// So much was laid in the turn at `now`. Somebody waits to be written to since `waiting_since`.
+    /// So much was laid in the turn at `now`.
     pub(super) fn add(&mut self, now: Time, bytes: usize, waiting_since: Option<Time>) {
         if self.since != now && self.unwritten_bytes(waiting_since) == 0 {
             *self = Said {
@@ -37,8 +142,7 @@ impl Said {
         self.bytes += bytes;
     }
 
-    /// So much that somebody may still wait to be written it.
-    pub(super) fn unwritten_bytes(&self, waiting_since: Option<Time>) -> usize {
+    fn unwritten_bytes(&self, waiting_since: Option<Time>) -> usize {
         if waiting_since.is_some_and(|since| since <= self.since) {
             self.bytes
         } else {
@@ -48,85 +152,30 @@ impl Said {
 }
 
 impl Audience {
-    pub(super) fn has_spoken(&self) -> bool {
-        self.open.iter().any(Option::is_some)
-    }
-}
-
-impl Delivery {
-    /// A session hears a room from here on: nothing of what was said in it before.
-    pub(super) fn enter(&mut self, id: SessionId, room: RoomId) {
-        self.grow_to(room);
-        self.catch_up(id);
-        let end = self.end_of(id, room);
-        let Some(session) = self.sessions[id.slot()].as_mut() else {
-            return;
-        };
-        let sessions = &mut self.rooms[room.slot()].sessions[session.encoding().index()];
-        if let Err(place) = sessions.binary_search(&id) {
-            sessions.insert(place, id);
-            session.rooms.push(Hearing {
-                room,
-                served: end.map_or(Mark::default(), |(_, end)| end),
-            });
+    /// Whether it has not heard this session yet: then it does from now on.
+    pub(super) fn insert(&mut self, id: SessionId, encoding: Encoding) -> bool {
+        let sessions = &mut self.sessions[encoding.index()];
+        match sessions.binary_search(&id) {
+            Ok(_) => false,
+            Err(place) => {
+                sessions.insert(place, id);
+                true
+            }
         }
     }
 
-    /// A session has heard all that this room said, and hears no more of it.
-    pub(super) fn part(&mut self, id: SessionId, room: RoomId) {
-        self.catch_up(id);
-        let Some(session) = self.sessions[id.slot()].as_mut() else {
-            return;
-        };
-        session.rooms.retain(|hearing| hearing.room != room);
-        let sessions = &mut self.rooms[room.slot()].sessions[session.encoding().index()];
+    pub(super) fn remove(&mut self, id: SessionId, encoding: Encoding) {
+        let sessions = &mut self.sessions[encoding.index()];
         if let Ok(place) = sessions.binary_search(&id) {
             sessions.remove(place);
         }
     }
 
-    /// A room that is gone says nothing any more; who heard it has been served.
-    pub(super) fn close_room(&mut self, room: RoomId) {
-        let Some(audience) = self.rooms.get_mut(room.slot()) else {
-            return;
-        };
-        debug_assert!(audience.sessions.iter().all(Vec::is_empty));
-        let closed = std::mem::take(audience);
-        if closed.has_spoken() {
-            self.spoken.retain(|&other| other != room);
-        }
-        for block in closed.open.into_iter().flatten() {
-            self.store.seal(block);
-        }
+    pub(super) fn has(&self, id: SessionId, encoding: Encoding) -> bool {
+        self.sessions[encoding.index()].binary_search(&id).is_ok()
     }
 
-    /// There are no rooms and no members any more; everybody has been served.
-    pub(super) fn forget_rooms(&mut self) {
-        self.spoken.clear();
-        self.members.clear();
-        for audience in std::mem::take(&mut self.rooms) {
-            for block in audience.open.into_iter().flatten() {
-                self.store.seal(block);
-            }
-        }
-    }
-
-    pub(super) fn grow_to(&mut self, room: RoomId) {
-        if self.rooms.len() <= room.slot() {
-            self.rooms.resize_with(room.slot() + 1, Audience::default);
-        }
-    }
-
-    pub(super) fn open_block(&mut self, room: RoomId, encoding: Encoding) -> BlockId {
-        let audience = &mut self.rooms[room.slot()];
-        if let Some(block) = audience.open[encoding.index()] {
-            return block;
-        }
-        if !audience.has_spoken() {
-            self.spoken.push(room);
-        }
-        let block = self.store.open(self.now);
-        audience.open[encoding.index()] = Some(block);
-        block
+    fn has_spoken(&self) -> bool {
+        self.open.iter().any(Option::is_some)
     }
 }

@@ -1,5 +1,5 @@
 //! `Board`: the bulletin board, as lines `room <name> text`. A listener; what it writes down is
-//! printed by net. Owned by the hub.
+//! printed by net. Owned by the listeners.
 
 use crate::chat::{Fact, Listen, Manner, To, What};
 

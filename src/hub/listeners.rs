@@ -1,6 +1,7 @@
 //! `Listeners`: everybody who is told what happens: delivery, the histories, the board, the log's
-//! records, and a witness if there is one. Nothing but the telling. Owned by the hub.
+//! records, and a witness if there is one. Nothing but the telling. Owned by the core.
 
+use crate::archive::Recorder;
 use crate::chat::{Fact, Histories, Listen, Message, MessageId, Messages, Tail, To, What};
 use crate::config::Limits;
 use crate::dialect::Reply;
@@ -14,6 +15,8 @@ pub(super) struct Listeners {
     pub(super) histories: Histories,
     pub(super) board: Board,
     pub(super) records: Records,
+    /// What is to be kept of this turn, where anything is kept.
+    pub(super) recorder: Option<Recorder>,
     /// A test, for instance.
     pub(super) witness: Option<Box<dyn Listen>>,
     pub(super) delivery: Delivery,
@@ -59,6 +62,7 @@ impl Listeners {
             histories: histories(limits),
             board: Board::default(),
             records: Records::default(),
+            recorder: None,
             witness: None,
             delivery: Delivery::new(limits),
             replay: Replay::Newest,
@@ -115,7 +119,7 @@ impl Listeners {
             messages: self.histories.newest(room.id, fitting),
             missed,
         };
-        if let Some(id) = self.delivery.session_of(member) {
+        if let Some(id) = self.delivery.speakers.of(member) {
             self.delivery.reply(id, &past, None);
         }
     }
@@ -126,6 +130,9 @@ impl Listen for Listeners {
         self.histories.hear(to, fact);
         self.board.hear(to, fact);
         self.records.hear(to, fact);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.hear(to, fact);
+        }
         if let Some(witness) = &mut self.witness {
             witness.hear(to, fact);
         }

@@ -1,6 +1,8 @@
 //! `Hub`: the engine between bytes and chat: it knows sessions, who they are in the chat, and who
 //! hears what. No socket, no clock, no log, and not the order of a turn: that is the [`turn`]'s,
-//! which owns it and calls what stands in `input`, `pressure` and `ending`.
+//! which owns it and calls it step by step. What each step does stands in a file of its own, and each
+//! of these knows only those below it: `intake` → `requests` and `web` → `arrival` → `ending` →
+//! `core` (the rules and the listeners) → `delivery` → `sessions`.
 //!
 //! [`turn`]: crate::turn
 
@@ -9,268 +11,355 @@ mod arrival;
 mod audience;
 mod backlog;
 mod board;
+mod comebacks;
+mod core;
 mod delivery;
 mod ending;
 mod frames;
-mod input;
+mod intake;
+mod later;
 mod listeners;
 mod memory;
 mod operator;
+mod overview;
 mod pace;
+mod past;
 mod places;
+mod posts;
 mod pressure;
+mod questions;
 mod queues;
 mod records;
+mod replies;
 mod requests;
+mod sessions;
 mod soundness;
+mod speakers;
 mod statistics;
 mod takeover;
+mod timeouts;
+mod timers;
 mod web;
 
-use std::collections::HashMap;
-
-use crate::bucket::Rate;
-use crate::chat::{Directory, Listen, MemberId, Rules};
+use crate::archive::{Query, Recorder, Reply};
+use crate::chat::{Listen, Message, MessageId};
 use crate::config::Limits;
-use crate::dialect::{Refusal, Reply};
-use crate::session::{CloseReason, Deadlines, Due, Rates, Session, SessionId, Step};
+use crate::dialect::http::Site;
+use crate::session::{AddressGroup, CloseReason, ConnectionSummary, SessionId};
 use crate::time::{Time, WallTime};
 
-use listeners::Listeners;
-pub use operator::ConnectionRow;
-pub use pressure::AfterWrite;
-pub use records::{Record, Recorded};
-pub use statistics::Statistics;
-pub use takeover::Random;
+use self::core::Core;
+use intake::Intake;
+use places::Silent;
+use web::Web;
 
-/// All of chatd but its loop and its system calls. Its fields are the two halves of the engine
-/// (who is there; who hears what) and the lists of sessions that wait for a step of the turn. It has
-/// many methods, since each step needs both halves at once; they lie in one file for each step.
+pub use comebacks::Random;
+pub use operator::Operator;
+pub use overview::{ConnectionRow, Overview};
+pub use pressure::AfterWrite;
+pub use questions::QuestionId;
+pub use records::{Record, Recorded};
+pub use sessions::Sessions;
+pub use statistics::Statistics;
+
+/// What has become of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The other side has closed its side: what it sent is handled, an unfinished line at the end
+    /// is a line, and then it leaves. While its lines are held back, so is its end.
+    Ended,
+    /// As [`Event::Ended`], but the other side has not said that this is its end: an unfinished line
+    /// at the end is none. Somebody between the two may have cut it short.
+    Truncated,
+    /// What came cannot be understood by what carries it, or did not come whole in time. Nothing that
+    /// was queued can be written.
+    Faulty,
+    /// What is to carry it did not come about in time.
+    HandshakeExpired,
+    /// What it has taken lies in the kernel for too long.
+    Stalled,
+    /// It is gone; nothing can be written to it any more. What its member had sent before and was
+    /// held back for is still said, at the pace of its rate, for `drain_timeout`.
+    Lost,
+    /// Our side is shut and need not linger: if the other side has ended too, it is over.
+    Shut,
+}
+
+/// How bytes are taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receive {
+    /// Whole lines are handled until the session is held back, and what lies beyond is kept: so only
+    /// while [`Sessions::wants_input`].
+    Handle,
+    /// They came before the connection broke: they are kept, to be handled in their time.
+    Keep,
+    /// They were sent before somebody came to take the place of this connection: they are handled
+    /// whatever its rate.
+    HandleLast,
+}
+
+/// All of chatd but its loop and its system calls. More than 20 methods, since it is all that a turn
+/// calls: one for each of its steps, and none of them is called from within the hub.
 #[derive(Debug)]
 pub struct Hub {
-    limits: Limits,
-    rates: Rates,
-    directory: Directory,
-    listeners: Listeners,
-    deadlines: Deadlines,
-    arrivals: takeover::Arrivals,
-    memory: memory::Memory,
-    /// Sessions that were held back for the sake of a turn or of their outbox, and go on in the next.
-    held: Vec<SessionId>,
-    answers: answers::Answers,
-    pace: pace::Pace,
-    /// `None` while that door is closed.
-    web: Option<web::Web>,
-    /// Sessions that are read from again.
-    released: Vec<SessionId>,
-    /// Sessions that have ended and were not yet looked at by a flush.
-    just_ended: Vec<SessionId>,
-    /// Until when what was sent by those whose connection is gone may still be said.
-    gone: HashMap<SessionId, Time>,
-    /// What sessions were called that have left and are still there.
-    left_names: HashMap<SessionId, Box<str>>,
-    silent: places::Silent,
-    doomed: Vec<SessionId>,
-    live: usize,
+    core: Core,
+    intake: Intake,
+    silent: Silent,
 }
 
 impl Hub {
     /// A hub without connections. `random` gives what nobody can guess.
     pub fn new(limits: Limits, random: Random) -> Hub {
         Hub {
-            directory: Directory::new(rules(&limits)),
-            listeners: Listeners::new(&limits),
-            rates: Rates::of(&limits),
-            deadlines: Deadlines::default(),
-            arrivals: takeover::Arrivals::new(random),
-            memory: memory::Memory::default(),
-            held: Vec::new(),
-            answers: answers::Answers::new(&limits),
-            pace: pace::Pace::default(),
-            web: None,
-            released: Vec::new(),
-            just_ended: Vec::new(),
-            gone: HashMap::new(),
-            left_names: HashMap::new(),
-            silent: places::Silent::default(),
-            doomed: Vec::new(),
-            live: 0,
-            limits,
+            intake: Intake::new(&limits),
+            core: Core::new(limits, random),
+            silent: Silent::default(),
         }
     }
 
     /// Somebody who is told everything that happens, beside those that always are.
     pub fn listen(&mut self, witness: Box<dyn Listen>) {
-        self.listeners.witness = Some(witness);
+        self.core.listeners.witness = Some(witness);
+    }
+
+    /// Opens the web door: from now on HTTP is understood. `site` knows whom to trust.
+    pub fn open_web(&mut self, site: Site) {
+        self.intake.web = Some(Web::new(site));
+    }
+
+    /// Opens the archive: from now on what is said is recorded, and what was said can be asked for
+    /// beyond memory. No id up to `last` is given any more.
+    pub fn open_archive(&mut self, last: MessageId) {
+        self.core.listeners.recorder = Some(Recorder::new());
+        self.core.questions.is_open = true;
+        self.core.directory.skip_ids(last);
+    }
+
+    /// A room as an earlier run has left it: its topic, its last messages, oldest first, and whether
+    /// there are older ones.
+    pub fn recall_room<'m>(
+        &mut self,
+        name: &str,
+        topic: &str,
+        last: MessageId,
+        messages: impl Iterator<Item = Message<'m>>,
+        has_older: bool,
+    ) {
+        let Core {
+            directory,
+            listeners,
+            ..
+        } = &mut self.core;
+        if let Some(room) = directory.recall_room(name, topic, last) {
+            listeners.histories.recall(room, messages, has_older);
+        }
+    }
+
+    /// What is to be kept of this turn, if anything is kept; to be taken before the flush.
+    pub fn recorder(&mut self) -> Option<&mut Recorder> {
+        self.core.listeners.recorder.as_mut()
+    }
+
+    /// The next question that is to be carried to the archive.
+    pub fn next_question(&mut self) -> Option<(QuestionId, Query)> {
+        self.core.questions.next()
+    }
+
+    /// The archive has answered.
+    pub fn answer_question(&mut self, question: QuestionId, reply: &Reply) {
+        let before = self.core.delivery().replies.told_bytes;
+        if let Some(id) = past::answer(&mut self.core, question, reply) {
+            let bytes = self.core.delivery().replies.told_bytes - before;
+            let now = self.core.now();
+            self.intake.requests.answers.charge(id, now, bytes);
+            self.intake.go_on(&mut self.core, id);
+        }
+    }
+
+    /// The archive is well behind, or is not any more: meanwhile, who says something to be kept is
+    /// held back, as by a rate.
+    pub fn set_archive_behind(&mut self, is_behind: bool) {
+        let go_on = self.core.questions.set_behind(is_behind);
+        self.core.sessions_mut().queues.held.extend(go_on);
+    }
+
+    /// What the operator does.
+    pub fn operator(&mut self) -> Operator<'_> {
+        Operator::new(&mut self.core)
+    }
+
+    /// The engine, to be looked at.
+    pub fn overview(&self) -> Overview<'_> {
+        Overview::new(&self.core)
+    }
+
+    /// The connections, and what they are owed.
+    pub fn sessions(&self) -> &Sessions {
+        self.core.sessions()
+    }
+
+    /// The connections, and what they are owed.
+    pub fn sessions_mut(&mut self) -> &mut Sessions {
+        self.core.sessions_mut()
+    }
+
+    /// When [`Hub::handle_timeout`] is to be called again if nothing else happens.
+    pub fn next_timeout(&self) -> Option<Time> {
+        let sessions = self.core.sessions();
+        let requests = &self.intake.requests;
+        let goes_on = !sessions.queues.held.is_empty()
+            || !sessions.queues.released.is_empty()
+            || !sessions.queues.doomed.is_empty()
+            || requests.answers.waiting() > 0;
+        if goes_on || self.core.listeners.delivery.is_unfinished() {
+            return Some(Time::START);
+        }
+        let due = sessions.timers.earliest().into_iter();
+        due.chain(self.core.directory.next_timeout())
+            .chain(self.core.questions.next_timeout())
+            .chain(requests.pace.next_timeout())
+            .min()
     }
 
     /// Starts a turn at `now`, which never goes back: handles what was held back in the turn
     /// before, and every deadline that has passed.
     pub fn handle_timeout(&mut self, now: Time, wall: WallTime) {
-        self.listeners.delivery.start_turn(now);
-        self.answers.start_turn();
-        self.directory.set_time(now, wall);
-        self.update_pace(now);
-        for id in std::mem::take(&mut self.held) {
-            self.resume(id);
+        let core = &mut self.core;
+        core.delivery().start_turn(now);
+        core.directory.set_time(now, wall);
+        self.intake.resume_held(core);
+        core.directory.handle_timeout(&mut core.listeners);
+        timeouts::handle(core, &mut self.intake);
+        while let Some(overdue) = self.core.questions.next_overdue(now) {
+            self.answer_question(overdue, &Reply::Failed);
         }
-        self.directory.handle_timeout(&mut self.listeners);
-        for _ in 0..self.limits.deadlines_per_turn_max {
-            let Some((at, id)) = self.deadlines.next(now) else {
-                break;
-            };
-            self.handle_deadline(id, at);
-        }
-    }
-
-    /// When [`Hub::handle_timeout`] is to be called again if nothing else happens.
-    pub fn next_timeout(&self) -> Option<Time> {
-        let goes_on = !self.held.is_empty()
-            || !self.released.is_empty()
-            || !self.doomed.is_empty()
-            || self.answers.is_waited_for();
-        if goes_on || self.listeners.delivery.is_unfinished() {
-            return Some(Time::START);
-        }
-        let sessions = self.deadlines.earliest();
-        sessions
-            .into_iter()
-            .chain(self.directory.next_timeout())
-            .chain(self.pace.next_timeout())
-            .min()
     }
 
     /// A connection was accepted; its slot is free here.
     pub fn connect(&mut self, id: SessionId) {
-        let delivery = &mut self.listeners.delivery;
-        if delivery.sessions.len() <= id.slot() {
-            delivery.sessions.resize_with(id.slot() + 1, || None);
+        self.core.sessions_mut().insert(id);
+        self.core.arm(id);
+    }
+
+    /// A connection was accepted for which there is no place: it is told why, and ends.
+    pub fn refuse_connection(&mut self, id: SessionId, reason: CloseReason) {
+        self.connect(id);
+        ending::end(&mut self.core, id, reason, None);
+    }
+
+    /// A connection was turned away before it became one.
+    pub fn count_refused(&mut self, reason: CloseReason) {
+        if let Some(refusal) = reason.refusal() {
+            self.core.delivery().statistics.count_refusal(&refusal);
         }
-        debug_assert!(
-            delivery.sessions[id.slot()].is_none(),
-            "one live session, one slot"
-        );
-        delivery.sessions[id.slot()] = Some(Session::new(delivery.now));
-        self.live += 1;
-        self.arm(id);
+    }
+
+    /// Ends a connection that never spoke, if so many have no name. Whether there is a place now.
+    pub fn make_place(&mut self, clients_max: usize) -> bool {
+        self.silent.make_place(&mut self.core, clients_max)
+    }
+
+    /// Whether reading from this connection is better left for the next turn: its rooms have said
+    /// enough in this one, so that what is read would only have to be kept.
+    pub fn wants_input_later(&self, id: SessionId) -> bool {
+        let session = self.core.session(id);
+        let delivery = &self.core.listeners.delivery;
+        session.is_some_and(|session| session.is_live() && delivery.has_said_enough(session))
+    }
+
+    /// Whether one of its rooms goes slower, so that what is read from it may have to be kept.
+    pub fn is_paced(&self, id: SessionId) -> bool {
+        let pace = &self.intake.requests.pace;
+        pace.concerns(self.core.sessions(), id)
+    }
+
+    /// Bytes came from a connection.
+    pub fn receive(&mut self, id: SessionId, bytes: &mut [u8], receive: Receive) {
+        let core = &mut self.core;
+        match receive {
+            Receive::Handle => self.intake.receive(core, id, bytes),
+            Receive::HandleLast => self.intake.receive_last(core, id, bytes),
+            Receive::Keep => intake::keep_last(core, id, bytes),
+        }
+    }
+
+    /// Something has become of a connection.
+    pub fn handle_event(&mut self, id: SessionId, event: Event) {
+        let core = &mut self.core;
+        match event {
+            Event::Ended => self.intake.half_close(core, id),
+            Event::Truncated => {
+                if let Some(session) = core.session_mut(id) {
+                    session.lines.drop_unfinished();
+                }
+                self.intake.half_close(core, id);
+            }
+            Event::Faulty => ending::break_off(core, id),
+            Event::HandshakeExpired => ending::expire_handshake(core, id),
+            Event::Stalled => ending::end(core, id, CloseReason::TooSlow, None),
+            Event::Lost => ending::hang_up(core, id),
+            Event::Shut => ending::close_if_ended(core, id),
+        }
+    }
+
+    /// Says what was posted in this turn, now that it is to be known from where; then answers those
+    /// who were put off, now that everybody else was served, until the turn has answered enough.
+    pub fn answer(&mut self, group_of: impl FnMut(SessionId) -> AddressGroup) {
+        self.intake.answer(&mut self.core, group_of);
+    }
+
+    /// A connection whose place is to be taken: all that can be read from it is to be handed in with
+    /// [`Receive::HandleLast`], then [`Hub::finish_takeover`] is to be called.
+    pub fn next_takeover(&self) -> Option<SessionId> {
+        self.core.comebacks.next()
+    }
+
+    /// The first of those who wait takes the place it waits for; or comes in as anybody does, if
+    /// that place was left meanwhile.
+    pub fn finish_takeover(&mut self) {
+        takeover::finish(&mut self.core, &mut self.intake);
+    }
+
+    /// Seals what was said in this turn and lays it into the outboxes; whoever overflows is cut.
+    pub fn seal(&mut self) {
+        pressure::seal(&mut self.core);
+    }
+
+    /// As much was written as the socket takes: what the turn is to do with it now.
+    pub fn after_write(&mut self, id: SessionId) -> AfterWrite {
+        pressure::after_write(&mut self.core, id)
+    }
+
+    /// The end of the turn, after everything was written: memory is settled.
+    pub fn settle(&mut self) {
+        pressure::settle(&mut self.core);
+    }
+
+    /// What the transport of all connections holds: sealed and not written, or read and not whole.
+    /// It counts as what outboxes hold does.
+    pub fn set_transport_bytes(&mut self, bytes: usize) {
+        self.core.memory.transport_bytes = bytes;
+    }
+
+    /// Whether more memory is taken than may be.
+    pub fn is_short_of_memory(&self) -> bool {
+        pressure::is_short_of_memory(&self.core)
     }
 
     /// The next thing of those that the operator's log is to say.
     pub fn poll_record(&mut self) -> Option<Record> {
-        self.listeners.records.poll()
+        self.core.listeners.records.poll()
     }
 
-    /// Sessions that have not ended.
-    pub fn live(&self) -> usize {
-        self.live
+    /// The server stops: everybody is told, and drains until `drain_timeout`.
+    pub fn shut_down(&mut self) {
+        ending::shut_down(&mut self.core);
     }
 
-    /// The counters as they stand.
-    pub fn statistics(&self) -> Statistics {
-        let delivery = &self.listeners.delivery;
-        let sessions = delivery.sessions.iter().flatten();
-        Statistics {
-            clients: self.directory.members(),
-            rooms: self.directory.occupied_rooms().count(),
-            unique_bytes: delivery.store.unique_bytes(),
-            queued_bytes: sessions.map(|session| session.outbox.bytes()).sum(),
-            ..delivery.statistics.clone()
-        }
-    }
-
-    fn session(&self, id: SessionId) -> Option<&Session> {
-        self.listeners.delivery.session(id)
-    }
-
-    fn session_mut(&mut self, id: SessionId) -> Option<&mut Session> {
-        self.listeners.delivery.session_mut(id)
-    }
-
-    /// Who a session is in the chat, if it has a name.
-    fn member_of(&self, id: SessionId) -> Option<MemberId> {
-        self.session(id)?.member
-    }
-
-    fn now(&self) -> Time {
-        self.listeners.delivery.now
-    }
-
-    fn reply(&mut self, id: SessionId, reply: &Reply<'_>, reference: Option<&str>) {
-        self.listeners.delivery.reply(id, reply, reference);
-    }
-
-    fn refuse(&mut self, id: SessionId, refusal: Refusal<'_>) {
-        self.reply(id, &Reply::Refused(refusal), None);
-    }
-
-    /// Does what is due for a session, if the promise to look at it was made for this point.
-    fn handle_deadline(&mut self, id: SessionId, promised: Time) {
-        let now = self.now();
-        let Some(session) = self.session_mut(id) else {
-            return;
-        };
-        if session.armed != promised {
-            return;
-        }
-        session.armed = Time::NEVER;
-        // Each thing done takes its deadline away, so that this ends.
-        while let Some(due) = self.poll_due(id, now) {
-            match due {
-                Due::Close => self.doom(id),
-                Due::NameTimeout => self.end_unnamed(id),
-                Due::Stall => self.end(id, CloseReason::TooSlow, None),
-                Due::Resume => self.resume(id),
-                Due::Forget => self.end_gone(id),
-                Due::Ping => self.ping(id),
-                Due::HalfFrame => self.end_half_frame(id),
-                Due::Prompt => {
-                    if let Some(session) = self.session_mut(id) {
-                        session.advance(Step::Prompt);
-                    }
-                    self.reply(id, &Reply::Prompt, None);
-                }
-            }
-        }
-        self.arm(id);
-    }
-
-    fn poll_due(&self, id: SessionId, now: Time) -> Option<Due> {
-        let delivery = &self.listeners.delivery;
-        let gone_until = self.gone.get(&id).copied();
-        let waiting_since = delivery.queues.waiting_since;
-        let (store, limits) = (&delivery.store, &self.limits);
-        self.session(id)?
-            .poll_due(now, store, limits, gone_until, waiting_since)
-    }
-
-    /// Makes sure that the session is looked at when something is due.
-    fn arm(&mut self, id: SessionId) {
-        let delivery = &mut self.listeners.delivery;
-        let Some(session) = delivery.sessions[id.slot()].as_mut() else {
-            return;
-        };
-        let gone_until = self.gone.get(&id).copied();
-        let waiting_since = delivery.queues.waiting_since;
-        let (store, limits) = (&delivery.store, &self.limits);
-        let deadline = session.next_timeout(store, limits, gone_until, waiting_since);
-        if deadline < session.armed {
-            session.armed = deadline;
-            self.deadlines.add(deadline, id);
-        }
-    }
-}
-
-/// What of the limits concerns the rules of chat.
-fn rules(limits: &Limits) -> Rules {
-    Rules {
-        announce_members_max: limits.announce_members_max,
-        announce_rate: Rate::new(limits.announce_per_second, limits.announce_burst),
-        churn_interval: limits.churn_interval,
-        rooms_max: limits.rooms_max,
-        resting_rooms_max: limits.resting_rooms_max,
-        rooms_per_member_max: limits.rooms_per_member_max,
-        topic_bytes_max: limits.topic_bytes_max,
-        who_names_max: limits.who_names_max,
-        rooms_listed_max: limits.rooms_listed_max,
+    /// The connection is closed and its slot is free.
+    pub fn remove(&mut self, id: SessionId) -> Option<ConnectionSummary> {
+        self.intake.requests.forget(id);
+        self.core.questions.forget(id);
+        ending::remove(&mut self.core, id)
     }
 }

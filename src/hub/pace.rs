@@ -1,16 +1,16 @@
 //! Pacing: talkers are held while a reader of their room that makes progress is far behind, so that
-//! a burst cuts nobody who reads. Who makes no progress holds nobody and is cut in time. Part of
-//! the hub.
+//! a burst cuts nobody who reads. Who makes no progress holds nobody and is cut in time. It knows
+//! sessions and rooms, not what is asked for. Owned by the requests.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::chat::{Act, Command, LOBBY, Request, RoomId};
+use crate::chat::RoomId;
+use crate::config::Limits;
 use crate::session::SessionId;
 use crate::time::Time;
 
-use super::Hub;
-use super::input::Later;
+use super::sessions::Sessions;
 
 /// Who is behind, which rooms go slower for that, and who waits.
 #[derive(Debug, Default)]
@@ -85,6 +85,62 @@ impl Reader {
 }
 
 impl Pace {
+    /// Looks at the readers that are behind. Who is to talk on, since it need not wait any more; or is
+    /// looked at again: who said least lately first.
+    pub(super) fn update(&mut self, sessions: &mut Sessions, limits: &Limits) -> Vec<SessionId> {
+        let now = sessions.now;
+        let fallen_behind = std::mem::take(&mut sessions.queues.lagging);
+        let is_new = !fallen_behind.is_empty();
+        for id in fallen_behind {
+            let taken = Vec::new();
+            self.readers.entry(id).or_insert(Reader { taken });
+        }
+        if self.next_timeout().is_none() || (now < self.check_at && !is_new) {
+            return Vec::new();
+        }
+        self.check_at = now + CHECK_INTERVAL;
+        self.rooms.clear();
+        let outbox_bytes_max = limits.outbox_bytes_max;
+        let rooms = &mut self.rooms;
+        let waiting_since = sessions.queues.waiting_since;
+        self.readers.retain(|&id, reader| {
+            let Some(session) = sessions.slots[id.slot()].as_mut() else {
+                return false;
+            };
+            let bytes = session.outbox.bytes();
+            if bytes <= outbox_bytes_max / 2 || !session.is_live() {
+                session.lagging = false;
+                return false;
+            }
+            let taken = session.outbox.bytes_taken();
+            let gets_on = reader.makes_progress(now, taken, outbox_bytes_max, limits.stall_timeout);
+            // Who was offered nothing of what it is owed, since no flush had time, does not stand still.
+            let oldest = session.outbox.oldest(&sessions.store);
+            let waits = session.waits_for_flush(waiting_since) && oldest >= waiting_since;
+            if gets_on || waits {
+                let fullness = (2.0 * bytes as f64 / outbox_bytes_max as f64 - 1.0).min(1.0);
+                // Its rooms share what is free. A text may grow to twice its size, if it is all
+                // quotes in JSON.
+                let left = outbox_bytes_max.saturating_sub(bytes) / 2 / session.rooms.len().max(1);
+                for hearing in &session.rooms {
+                    let room = rooms.entry(hearing.room).or_insert(Slowed {
+                        fullness,
+                        left_bytes: left,
+                    });
+                    room.fullness = room.fullness.max(fullness);
+                    room.left_bytes = room.left_bytes.min(left);
+                }
+            }
+            true
+        });
+        let mut held: Vec<SessionId> = std::mem::take(&mut self.held).into_iter().collect();
+        held.sort_unstable_by_key(|&id| {
+            let session = sessions.get(id);
+            (session.map(|session| session.throttle.debt(now)), id)
+        });
+        held
+    }
+
     /// When the readers are to be looked at again.
     pub(super) fn next_timeout(&self) -> Option<Time> {
         (!self.readers.is_empty() || !self.held.is_empty()).then_some(self.check_at)
@@ -110,113 +166,23 @@ impl Pace {
         }
     }
 
+    /// Whether any room goes slower.
+    pub(super) fn is_needed(&self) -> bool {
+        !self.rooms.is_empty()
+    }
+
+    /// Whether one of a session's rooms goes slower, so that what is read from it may have to be kept.
+    pub(super) fn concerns(&self, sessions: &Sessions, id: SessionId) -> bool {
+        self.is_needed()
+            && sessions.get(id).is_some_and(|session| {
+                let mut rooms = session.rooms.iter();
+                rooms.any(|hearing| self.rooms.contains_key(&hearing.room))
+            })
+    }
+
     /// The connection is gone; its slot may be another's at once.
     pub(super) fn forget(&mut self, id: SessionId) {
         self.readers.remove(&id);
         self.held.remove(&id);
-    }
-}
-
-impl Hub {
-    /// Looks at the readers that are behind, and lets those talk on who need not wait any more.
-    pub(super) fn update_pace(&mut self, now: Time) {
-        let fallen_behind = std::mem::take(&mut self.listeners.delivery.queues.lagging);
-        let is_new = !fallen_behind.is_empty();
-        for id in fallen_behind {
-            let taken = Vec::new();
-            self.pace.readers.entry(id).or_insert(Reader { taken });
-        }
-        if self.pace.next_timeout().is_none() || (now < self.pace.check_at && !is_new) {
-            return;
-        }
-        self.pace.check_at = now + CHECK_INTERVAL;
-        self.pace.rooms.clear();
-        let outbox_bytes_max = self.limits.outbox_bytes_max;
-        let timeout = self.limits.stall_timeout;
-        let Hub {
-            pace, listeners, ..
-        } = self;
-        let delivery = &mut listeners.delivery;
-        let (sessions, store) = (&mut delivery.sessions, &delivery.store);
-        let waiting_since = delivery.queues.waiting_since;
-        pace.readers.retain(|&id, reader| {
-            let Some(session) = sessions[id.slot()].as_mut() else {
-                return false;
-            };
-            let bytes = session.outbox.bytes();
-            if bytes <= outbox_bytes_max / 2 || !session.is_live() {
-                session.lagging = false;
-                return false;
-            }
-            let taken = session.outbox.bytes_taken();
-            let gets_on = reader.makes_progress(now, taken, outbox_bytes_max, timeout);
-            // Who was offered nothing of what it is owed, since no flush had time, does not stand still.
-            let oldest = session.outbox.oldest(store);
-            let waits = session.waits_for_flush(waiting_since) && oldest >= waiting_since;
-            if gets_on || waits {
-                let fullness = (2.0 * bytes as f64 / outbox_bytes_max as f64 - 1.0).min(1.0);
-                // Its rooms share what is free. A text may grow to twice its size, if it is all
-                // quotes in JSON.
-                let left = outbox_bytes_max.saturating_sub(bytes) / 2 / session.rooms.len().max(1);
-                for hearing in &session.rooms {
-                    let room = pace.rooms.entry(hearing.room).or_insert(Slowed {
-                        fullness,
-                        left_bytes: left,
-                    });
-                    room.fullness = room.fullness.max(fullness);
-                    room.left_bytes = room.left_bytes.min(left);
-                }
-            }
-            true
-        });
-        let mut held: Vec<SessionId> = std::mem::take(&mut self.pace.held).into_iter().collect();
-        // Who said least lately goes first.
-        held.sort_unstable_by_key(|&id| (self.debt(id), id));
-        for id in held {
-            self.resume(id);
-        }
-    }
-
-    /// Whether what is to be said must wait for readers of its room.
-    pub(super) fn check_pace(&mut self, id: SessionId, request: &Request<'_>) -> Result<(), Later> {
-        let (room, text) = match request.command {
-            Command::Act(Act::Say { text, .. }) => {
-                let member = self.member_of(id);
-                let room = member.map(|member| self.directory.room_of(member, request.room));
-                (room.and_then(Result::ok), text)
-            }
-            Command::Post { text, .. } => {
-                let room = self.directory.find_room(request.room.unwrap_or(LOBBY)).ok();
-                // Who posts need not be in the room, so nothing else has asked this.
-                let said_enough = |room| self.listeners.delivery.has_room_said_enough(room);
-                if room.is_some_and(said_enough) {
-                    return Err(Later::Turn);
-                }
-                (room, text)
-            }
-            _ => return Ok(()),
-        };
-        if let Some(room) = room.filter(|_| !self.pace.rooms.is_empty()) {
-            if self.pace.holds(room, self.debt(id)) {
-                return Err(Later::Pace);
-            }
-            self.pace.charge(room, text.len());
-        }
-        Ok(())
-    }
-
-    /// Whether one of its rooms goes slower, so that what is read from it may have to be kept.
-    pub fn is_paced(&self, id: SessionId) -> bool {
-        !self.pace.rooms.is_empty()
-            && self.session(id).is_some_and(|session| {
-                let mut rooms = session.rooms.iter();
-                rooms.any(|hearing| self.pace.rooms.contains_key(&hearing.room))
-            })
-    }
-
-    /// How much a session has said lately, as the time in which that is forgotten.
-    fn debt(&self, id: SessionId) -> Duration {
-        let session = self.session(id);
-        session.map_or(Duration::ZERO, |session| session.throttle.debt(self.now()))
     }
 }

@@ -1,28 +1,48 @@
-//! `Queues`: what a turn leaves for its next step. Only lists; the hub goes through them. Owned by
-//! delivery.
+//! `Queues`: what a step of the turn leaves for another. Only lists; the hub and its turn go through
+//! them. Owned by `sessions`.
 
 use crate::fanout::block::{BlockStore, Slice};
 use crate::session::{Input, Session, SessionId};
 use crate::time::Time;
 
-/// What a turn leaves for its next step: who has something to write, and who was laid too much.
+/// What a step of the turn leaves for another.
 #[derive(Debug)]
 pub(super) struct Queues {
     /// Sessions that have something to write and were not yet handed to the turn.
     pub(super) dirty: Vec<SessionId>,
     /// Of those handed to the turn that no flush had time for yet, the first waits since then.
     pub(super) waiting_since: Option<Time>,
-    /// Memory is short, and those who wait to be written to may be why: nobody says more until they
-    /// were.
-    pub(super) is_pressed: bool,
     /// Sessions whose outbox passed its bound.
     pub(super) overflowed: Vec<SessionId>,
     /// Sessions whose outbox has become more than half full.
     pub(super) lagging: Vec<SessionId>,
-    pub(super) outbox_bytes_max: usize,
+    /// Sessions that were held back for the sake of a turn or of their outbox, and go on in the next.
+    pub(super) held: Vec<SessionId>,
+    /// Sessions that are read from again.
+    pub(super) released: Vec<SessionId>,
+    /// Sessions that have ended and were not yet looked at by a flush.
+    pub(super) just_ended: Vec<SessionId>,
+    /// Sessions that the turn is to close.
+    pub(super) doomed: Vec<SessionId>,
+    outbox_bytes_max: usize,
 }
 
 impl Queues {
+    /// Empty ones; an outbox overflows beyond so many bytes.
+    pub(super) fn new(outbox_bytes_max: usize) -> Queues {
+        Queues {
+            dirty: Vec::new(),
+            waiting_since: None,
+            overflowed: Vec::new(),
+            lagging: Vec::new(),
+            held: Vec::new(),
+            released: Vec::new(),
+            just_ended: Vec::new(),
+            doomed: Vec::new(),
+            outbox_bytes_max,
+        }
+    }
+
     /// Lays a slice into an outbox.
     pub(super) fn lay(
         &mut self,

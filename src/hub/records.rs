@@ -1,6 +1,6 @@
 //! `Records`: what the operator's log is to say of members and connections, never what was said.
 //! A listener for what happens in the chat; the hub adds what happens to connections. How it is
-//! written is net's. Owned by the hub.
+//! written is net's. Owned by the listeners.
 
 use std::collections::VecDeque;
 

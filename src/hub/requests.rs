@@ -1,42 +1,64 @@
 //! What each line asks for, and what is answered. What the rules of chat decide is the directory's;
-//! here is what concerns a connection. Part of the hub.
+//! here is what concerns a connection, and for what a line has to wait. Not where lines come from
+//! (`intake`).
 
 use std::borrow::Cow;
 
-use crate::chat::{Act, Answer, Command, Entry, LOBBY, PageOf, Request};
+use crate::chat::{Act, Answer, Command, Entry, LOBBY, Request};
+use crate::config::Limits;
 use crate::dialect::line::Piece;
 use crate::dialect::{Dialect, Hello, Refusal, Reply, cleaning, json, text};
-use crate::session::{CloseReason, SessionId};
+use crate::session::{CloseReason, Hold, SessionId};
 
-use super::input::{Holds, Later, Postponed};
-use super::listeners::{Replay, past_bytes};
-use super::{Hub, Recorded};
+use super::answers::Answers;
+use super::core::Core;
+use super::later::{Holds, Later, Postponed};
+use super::listeners::Replay;
+use super::pace::Pace;
+use super::records::Recorded;
+use super::{arrival, ending, past};
 
 /// Done, or to be done later.
 type Handled = Result<(), Later>;
 
-impl Hub {
+/// What requests may cost, and who waits for that.
+#[derive(Debug)]
+pub(super) struct Requests {
+    pub(super) answers: Answers,
+    pub(super) pace: Pace,
+}
+
+impl Requests {
+    pub(super) fn new(limits: &Limits) -> Requests {
+        Requests {
+            answers: Answers::new(limits),
+            pace: Pace::default(),
+        }
+    }
+
     /// Does what a line asks for, or says that this is for later.
     pub(super) fn handle(
         &mut self,
+        core: &mut Core,
         id: SessionId,
         piece: &Piece<'_>,
         holds: Holds,
     ) -> Result<(), Postponed> {
         let Piece::Line(line) = *piece else {
-            self.count_line(id);
-            self.greet(id);
-            self.refuse(id, Refusal::LineTooLong);
+            count_line(core, id);
+            greet(core, id);
+            core.refuse(id, Refusal::LineTooLong);
             return Ok(());
         };
-        self.greet(id);
-        let dialect = self.session(id).map(|session| session.dialect);
+        greet(core, id);
+        let dialect = core.session(id).map(|session| session.dialect);
         let postponed = if let Some(Dialect::Json(_)) = dialect {
-            self.handle_json(id, line, holds)
+            self.handle_json(core, id, line, holds)
         } else {
-            let mut scratch = std::mem::take(&mut self.memory.scratch);
-            let postponed = self.handle_text(id, cleaning::clean(line, &mut scratch), holds);
-            self.memory.scratch = scratch;
+            let mut scratch = std::mem::take(&mut core.memory.scratch);
+            let line = cleaning::clean(line, &mut scratch);
+            let postponed = self.handle_text(core, id, line, holds);
+            core.memory.scratch = scratch;
             postponed
         };
         postponed.map_err(|later| Postponed {
@@ -45,46 +67,55 @@ impl Hub {
         })
     }
 
-    fn count_line(&mut self, id: SessionId) {
-        let (now, rates) = (self.now(), self.rates);
-        self.listeners.delivery.statistics.lines_in += 1;
-        if let Some(session) = self.session_mut(id) {
-            session.lines_in += 1;
-            session.take_line(now, &rates);
+    /// Holds a session's lines back, for this reason.
+    pub(super) fn hold(&mut self, core: &mut Core, id: SessionId, hold: Hold) {
+        let Some(session) = core.session_mut(id) else {
+            return;
+        };
+        session.hold = hold;
+        match hold {
+            Hold::Turn => core.sessions_mut().queues.held.push(id),
+            Hold::AnswersOfTurn => self.answers.wait(id),
+            Hold::Answers(_) => core.arm(id),
+            Hold::Pace => self.pace.hold(id),
+            Hold::Rate(_) => {
+                if !std::mem::replace(&mut session.is_warned, true) {
+                    core.refuse(id, Refusal::SlowDown);
+                }
+                core.arm(id);
+            }
+            Hold::Behind => core.questions.hold(id),
+            Hold::No | Hold::Outbox | Hold::Takeover | Hold::Archive => {}
         }
     }
 
-    /// A program is told first what this server can do, whatever its first line is.
-    fn greet(&mut self, id: SessionId) {
-        let Some(session) = self.session_mut(id) else {
-            return;
-        };
-        let Dialect::JsonUngreeted(framing) = session.dialect else {
-            return;
-        };
-        session.dialect = Dialect::Json(framing);
-        let hello = Hello {
-            line_bytes_max: self.limits.line_bytes_max,
-            history: self.limits.history_lines_max > 0,
-        };
-        self.reply(id, &Reply::Hello(&hello), None);
+    /// The connection is gone.
+    pub(super) fn forget(&mut self, id: SessionId) {
+        self.answers.forget(id);
+        self.pace.forget(id);
     }
 
-    fn handle_json(&mut self, id: SessionId, line: &[u8], holds: Holds) -> Handled {
+    fn handle_json(
+        &mut self,
+        core: &mut Core,
+        id: SessionId,
+        line: &[u8],
+        holds: Holds,
+    ) -> Handled {
         if line.iter().all(u8::is_ascii_whitespace) {
-            self.count_line(id);
+            count_line(core, id);
             return Ok(());
         }
         let line = json::Line::read(line);
-        let request = line.request(self.limits.line_bytes_max);
-        self.handle_request(id, request, line.reference(), holds)
+        let request = line.request(core.limits.line_bytes_max);
+        self.handle_request(core, id, request, line.reference(), holds)
     }
 
-    fn handle_text(&mut self, id: SessionId, line: &str, holds: Holds) -> Handled {
-        let is_named = self.member_of(id).is_some();
+    fn handle_text(&mut self, core: &mut Core, id: SessionId, line: &str, holds: Holds) -> Handled {
+        let is_named = core.member_of(id).is_some();
         let request = match text::read(line) {
             Ok(request) if is_named && request.command == Command::Prompt => {
-                self.count_line(id);
+                count_line(core, id);
                 return Ok(());
             }
             request if is_named => request,
@@ -107,11 +138,12 @@ impl Hub {
                 }),
             }),
         };
-        self.handle_request(id, request, None, holds)
+        self.handle_request(core, id, request, None, holds)
     }
 
     fn handle_request(
         &mut self,
+        core: &mut Core,
         id: SessionId,
         request: Result<Request<'_>, Refusal<'_>>,
         reference: Option<&str>,
@@ -120,144 +152,174 @@ impl Hub {
         if let Ok(request) = &request
             && holds == Holds::Apply
         {
-            self.check_answer(id, request)?;
-            self.check_pace(id, request)?;
+            self.answers.check_request(id, request, core.now())?;
+            self.check_pace(core, id, request)?;
+            check_archive(core, request)?;
         }
-        self.count_line(id);
-        let before = self.listeners.delivery.answered_bytes;
-        let result = request.and_then(|request| self.obey(id, &request, reference));
+        count_line(core, id);
+        let before = core.delivery().replies.told_bytes;
+        let result = request.and_then(|request| obey(core, id, &request, reference));
         if let Err(refusal) = result {
-            self.reply(id, &Reply::Refused(refusal), reference);
+            core.reply(id, &Reply::Refused(refusal), reference);
         }
-        let bytes = self.listeners.delivery.answered_bytes - before;
-        self.answers.charge(id, self.now(), bytes);
+        let bytes = core.delivery().replies.told_bytes - before;
+        self.answers.charge(id, core.now(), bytes);
         Ok(())
     }
 
-    fn obey<'a>(
-        &mut self,
-        id: SessionId,
-        request: &Request<'a>,
-        reference: Option<&str>,
-    ) -> Result<(), Refusal<'a>> {
-        self.charge(id, request);
-        self.listeners
-            .allow_replay(self.limits.outbox_bytes_max / 4);
-        match request.command {
-            Command::Help => self.reply(id, &Reply::Help, reference),
-            Command::Prompt => self.reply(id, &Reply::Prompt, reference),
-            Command::Ping(token) => self.reply(id, &Reply::Pong(token), reference),
-            Command::Quit(reason) => self.end(id, CloseReason::Quit, reason),
-            Command::Enter(entry) => return self.enter(id, &entry, reference),
-            Command::Post { name, text } => {
-                let room = request.room.unwrap_or(LOBBY);
-                return self.post(id, room, name, text, reference);
+    /// Whether what is to be said must wait for readers of its room.
+    fn check_pace(&mut self, core: &Core, id: SessionId, request: &Request<'_>) -> Handled {
+        let (room, text) = match request.command {
+            Command::Act(Act::Say { text, .. }) => {
+                let member = core.member_of(id);
+                let room = member.map(|member| core.directory.room_of(member, request.room));
+                (room.and_then(Result::ok), text)
             }
-            Command::History(page) => return self.tell_page(id, request.room, page, reference),
-            Command::Search(_) => return Err(Refusal::NoSearch),
-            Command::Act(act) => return self.apply(id, request.room, act, reference),
-        }
-        Ok(())
-    }
-
-    /// Does what the rules of chat decide.
-    fn apply<'a>(
-        &mut self,
-        id: SessionId,
-        room: Option<&'a str>,
-        act: Act<'a>,
-        reference: Option<&str>,
-    ) -> Result<(), Refusal<'a>> {
-        let member = self.member_of(id);
-        let Hub {
-            directory,
-            listeners,
-            ..
-        } = self;
-        let answer = match (act, room, member) {
-            (Act::Rooms, ..) => Ok(directory.list_rooms()),
-            (Act::Who, Some(room), _) => directory.who(room),
-            (_, _, None) => return Err(Refusal::NotEntered),
-            (_, _, Some(member)) => {
-                listeners.set_replay(match act {
-                    Act::Join { since } => Replay::since(since),
-                    _ => Replay::Newest,
-                });
-                directory.apply(member, room, act, listeners)
+            Command::Post { text, .. } => {
+                let room = core.directory.find_room(request.room.unwrap_or(LOBBY)).ok();
+                // Who posts need not be in the room, so nothing else has asked this.
+                let said_enough = |room| core.listeners.delivery.has_room_said_enough(room);
+                if room.is_some_and(said_enough) {
+                    return Err(Later::Turn);
+                }
+                (room, text)
             }
+            _ => return Ok(()),
         };
-        let reply = match &answer {
-            Ok(answer) => Reply::Answer(answer),
-            Err(refusal) => Reply::Refused((*refusal).into()),
-        };
-        listeners.delivery.reply(id, &reply, reference);
-        Ok(())
-    }
-
-    /// Takes from the session's rate what its line will cost others.
-    fn charge(&mut self, id: SessionId, request: &Request<'_>) {
-        let (now, rates) = (self.now(), self.rates);
-        let bytes = match request.command {
-            Command::Act(Act::Say { text, .. } | Act::Msg { text, .. } | Act::SetTopic(text))
-            | Command::Post { text, .. } => text.len(),
-            _ => return,
-        };
-        if let Some(session) = self.session_mut(id) {
-            session.throttle.take_bytes(now, &rates, bytes);
-        }
-    }
-
-    fn post<'a>(
-        &mut self,
-        id: SessionId,
-        room: &'a str,
-        name: &'a str,
-        text: &str,
-        reference: Option<&str>,
-    ) -> Result<(), Refusal<'a>> {
-        let posted = self.directory.post(room, name, text, &mut self.listeners)?;
-        let (name, room) = (name.into(), room.into());
-        let what = Recorded::Posted { name, room };
-        self.listeners.records.push(Some(id), what);
-        self.reply(id, &Reply::Answer(&Answer::Done(Some(posted))), reference);
-        Ok(())
-    }
-
-    /// Tells a member a page of what was said in a room it is in.
-    fn tell_page<'a>(
-        &mut self,
-        id: SessionId,
-        room: Option<&'a str>,
-        page: PageOf,
-        reference: Option<&str>,
-    ) -> Result<(), Refusal<'a>> {
-        if self.limits.history_lines_max == 0 {
-            return Err(Refusal::NoHistory);
-        }
-        let member = self.member_of(id).ok_or(Refusal::NotEntered)?;
-        let room = self.directory.room_of(member, room)?;
-        let histories = &self.listeners.histories;
-        let mut limit = page.limit.min(self.limits.page_messages_max);
-        let bytes_max = self.limits.outbox_bytes_max / 4;
-        let found = loop {
-            let found = histories.page(room, page.end, limit);
-            // No answer may overflow the outbox of who asked for it.
-            let bytes: usize = found
-                .messages
-                .clone()
-                .map(|message| past_bytes(&message))
-                .sum();
-            if bytes <= bytes_max || limit <= 1 {
-                break found;
+        if let Some(room) = room.filter(|_| self.pace.is_needed()) {
+            let session = core.session(id);
+            let debt = session.map(|session| session.throttle.debt(core.now()));
+            if self.pace.holds(room, debt.unwrap_or_default()) {
+                return Err(Later::Pace);
             }
-            limit /= 2;
-        };
-        let page = Reply::Page {
-            room: self.directory.room_name(room),
-            messages: found.messages,
-            more: found.more,
-        };
-        self.listeners.delivery.reply(id, &page, reference);
+            self.pace.charge(room, text.len());
+        }
         Ok(())
     }
+}
+
+/// Whether what is to be said must wait until the archive has caught up.
+fn check_archive(core: &Core, request: &Request<'_>) -> Handled {
+    let is_kept = matches!(
+        request.command,
+        Command::Act(Act::Say { .. } | Act::SetTopic(_)) | Command::Post { .. }
+    );
+    if is_kept && core.questions.is_behind() {
+        return Err(Later::Behind);
+    }
+    Ok(())
+}
+
+fn count_line(core: &mut Core, id: SessionId) {
+    let (now, rates) = (core.now(), core.rates);
+    core.listeners.delivery.statistics.lines_in += 1;
+    if let Some(session) = core.session_mut(id) {
+        session.lines_in += 1;
+        session.take_line(now, &rates);
+    }
+}
+
+/// A program is told first what this server can do, whatever its first line is.
+fn greet(core: &mut Core, id: SessionId) {
+    let Some(session) = core.session_mut(id) else {
+        return;
+    };
+    let Dialect::JsonUngreeted(framing) = session.dialect else {
+        return;
+    };
+    session.dialect = Dialect::Json(framing);
+    let hello = Hello {
+        line_bytes_max: core.limits.line_bytes_max,
+        history: core.limits.history_lines_max > 0 || core.questions.is_open,
+        search: core.questions.is_open,
+    };
+    core.reply(id, &Reply::Hello(&hello), None);
+}
+
+fn obey<'a>(
+    core: &mut Core,
+    id: SessionId,
+    request: &Request<'a>,
+    reference: Option<&str>,
+) -> Result<(), Refusal<'a>> {
+    charge(core, id, request);
+    core.allow_replay();
+    match request.command {
+        Command::Help => core.reply(id, &Reply::Help, reference),
+        Command::Prompt => core.reply(id, &Reply::Prompt, reference),
+        Command::Ping(token) => core.reply(id, &Reply::Pong(token), reference),
+        Command::Quit(reason) => ending::end(core, id, CloseReason::Quit, reason),
+        Command::Enter(entry) => return arrival::enter(core, id, &entry, reference),
+        Command::Post { name, text } => {
+            let room = request.room.unwrap_or(LOBBY);
+            return post(core, id, room, name, text, reference);
+        }
+        Command::History(page) => return past::tell_page(core, id, request.room, page, reference),
+        Command::Search(what) => return past::search(core, id, request.room, what, reference),
+        Command::Act(act) => return apply(core, id, request.room, act, reference),
+    }
+    Ok(())
+}
+
+/// Does what the rules of chat decide.
+fn apply<'a>(
+    core: &mut Core,
+    id: SessionId,
+    room: Option<&'a str>,
+    act: Act<'a>,
+    reference: Option<&str>,
+) -> Result<(), Refusal<'a>> {
+    let member = core.member_of(id);
+    let Core {
+        directory,
+        listeners,
+        ..
+    } = core;
+    let answer = match (act, room, member) {
+        (Act::Rooms, ..) => Ok(directory.list_rooms()),
+        (Act::Who, Some(room), _) => directory.who(room),
+        (_, _, None) => return Err(Refusal::NotEntered),
+        (_, _, Some(member)) => {
+            listeners.set_replay(match act {
+                Act::Join { since } => Replay::since(since),
+                _ => Replay::Newest,
+            });
+            directory.apply(member, room, act, listeners)
+        }
+    };
+    let reply = match &answer {
+        Ok(answer) => Reply::Answer(answer),
+        Err(refusal) => Reply::Refused((*refusal).into()),
+    };
+    listeners.delivery.reply(id, &reply, reference);
+    Ok(())
+}
+
+/// Takes from the session's rate what its line will cost others.
+fn charge(core: &mut Core, id: SessionId, request: &Request<'_>) {
+    let (now, rates) = (core.now(), core.rates);
+    let bytes = match request.command {
+        Command::Act(Act::Say { text, .. } | Act::Msg { text, .. } | Act::SetTopic(text))
+        | Command::Post { text, .. } => text.len(),
+        _ => return,
+    };
+    if let Some(session) = core.session_mut(id) {
+        session.throttle.take_bytes(now, &rates, bytes);
+    }
+}
+
+fn post<'a>(
+    core: &mut Core,
+    id: SessionId,
+    room: &'a str,
+    name: &'a str,
+    text: &str,
+    reference: Option<&str>,
+) -> Result<(), Refusal<'a>> {
+    let posted = core.directory.post(room, name, text, &mut core.listeners)?;
+    let (name, room) = (name.into(), room.into());
+    let what = Recorded::Posted { name, room };
+    core.listeners.records.push(Some(id), what);
+    core.reply(id, &Reply::Answer(&Answer::Done(Some(posted))), reference);
+    Ok(())
 }

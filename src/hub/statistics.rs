@@ -1,5 +1,5 @@
 //! `Statistics`: what the hub has counted since it began. Only numbers; net logs them. Owned by
-//! the hub.
+//! delivery.
 
 use crate::dialect::Refusal;
 

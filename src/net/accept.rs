@@ -254,7 +254,7 @@ impl Acceptor {
         turn: &mut Turn,
         now: Instant,
     ) -> io::Result<()> {
-        let is_full = turn.hub().live() >= self.clients_max;
+        let is_full = turn.hub().sessions().live() >= self.clients_max;
         let refusal = if !self.census.has_place(peer) {
             Some(CloseReason::TooManyFromAddress)
         } else if is_full && !turn.hub_mut().make_place(self.clients_max) {

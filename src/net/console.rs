@@ -201,7 +201,7 @@ fn obey(piece: &Piece<'_>, hub: &mut Hub, conns: &Conns, printer: &mut Printer) 
     let mut scratch = String::new();
     match operator::read(cleaning::clean(line, &mut scratch)) {
         Ok(Order::Nothing) => {}
-        Ok(Order::Announce(text)) => hub.announce(text),
+        Ok(Order::Announce(text)) => hub.operator().announce(text),
         Ok(Order::Help) => {
             for (usage, does) in operator::COMMANDS {
                 printer.line(&format!("= {usage:<21} {does}"));
@@ -209,15 +209,17 @@ fn obey(piece: &Piece<'_>, hub: &mut Hub, conns: &Conns, printer: &mut Printer) 
         }
         Ok(Order::Who(room)) => print_clients(room, hub, conns, printer),
         Ok(Order::Rooms) => {
-            for (room, here) in hub.rooms() {
+            for (room, here) in hub.overview().rooms() {
                 printer.line(&format!("= {room} {here}"));
             }
             printer.line("= end");
         }
-        Ok(Order::Kick { name, reason }) => printer.line(&match hub.kick(name, reason) {
-            Some(kicked) => format!("= kicked {kicked}"),
-            None => format!("! no-such-name nobody is called {name}"),
-        }),
+        Ok(Order::Kick { name, reason }) => {
+            printer.line(&match hub.operator().kick(name, reason) {
+                Some(kicked) => format!("= kicked {kicked}"),
+                None => format!("! no-such-name nobody is called {name}"),
+            })
+        }
         Ok(Order::Statistics) => return Outcome::Statistics,
         Ok(Order::Quit) => return Outcome::Quit,
         Err(NoOrder::UnknownCommand(word)) => printer.line(&format!(
@@ -236,10 +238,10 @@ fn print_clients(room: Option<&str>, hub: &Hub, conns: &Conns, printer: &mut Pri
             client
                 .rooms
                 .iter()
-                .any(|room| hub.is_same_room(room, asked))
+                .any(|room| hub.overview().is_same_room(room, asked))
         })
     };
-    let clients = hub.clients().filter(is_meant);
+    let clients = hub.overview().clients().filter(is_meant);
     let mut lines: Vec<String> = clients
         .map(|client| {
             let rooms = if client.rooms.is_empty() {

@@ -145,7 +145,7 @@ impl Reporter {
         printer: Option<&Printer>,
         now: Instant,
     ) -> String {
-        let counted = hub.statistics();
+        let counted = hub.overview().statistics();
         let last = &self.reported;
         let refusals: Vec<_> = counted
             .refusals
@@ -181,7 +181,7 @@ impl Reporter {
 
     /// The status line of the service.
     pub(super) fn status(&mut self, hub: &Hub, now: Instant) -> String {
-        let counted = hub.statistics();
+        let counted = hub.overview().statistics();
         let lines = counted.lines_in - self.status.lines_in;
         let rate = self.status.per_second(now, lines);
         self.status = Counted {
@@ -197,7 +197,7 @@ impl Reporter {
     /// Prints the messages of this turn on the board, and what could not be printed before.
     pub(super) fn print_board(&mut self, hub: &mut Hub, printer: &mut Printer, now: Instant) {
         self.board.clear();
-        hub.take_board(&mut self.board);
+        hub.operator().take_board(&mut self.board);
         if !self.board.is_empty() {
             let time = jiff::Zoned::now().strftime("%H:%M:%S").to_string();
             for line in String::from_utf8_lossy(&self.board).lines() {

@@ -3,6 +3,7 @@
 //! the log, the service manager. Owned by main.
 
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
@@ -10,7 +11,7 @@ use mio::net::TcpListener;
 use mio::{Events, Poll};
 
 use crate::config::{Config, Switch, TlsMode};
-use crate::hub::Random;
+use crate::hub::{self, Random};
 use crate::time::Time;
 use crate::turn::{Event, Turn};
 
@@ -18,18 +19,22 @@ use super::accept::Acceptor;
 use super::conn::Conns;
 use super::console::{Console, Outcome};
 use super::heap::Heap;
+use super::keeping::{self, Keeping};
+use super::life::{Clock, Life, STOP_AGAIN_MIN};
 use super::outside::{random_bytes, wall_time};
 use super::printer::Printer;
 use super::report::Reporter;
 use super::signals::{Request, Signals};
 use super::site::site;
+use super::store::StoreError;
 use super::supervisor::Supervisor;
 use super::systemd::Notify;
 use super::tls::{Expired, TlsSetup, TlsStreams};
 use super::tokens::Source;
 use super::watch::Trouble;
 
-/// All of a running chatd: the loop, its sockets, and one part for each thing beside it.
+/// All of a running chatd: the loop, its sockets, and one part for each thing beside it. Its fields are
+/// many since it alone owns these parts, none of which knows another; it decides little itself.
 #[derive(Debug)]
 pub struct Server {
     poll: Poll,
@@ -43,6 +48,7 @@ pub struct Server {
     reporter: Reporter,
     heap: Heap,
     supervisor: Supervisor,
+    keeping: Option<Keeping>,
     clock: Clock,
     life: Life,
     tls: Option<TlsSetup>,
@@ -50,36 +56,9 @@ pub struct Server {
     stall_timeout: Duration,
 }
 
-/// How far the server has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Life {
-    Running,
-    /// It was asked to stop, and accepts what waits for the last time.
-    Stopping,
-    /// It accepts no more. In one more turn it hears of what those have sent who came last.
-    Closed,
-    /// Everybody is being told, in this turn.
-    Telling,
-    /// Everybody was told at `since`; it waits for them to take what they are owed.
-    Draining {
-        since: Instant,
-        until: Instant,
-    },
-    Over,
-}
-
-/// The one reading of the clock that holds for a turn.
-#[derive(Debug)]
-struct Clock {
-    started_at: Instant,
-    now: Instant,
-}
-
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
-/// A second wish to stop that comes sooner is part of the first: service managers, terminals and
-/// impatient scripts send several signals in one instant.
-const STOP_AGAIN_MIN: Duration = Duration::from_millis(100);
+
 impl Server {
     /// A server on these sockets. It accepts nobody before [`Server::run`].
     ///
@@ -107,7 +86,7 @@ impl Server {
             .map(|tls| TlsStreams::new(tls.config(), &config.limits));
         let has_board = config.board || config.console;
         if has_board {
-            turn.hub_mut().turn_board_on();
+            turn.hub_mut().operator().turn_board_on();
         }
         if config.web == Switch::On {
             turn.hub_mut().open_web(site(config, tls.as_ref()));
@@ -123,6 +102,7 @@ impl Server {
             reporter: Reporter::new(now),
             heap: Heap::new(now),
             supervisor: Supervisor::new(notify, now),
+            keeping: None,
             clock: Clock {
                 started_at: now,
                 now,
@@ -133,6 +113,17 @@ impl Server {
             stall_timeout: config.limits.stall_timeout,
             poll,
         })
+    }
+
+    /// Keeps from now on what is said in this folder, and takes up what an earlier run has left
+    /// there. Before anybody is served.
+    ///
+    /// # Errors
+    /// The folder is another server's, or nothing can be kept in it.
+    pub fn keep(&mut self, folder: &Path, config: &Config) -> Result<(), StoreError> {
+        let (registry, hub) = (self.poll.registry(), self.turn.hub_mut());
+        self.keeping = Some(Keeping::start(folder, config, registry, hub)?);
+        Ok(())
     }
 
     /// Says in the log by which certificate it is known.
@@ -150,6 +141,9 @@ impl Server {
             self.wait()?;
             self.turn();
         }
+        if let Some(keeping) = self.keeping.take() {
+            keeping.stop();
+        }
         Ok(())
     }
 
@@ -161,8 +155,11 @@ impl Server {
         if is_signalled {
             self.handle_signals();
         }
-        let since_start = Time::after_start(now - self.clock.started_at);
+        let since_start = self.clock.since_start();
         self.turn.start(since_start, wall_time(), &mut self.conns);
+        if let Some(keeping) = &mut self.keeping {
+            keeping.bring_answers(self.turn.hub_mut(), since_start);
+        }
         // Before accepting: who connected before the operator ended it all is told so.
         self.serve_console();
         let Server {
@@ -176,9 +173,17 @@ impl Server {
         acceptor.accept(poll.registry(), conns, turn, &mut reporter.log, now);
         self.look_after_peers();
         self.start_draining();
+        if let Some(keeping) = &mut self.keeping {
+            keeping.carry_questions(self.turn.hub_mut());
+        }
         let held = self.conns.held_bytes();
         self.turn.hub_mut().set_transport_bytes(held);
-        self.turn.finish(&mut self.conns);
+        let keeping = &mut self.keeping;
+        self.turn.finish(&mut self.conns, |recorder| {
+            if let Some(keeping) = keeping {
+                keeping.keep(recorder);
+            }
+        });
         self.report();
         self.housekeeping();
         self.end_draining();
@@ -202,15 +207,11 @@ impl Server {
             return Some(Duration::ZERO);
         }
         let turn = self.turn.next_timeout();
-        let life = match self.life {
-            Life::Draining { until, .. } => Some(until),
-            Life::Running | Life::Stopping | Life::Closed | Life::Telling | Life::Over => None,
-        };
         let first = [
             turn.map(|at| self.clock.started_at + at.since(Time::START)),
             self.printer.as_ref().and_then(Printer::deadline),
             self.console.as_ref().and_then(Console::deadline),
-            life,
+            self.life.deadline(),
             self.supervisor.deadline(),
             self.acceptor.retry_at(),
             self.acceptor.proxied_deadline(),
@@ -236,6 +237,8 @@ impl Server {
             match Source::of(event.token()) {
                 Source::Signals => is_signalled = true,
                 Source::Console => self.console.iter_mut().for_each(Console::note),
+                // Its answers are taken in every turn.
+                Source::Store => {}
                 Source::Listener(index) => self.acceptor.note(index),
                 Source::Proxied(index) => self.acceptor.note_proxied(index),
                 Source::Conn(id, generation) if self.conns.is_current(id, generation) => {
@@ -258,23 +261,28 @@ impl Server {
     /// Ends those who are gone without a word, or leave what they were sent in the kernel.
     fn look_after_peers(&mut self) {
         let hub = self.turn.hub();
-        let troubled = self
-            .conns
-            .look(self.clock.now, self.stall_timeout, |id| hub.bytes_taken(id));
+        let troubled = self.conns.look(self.clock.now, self.stall_timeout, |id| {
+            hub.sessions()
+                .get(id)
+                .map_or(0, |session| session.outbox.bytes_taken())
+        });
         for (id, trouble) in troubled {
             match trouble {
-                Trouble::Vanished => self.turn.hub_mut().hang_up(id),
-                Trouble::Stalled => self.turn.hub_mut().cut_stalled(id),
+                Trouble::Vanished => self.turn.hub_mut().handle_event(id, hub::Event::Lost),
+                Trouble::Stalled => self.turn.hub_mut().handle_event(id, hub::Event::Stalled),
             }
         }
         let hub = self.turn.hub();
         let expired = self
             .conns
-            .look_for_expired(self.clock.now, |id| hub.wants_input(id));
+            .look_for_expired(self.clock.now, |id| hub.sessions().wants_input(id));
         for (id, what) in expired {
             match what {
-                Expired::Handshake => self.turn.hub_mut().expire_handshake(id),
-                Expired::Record => self.turn.hub_mut().break_off(id),
+                Expired::Handshake => self
+                    .turn
+                    .hub_mut()
+                    .handle_event(id, hub::Event::HandshakeExpired),
+                Expired::Record => self.turn.hub_mut().handle_event(id, hub::Event::Faulty),
             }
         }
     }
@@ -326,12 +334,14 @@ impl Server {
     }
 
     fn statistics_line(&mut self) -> String {
-        self.reporter.statistics_line(
+        let line = self.reporter.statistics_line(
             self.turn.hub(),
             &self.acceptor,
             self.printer.as_ref(),
             self.clock.now,
-        )
+        );
+        let since_start = self.clock.since_start();
+        line + &keeping::statistics(&mut self.keeping, since_start)
     }
 
     fn report(&mut self) {
@@ -347,7 +357,10 @@ impl Server {
     /// The server is to drain and stop; what was sent before is still read.
     fn stop(&mut self) {
         if self.life == Life::Running {
-            info!("asked to stop: draining {} clients", self.turn.hub().live());
+            info!(
+                "asked to stop: draining {} clients",
+                self.turn.hub().sessions().live()
+            );
             self.supervisor.notify.stopping(self.drain_timeout);
             self.life = Life::Stopping;
         }
@@ -388,9 +401,12 @@ impl Server {
     fn housekeeping(&mut self) {
         let now = self.clock.now;
         self.reporter.log.flush(now);
-        self.heap.note(self.turn.hub().memory_bytes(), now);
+        self.heap
+            .note(self.turn.hub().overview().memory_bytes(), now);
         if self.supervisor.is_due(now) {
-            let status = self.reporter.status(self.turn.hub(), now);
+            let since_start = self.clock.since_start();
+            let status = self.reporter.status(self.turn.hub(), now)
+                + &keeping::status(&mut self.keeping, since_start);
             self.supervisor.tell(&status, now);
         }
     }

@@ -19,6 +19,8 @@ pub(super) enum Source {
     Signals,
     /// Standard input of the operator.
     Console,
+    /// The threads of the store have something to say.
+    Store,
 }
 
 /// Tells a connection from those that had its slot before, in late events.
@@ -30,7 +32,8 @@ const GENERATION_BITS: u32 = 31;
 const FIRST_OTHER: usize = 1 << (GENERATION_BITS + u32::BITS);
 const SIGNALS: usize = FIRST_OTHER;
 const CONSOLE: usize = FIRST_OTHER + 1;
-const FIRST_LISTENER: usize = FIRST_OTHER + 2;
+const STORE: usize = FIRST_OTHER + 2;
+const FIRST_LISTENER: usize = FIRST_OTHER + 3;
 const FIRST_PROXIED: usize = FIRST_LISTENER + LISTENERS_MAX;
 const _: () = assert!(
     usize::MAX - FIRST_PROXIED > u32::MAX as usize,
@@ -52,6 +55,7 @@ impl Source {
             }
             Source::Signals => SIGNALS,
             Source::Console => CONSOLE,
+            Source::Store => STORE,
             Source::Listener(index) => FIRST_LISTENER + index,
             Source::Proxied(index) => FIRST_PROXIED + index,
         })

@@ -34,49 +34,50 @@ pub enum Due {
     Resume,
 }
 
-impl Session {
-    /// Every deadline that it has now: which, and when. `gone_until` is that of one whose connection
+impl Due {
+    /// Every deadline that a session has now: which, and when. `gone_until` is that of one whose connection
     /// is gone; `waiting_since` as in [`Session::waits_for_flush`].
-    fn deadlines(
-        &self,
+    fn all(
+        session: &Session,
         store: &BlockStore,
         limits: &Limits,
         gone_until: Option<Time>,
         waiting_since: Option<Time>,
     ) -> impl Iterator<Item = (Due, Time)> {
-        let close = match self.phase() {
+        let close = match session.phase() {
             Phase::Draining { until, .. } | Phase::Lingering { until, .. } => Some(until),
             Phase::Naming { .. } | Phase::Chatting | Phase::Doomed { .. } => None,
         };
-        let is_naming = matches!(self.phase(), Phase::Naming { .. });
-        let name_timeout = match self.dialect {
+        let is_naming = matches!(session.phase(), Phase::Naming { .. });
+        let name_timeout = match session.dialect {
             Dialect::Http => limits.name_timeout.min(limits.http_head_timeout),
             _ => limits.name_timeout,
         };
-        let name = is_naming.then(|| self.connected_at + name_timeout);
-        let is_silent = self.phase() == Phase::Naming { prompted: false } && !self.has_spoken();
+        let name = is_naming.then(|| session.connected_at + name_timeout);
+        let is_silent =
+            session.phase() == Phase::Naming { prompted: false } && !session.has_spoken();
         let prompt_timeout = limits.prompt_timeout.filter(|_| is_silent);
-        let prompt = prompt_timeout.map(|timeout| self.connected_at + timeout);
-        let oldest = self.outbox.oldest(store).filter(|_| self.is_live());
+        let prompt = prompt_timeout.map(|timeout| session.connected_at + timeout);
         // That no flush had time for it is not its doing.
-        let oldest = oldest.filter(|_| !self.waits_for_flush(waiting_since));
+        let is_asked = session.is_live() && !session.waits_for_flush(waiting_since);
+        let oldest = session.outbox.oldest(store).filter(|_| is_asked);
         let stall = oldest.map(|oldest| oldest + limits.stall_timeout);
-        let resume = match self.hold {
-            Hold::Rate(until) | Hold::Answers(until) if self.is_live() => Some(until),
+        let resume = match session.hold {
+            Hold::Rate(until) | Hold::Answers(until) if session.is_live() => Some(until),
             _ => None,
         };
-        let frames = self.frames().filter(|_| self.is_live());
+        let frames = session.frames().filter(|_| session.is_live());
         let ping = frames.map(|frames| {
-            let heard_or_asked = frames.pinged_at.max(self.active_at);
+            let heard_or_asked = frames.pinged_at.max(session.active_at);
             heard_or_asked + limits.websocket_ping_interval
         });
         // While nothing is read, a frame cannot go on.
-        let waited_for = frames.filter(|_| self.hold == Hold::No);
+        let waited_for = frames.filter(|_| session.hold == Hold::No);
         let half_frame = waited_for.and_then(Frames::unfinished_since);
         let half_frame = half_frame.map(|since| since + limits.websocket_frame_timeout);
         [
             (Due::Close, close),
-            (Due::Forget, gone_until.filter(|_| self.is_live())),
+            (Due::Forget, gone_until.filter(|_| session.is_live())),
             (Due::NameTimeout, name),
             (Due::Prompt, prompt),
             (Due::Stall, stall),
@@ -88,30 +89,29 @@ impl Session {
         .filter_map(|(due, at)| Some((due, at?)))
     }
 
-    /// When the first of its deadlines falls due.
+    /// When the first of a session's deadlines falls due.
     pub fn next_timeout(
-        &self,
+        session: &Session,
         store: &BlockStore,
         limits: &Limits,
         gone_until: Option<Time>,
         waiting_since: Option<Time>,
     ) -> Time {
-        let deadlines = self
-            .deadlines(store, limits, gone_until, waiting_since)
-            .map(|(_, at)| at);
+        let deadlines =
+            Due::all(session, store, limits, gone_until, waiting_since).map(|(_, at)| at);
         deadlines.min().unwrap_or(Time::NEVER)
     }
 
-    /// The first in the list of what is due now.
-    pub fn poll_due(
-        &self,
+    /// The first in the list of what is due for a session now.
+    pub fn poll(
+        session: &Session,
         now: Time,
         store: &BlockStore,
         limits: &Limits,
         gone_until: Option<Time>,
         waiting_since: Option<Time>,
     ) -> Option<Due> {
-        let mut deadlines = self.deadlines(store, limits, gone_until, waiting_since);
+        let mut deadlines = Due::all(session, store, limits, gone_until, waiting_since);
         deadlines.find(|&(_, at)| at <= now).map(|(due, _)| due)
     }
 }

@@ -1,7 +1,7 @@
 //! `Session`: one connection as the engine sees it: how far it has come, which language it speaks,
 //! the line it has not finished, what it is owed, what its rate allows, and when something is due.
 //! No socket, no clock, and no directory: who its member is it knows by number alone. Owned by the
-//! hub's delivery, in the slot of its connection.
+//! hub's `Sessions`, in the slot of its connection.
 
 mod door;
 mod due;
@@ -54,6 +54,10 @@ pub enum Hold {
     Pace,
     /// It takes the place of another connection, whose lines come first.
     Takeover,
+    /// It has asked for what lies on disk, and the answer comes first.
+    Archive,
+    /// Its next line is to be kept, and the disk is behind.
+    Behind,
 }
 
 /// What carries a connection.

@@ -11,9 +11,10 @@ mod io;
 
 use std::io::IoSlice;
 
+use crate::archive::Recorder;
 use crate::chat::Listen;
 use crate::config::Limits;
-use crate::hub::{AfterWrite, Hub, Random};
+use crate::hub::{self, AfterWrite, Hub, Random, Receive};
 use crate::session::{CloseReason, SessionId};
 use crate::time::{Time, WallTime};
 
@@ -120,7 +121,7 @@ impl Turn {
             if let Some(socket) = self.sockets.get_mut(id) {
                 socket.writable = true;
             }
-            self.hub.mark_dirty(id);
+            self.hub.sessions_mut().mark_writable(id);
         }
     }
 
@@ -130,8 +131,7 @@ impl Turn {
         let now = self.clock.start_turn(now, self.due());
         self.hub.handle_timeout(now, wall);
         self.read(io);
-        self.say_posts(io);
-        self.hub.answer_postponed();
+        self.hub.answer(|id| io.address_group(id));
         self.take_over(io);
     }
 
@@ -147,9 +147,13 @@ impl Turn {
         self.hub.refuse_connection(id, reason);
     }
 
-    /// The second half of a turn: what was said is laid out and written, who is doomed is closed.
-    pub fn finish(&mut self, io: &mut impl Io) {
+    /// The second half of a turn: what was said is kept, if anything is, then laid out and written;
+    /// who is doomed is closed. Nothing is written to anybody that was not handed to `keep` before.
+    pub fn finish(&mut self, io: &mut impl Io, keep: impl FnOnce(&mut Recorder)) {
         self.hub.seal();
+        if let Some(recorder) = self.hub.recorder() {
+            keep(recorder);
+        }
         self.flush(io);
         self.reap(io);
         self.hub.settle();
@@ -159,7 +163,7 @@ impl Turn {
     /// Reads from everybody who waits for it, one buffer each, as far as this turn has time.
     fn read(&mut self, io: &mut impl Io) {
         self.moved_bytes = 0;
-        while let Some(id) = self.hub.poll_released() {
+        while let Some(id) = self.hub.sessions_mut().poll_released() {
             self.sockets.list(id);
         }
         for _ in 0..self.sockets.listed() {
@@ -180,7 +184,7 @@ impl Turn {
         if !socket.readable {
             return;
         }
-        if !self.hub.wants_input(id) {
+        if !self.hub.sessions().wants_input(id) {
             // Held back; it comes again when it is released. A broken one would haunt its name.
             if socket.failed {
                 self.lose(id, io);
@@ -190,7 +194,7 @@ impl Turn {
         if self.hub.wants_input_later(id) {
             return self.put_off.push(id);
         }
-        let fill = self.fill(id, io, Hub::receive);
+        let fill = self.fill(id, io, Receive::Handle);
         self.after_fill(id, fill, io);
     }
 
@@ -199,9 +203,9 @@ impl Turn {
         self.sockets.list(id);
         match fill {
             Fill::Full | Fill::Exhausted => {}
-            Fill::Ended => self.hub.half_close(id),
-            Fill::Truncated => self.hub.truncate(id),
-            Fill::Faulty => self.hub.break_off(id),
+            Fill::Ended => self.hub.handle_event(id, hub::Event::Ended),
+            Fill::Truncated => self.hub.handle_event(id, hub::Event::Truncated),
+            Fill::Faulty => self.hub.handle_event(id, hub::Event::Faulty),
             Fill::Lost => self.lose(id, io),
         }
     }
@@ -210,21 +214,16 @@ impl Turn {
     /// read for its rate's sake; it is kept as far as there is memory.
     fn lose(&mut self, id: SessionId, io: &mut impl Io) {
         for _ in 0..LAST_READS_MAX {
-            let fill = self.fill(id, io, Hub::keep_last);
+            let fill = self.fill(id, io, Receive::Keep);
             if fill != Fill::Full || self.hub.is_short_of_memory() {
                 break;
             }
         }
-        self.hub.hang_up(id);
+        self.hub.handle_event(id, hub::Event::Lost);
     }
 
     /// One read, handed to the engine.
-    fn fill(
-        &mut self,
-        id: SessionId,
-        io: &mut impl Io,
-        receive: fn(&mut Hub, SessionId, &mut [u8]),
-    ) -> Fill {
+    fn fill(&mut self, id: SessionId, io: &mut impl Io, receive: Receive) -> Fill {
         let most = if self.hub.is_paced(id) {
             PACED_READ_BYTES_MAX
         } else {
@@ -237,19 +236,11 @@ impl Turn {
             socket.readable = fill == Fill::Full;
         }
         if length > 0 {
-            if self.hub.is_silent(id) {
-                self.hub.set_transport(id, io.transport(id));
-            }
-            receive(&mut self.hub, id, &mut self.scratch[..length]);
+            let sessions = self.hub.sessions_mut();
+            sessions.learn_transport(id, || io.transport(id));
+            self.hub.receive(id, &mut self.scratch[..length], receive);
         }
         fill
-    }
-
-    /// Says what was posted, now that it is to be known from where.
-    fn say_posts(&mut self, io: &mut impl Io) {
-        while let Some(id) = self.hub.next_post() {
-            self.hub.say_post(id, io.address_group(id));
-        }
     }
 
     /// Who comes back takes its old connection's place, once that was read to its end.
@@ -257,7 +248,7 @@ impl Turn {
         while let Some(old) = self.hub.next_takeover() {
             let mut fill = Fill::Full;
             for _ in 0..LAST_READS_MAX {
-                fill = self.fill(old, io, Hub::receive_last);
+                fill = self.fill(old, io, Receive::HandleLast);
                 if fill != Fill::Full {
                     break;
                 }
@@ -271,18 +262,18 @@ impl Turn {
     /// Writes to everybody who is owed something, as far as this turn has time.
     fn flush(&mut self, io: &mut impl Io) {
         self.moved_bytes = 0;
-        self.hub.take_dirty(&mut self.flushing.fresh);
+        self.hub.sessions_mut().take_dirty(&mut self.flushing.fresh);
         let bytes_max = self.bounds.writes_per_turn_bytes_max;
         while self.moved_bytes < bytes_max {
             let half_spent = self.moved_bytes >= bytes_max / 2;
             let Some(id) = self.flushing.next(half_spent) else {
                 break;
             };
-            self.hub.clear_dirty(id);
+            self.hub.sessions_mut().clear_dirty(id);
             self.flush_one(id, io);
         }
         let waiting_since = self.flushing.put_off(self.clock.last);
-        self.hub.set_waiting_since(waiting_since);
+        self.hub.sessions_mut().set_waiting_since(waiting_since);
     }
 
     fn flush_one(&mut self, id: SessionId, io: &mut impl Io) {
@@ -297,7 +288,7 @@ impl Turn {
             AfterWrite::Shut => {
                 io.shut(id);
                 if !io.must_linger(id) {
-                    self.hub.close_if_ended(id);
+                    self.hub.handle_event(id, hub::Event::Shut);
                 }
             }
         }
@@ -308,10 +299,10 @@ impl Turn {
     fn write(&mut self, id: SessionId, io: &mut impl Io) {
         let mut written = 0;
         while self.sockets.get(id).is_some_and(|socket| socket.writable)
-            && self.hub.queued_bytes(id) > 0
+            && self.hub.sessions().queued_bytes(id) > 0
         {
             if written >= self.bounds.write_bytes_max {
-                return self.hub.mark_dirty(id);
+                return self.hub.sessions_mut().mark_writable(id);
             }
             let flushed = write_chunks(&self.hub, id, io);
             self.moved_bytes += match flushed {
@@ -320,7 +311,7 @@ impl Turn {
             };
             match flushed {
                 Flush::Took(count) => {
-                    self.hub.consume(id, count);
+                    self.hub.sessions_mut().consume(id, count);
                     written += count;
                 }
                 refused => {
@@ -328,7 +319,7 @@ impl Turn {
                         socket.writable = false;
                     }
                     match refused {
-                        Flush::Promised(count) => self.hub.promise(id, count),
+                        Flush::Promised(count) => self.hub.sessions_mut().promise(id, count),
                         Flush::Lost => return self.lose(id, io),
                         Flush::Took(_) | Flush::Blocked => {}
                     }
@@ -352,7 +343,7 @@ impl Turn {
     /// Closes what is doomed, as far as this turn has time: here, and nowhere else, is a slot freed.
     fn reap(&mut self, io: &mut impl Io) {
         for _ in 0..self.bounds.closes_per_turn_max {
-            let Some(id) = self.hub.poll_doomed() else {
+            let Some(id) = self.hub.sessions_mut().poll_doomed() else {
                 break;
             };
             if let Some(summary) = self.hub.remove(id) {
@@ -366,13 +357,14 @@ impl Turn {
     fn unsound(&self) -> Option<String> {
         let at_once = self.next_timeout() == Some(Time::START);
         for (id, socket) in self.sockets.iter() {
-            let fault = if self.hub.queued_bytes(id) > 0 && socket.writable && !at_once {
+            let sessions = self.hub.sessions();
+            let fault = if sessions.queued_bytes(id) > 0 && socket.writable && !at_once {
                 "it takes bytes, is owed some, and nobody will write"
-            } else if socket.readable && !socket.listed && self.hub.wants_input(id) && !at_once {
+            } else if socket.readable && !socket.listed && sessions.wants_input(id) && !at_once {
                 "it has something to read, and nobody will"
-            } else if !self.hub.wants_input(id) && self.next_timeout().is_none() {
-                let owed = self.hub.queued_bytes(id);
-                if owed > 0 {
+            } else if !sessions.wants_input(id) && self.next_timeout().is_none() {
+                let owed = sessions.queued_bytes(id);
+                if owed > 0 || sessions.waits_for_archive(id) {
                     continue;
                 }
                 "it is held back for ever"
@@ -381,14 +373,14 @@ impl Turn {
             };
             return Some(format!("slot {}: {fault}", id.0));
         }
-        self.hub.unsound()
+        self.hub.overview().unsound()
     }
 }
 
 /// One gather-write.
 fn write_chunks(hub: &Hub, id: SessionId, io: &mut impl Io) -> Flush {
     let mut gathered = [IoSlice::new(&[]); CHUNKS_MAX];
-    let chunks = hub.chunks(id);
+    let chunks = hub.sessions().chunks(id);
     let mut count = 0;
     for (place, chunk) in gathered.iter_mut().zip(chunks) {
         *place = IoSlice::new(chunk);

@@ -118,7 +118,7 @@ impl InMemory {
     }
 
     pub fn statistics(&self) -> Statistics {
-        self.turn.hub().statistics()
+        self.turn.hub().overview().statistics()
     }
 
     fn connect(&mut self, slot: u32) {
@@ -137,7 +137,7 @@ impl InMemory {
     }
 
     fn finish(&mut self) {
-        self.turn.finish(&mut self.sockets);
+        self.turn.finish(&mut self.sockets, |_| {});
         while self.turn.hub_mut().poll_record().is_some() {}
     }
 }

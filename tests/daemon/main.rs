@@ -13,6 +13,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod archive;
 mod board_disk;
 mod console;
 mod console_background;

@@ -108,7 +108,7 @@ impl Stage {
         // What was gathered of the joins is told.
         stage.now = stage.now + Duration::from_secs(2);
         stage.pass_until_idle();
-        assert_eq!(stage.turn.hub().statistics().clients, count);
+        assert_eq!(stage.turn.hub().overview().statistics().clients, count);
         stage
     }
 
@@ -117,7 +117,7 @@ impl Stage {
         self.peers.peers.push(Peer::default());
         self.start();
         self.turn.admit(SessionId(slot));
-        self.turn.finish(&mut self.peers);
+        self.turn.finish(&mut self.peers, |_| {});
     }
 
     fn send(&mut self, slot: usize, text: &str) {
@@ -143,7 +143,7 @@ impl Stage {
 
     fn pass(&mut self) {
         self.start();
-        self.turn.finish(&mut self.peers);
+        self.turn.finish(&mut self.peers, |_| {});
         while self.turn.hub_mut().poll_record().is_some() {}
     }
 
@@ -264,7 +264,10 @@ fn nobody_who_only_waits_for_its_turn_is_cut() {
     }
     let turns = stage.pass_until_idle();
     assert!(turns > 300, "{turns} turns are no test of this");
-    assert_eq!(stage.turn.hub().statistics().slow_consumers_cut, 0);
+    assert_eq!(
+        stage.turn.hub().overview().statistics().slow_consumers_cut,
+        0
+    );
     assert_eq!(stage.peers.peers[59].lines("<m"), 10 * 50);
 }
 
@@ -297,7 +300,10 @@ fn who_hears_many_rooms_is_not_cut_while_it_waits_for_its_turn() {
         stage.send(slot, &line.repeat(60));
     }
     stage.pass_until_idle();
-    assert_eq!(stage.turn.hub().statistics().slow_consumers_cut, 0);
+    assert_eq!(
+        stage.turn.hub().overview().statistics().slow_consumers_cut,
+        0
+    );
     let heard = String::from_utf8_lossy(&stage.peers.peers[60].heard);
     assert_eq!(heard.matches(r#""is":"said""#).count(), 15 + 8 * 60);
 }
@@ -324,8 +330,8 @@ fn who_ends_while_memory_is_short_and_others_wait_is_still_told_why() {
         stage.pass();
     }
     stage.start();
-    assert!(stage.turn.hub_mut().kick("m59", None).is_some());
-    stage.turn.finish(&mut stage.peers);
+    assert!(stage.turn.hub_mut().operator().kick("m59", None).is_some());
+    stage.turn.finish(&mut stage.peers, |_| {});
     stage.pass_until_idle();
     assert_eq!(stage.peers.peers[59].lines("! kicked"), 1);
 }
@@ -352,7 +358,7 @@ fn while_thousands_wait_to_be_written_to_memory_stays_within_its_bound() {
     stage.pass();
     while stage.is_busy() {
         stage.pass();
-        most = most.max(stage.turn.hub().memory_bytes());
+        most = most.max(stage.turn.hub().overview().memory_bytes());
     }
     // What a turn says may come on top, and what is spare for the next.
     let bound = limits.outbox_total_bytes_max + limits.turn_bytes_max + (4 << 20);
@@ -361,7 +367,10 @@ fn while_thousands_wait_to_be_written_to_memory_stays_within_its_bound() {
         "{most} bytes are no test of this"
     );
     assert!(most <= bound, "{most} bytes, the bound is {bound}");
-    assert_eq!(stage.turn.hub().statistics().slow_consumers_cut, 0);
+    assert_eq!(
+        stage.turn.hub().overview().statistics().slow_consumers_cut,
+        0
+    );
     assert_eq!(stage.heard("<m"), [100; 200]);
 }
 
@@ -397,10 +406,10 @@ fn lines_per_turn_max_bounds_a_turn_whatever_the_lines_are() {
     for (slot, line) in ["\n", "hi\n", "/nonsense\n"].into_iter().enumerate() {
         stage.send(slot, &line.repeat(5000));
     }
-    let mut handled = stage.turn.hub().statistics().lines_in;
+    let mut handled = stage.turn.hub().overview().statistics().lines_in;
     while stage.is_busy() {
         stage.pass();
-        let so_far = stage.turn.hub().statistics().lines_in;
+        let so_far = stage.turn.hub().overview().statistics().lines_in;
         assert!(
             so_far - handled <= 1000,
             "{} lines in a turn",
@@ -431,7 +440,7 @@ fn deadlines_and_closes_per_turn_max_bound_what_ends_in_a_turn() {
             stage.now = stage.turn.next_timeout().unwrap().max(stage.now);
         }
         stage.pass();
-        let left = stage.turn.hub().live();
+        let left = stage.turn.hub().sessions().live();
         assert!(live - left <= 10, "{} end in a turn", live - left);
         live = left;
         assert!(stage.peers.closed <= 5, "{} are closed", stage.peers.closed);

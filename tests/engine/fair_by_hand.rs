@@ -172,7 +172,7 @@ impl Stage {
     }
 
     fn finish(&mut self) {
-        self.turn.finish(&mut self.peers);
+        self.turn.finish(&mut self.peers, |_| {});
         while self.turn.hub_mut().poll_record().is_some() {}
     }
 
@@ -432,10 +432,14 @@ fn readers_that_stop_cost_what_one_of_them_is_owed_and_little_more() {
     let mut most = 0;
     for _ in 0..1000 {
         stage.pass();
-        most = most.max(stage.turn.hub().memory_bytes());
+        most = most.max(stage.turn.hub().overview().memory_bytes());
     }
     assert!(most <= bound, "{most} bytes");
-    assert_eq!(stage.turn.hub().live(), talkers.len(), "the others are cut");
+    assert_eq!(
+        stage.turn.hub().sessions().live(),
+        talkers.len(),
+        "the others are cut"
+    );
 }
 
 #[test]
@@ -476,7 +480,7 @@ fn all_that_readers_do_not_take_is_bounded_while_it_is_laid() {
     }
     for turn in 0..300 {
         stage.pass();
-        let held = stage.turn.hub().statistics().unique_bytes;
+        let held = stage.turn.hub().overview().statistics().unique_bytes;
         assert!(held <= bound, "{held} bytes after turn {turn}, of {bound}");
     }
 }
@@ -497,7 +501,7 @@ fn what_those_had_sent_whose_connection_is_gone_is_bounded() {
     }
     for _ in 0..100 {
         stage.pass();
-        let held = stage.turn.hub().memory_bytes();
+        let held = stage.turn.hub().overview().memory_bytes();
         assert!(held <= bound, "{held} bytes of {bound}");
     }
 }

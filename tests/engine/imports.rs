@@ -1,7 +1,7 @@
 //! The rules of the sources that neither compiler nor clippy knows: which folder may name which,
-//! and that a file says what it is and stays small. It reads line by line and parses nothing: the
-//! layer must stand right behind `crate::`. Clocks, sockets, files and the log below `net` are for
-//! clippy to find (`clippy.toml`).
+//! that a file says what it is and stays small, and that a large type says why it is. It reads line by
+//! line and parses nothing: the layer must stand right behind `crate::`. Clocks, sockets, files and the
+//! log below `net` are for clippy to find (`clippy.toml`).
 
 use std::fs;
 use std::path::Path;
@@ -14,6 +14,9 @@ const OPEN_TO_CLIENT: &str = "clean dialect";
 /// Crates that reach the system: not for the layers from `chat` to `turn`.
 const EDGE_CRATES: &str = "clap listenfd log mio rustix rustls signal_hook socket2";
 const FILE_LINES_MAX: usize = 420;
+/// Of one type, without a reason beside it.
+const METHODS_MAX: usize = 20;
+const FIELDS_MAX: usize = 12;
 
 fn has(list: &str, name: &str) -> bool {
     list.split(' ').any(|word| word == name)
@@ -46,8 +49,66 @@ fn faults_of(path: &str, text: &str) -> Vec<String> {
     if !text.starts_with("//!") {
         faults.push("does not open with //!");
     }
-    let told = faults.iter().map(|fault| format!("{path}: {fault}"));
-    told.collect()
+    let large = large_types(code);
+    let faults = faults.into_iter().chain(large.iter().map(String::as_str));
+    faults.map(|fault| format!("{path}: {fault}")).collect()
+}
+
+/// The types of a file that have more methods or fields than the bounds and no reason for it in their
+/// comment. The methods of a type stand in its file (`circles`).
+fn large_types(code: &str) -> Vec<String> {
+    let lines: Vec<&str> = code.lines().collect();
+    let block_at = |start: usize| lines[start + 1..].iter().take_while(|line| **line != "}");
+    let is_method = |line: &&&str| {
+        let line = line.strip_prefix("    ").unwrap_or_default();
+        ["fn ", "pub fn ", "pub(super) fn ", "pub const fn "]
+            .iter()
+            .any(|start| line.starts_with(start))
+    };
+    let is_field = |line: &&&str| {
+        let field = line.strip_prefix("    ").unwrap_or_default();
+        let field = field
+            .trim_start_matches("pub(super) ")
+            .trim_start_matches("pub ");
+        field
+            .split_once(": ")
+            .is_some_and(|(name, _)| name.chars().all(|c| c == '_' || c.is_alphanumeric()))
+    };
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let declared = line
+            .trim_start_matches("pub(super) ")
+            .trim_start_matches("pub ");
+        let Some(declared) = declared
+            .strip_prefix("struct ")
+            .filter(|_| line.ends_with('{'))
+        else {
+            continue;
+        };
+        let is_part = |c: char| c.is_alphanumeric();
+        let name: String = declared.chars().take_while(|&c| is_part(c)).collect();
+        let above = lines[..at].iter().rev();
+        let comment = above.take_while(|line| line.starts_with("///") || line.contains([']', '[']));
+        let comment: String = comment.copied().collect();
+        let of_type = |line: &str| {
+            let words = line.split(|c| !is_part(c));
+            line.starts_with("impl")
+                && !line.contains(" for ")
+                && words.into_iter().any(|word| word == name)
+        };
+        let blocks = (0..lines.len()).filter(|&at| of_type(lines[at]));
+        let methods = blocks
+            .map(|at| block_at(at).filter(is_method).count())
+            .sum::<usize>();
+        let fields = block_at(at).filter(is_field).count();
+        if methods > METHODS_MAX && !comment.contains("method") {
+            found.push(format!("{name} has {methods} methods"));
+        }
+        if fields > FIELDS_MAX && !comment.contains("field") {
+            found.push(format!("{name} has {fields} fields"));
+        }
+    }
+    found
 }
 
 fn faults_below(folder: &Path) -> Vec<String> {
@@ -80,4 +141,23 @@ fn what_is_against_the_rules_is_found() {
     let client = "//! X.\nuse crate::a::B;\nuse chatd::dialect::C;\nuse chatd::hub::D;\n";
     let told = faults_of("src/bin/chat-client/a.rs", client);
     assert_eq!(told, ["src/bin/chat-client/a.rs: chatd::hub::D"]);
+}
+
+#[test]
+fn large_types_are_found() {
+    let methods = |count| "    pub fn f(&self) {\n    }\n".repeat(count);
+    let types = |comment: &str, fields| {
+        let fields = "    pub(super) f: A<B>,\n".repeat(fields);
+        let (few, more) = (methods(15), methods(6));
+        format!(
+            "/// One{comment}.\n#[derive(Debug)]\npub struct One<A> {{\n{fields}}}\n\n\
+             impl<A> One<A> {{\n{few}}}\nimpl B for One {{\n{few}}}\nimpl One<B> {{\n{more}}}\n"
+        )
+    };
+    assert_eq!(large_types(&types("", 3)), ["One has 21 methods"]);
+    assert_eq!(
+        large_types(&types("; many methods since", 13)),
+        ["One has 13 fields"]
+    );
+    assert_eq!(large_types(&types("; methods, fields since", 13)), [""; 0]);
 }

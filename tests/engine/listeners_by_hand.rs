@@ -18,7 +18,7 @@ fn framed(line: &str) -> Vec<u8> {
 #[test]
 fn whoever_listens_hears_it_and_in_its_own_language() {
     let mut stage = Stage::new(Limits::default());
-    stage.turn.hub_mut().turn_board_on();
+    stage.turn.hub_mut().operator().turn_board_on();
     stage.connect(0, b"ben\n");
     stage.connect(1, b"eve\n");
     stage.connect(2, b"{\"do\":\"enter\",\"name\":\"bot\"}\n");
@@ -40,7 +40,7 @@ fn whoever_listens_hears_it_and_in_its_own_language() {
     assert_eq!(taken[2], [framed(said), framed(renamed)].concat());
     // Those who are told it without being there.
     let mut board = Vec::new();
-    stage.turn.hub_mut().take_board(&mut board);
+    stage.turn.hub_mut().operator().take_board(&mut board);
     assert_eq!(board, b"lobby <ben> hello\n");
     stage.connect(4, b"GET /rooms/lobby HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let past = String::from_utf8(stage.taken(4)).unwrap();

@@ -10,7 +10,9 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 #![allow(clippy::too_many_lines, reason = "some are lists of cases")]
 
+mod archive;
 mod bounded_by_hand;
+mod circles;
 mod fair_by_hand;
 mod imports;
 mod listeners_by_hand;

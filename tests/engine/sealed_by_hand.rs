@@ -114,7 +114,7 @@ impl Stage {
         let wall = WallTime::from_millis(1_790_000_000_000);
         self.turn.start(self.now, wall, &mut self.connections);
         operate(self.turn.hub_mut());
-        self.turn.finish(&mut self.connections);
+        self.turn.finish(&mut self.connections, |_| {});
     }
 
     /// Somebody says something, which is read at once, with what becomes of its connection then.

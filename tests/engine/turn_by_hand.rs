@@ -100,7 +100,7 @@ impl Stage {
         let wall = WallTime::from_millis(1_790_000_000_000);
         self.turn.start(now, wall, &mut self.connections);
         operate(self.turn.hub_mut());
-        self.turn.finish(&mut self.connections);
+        self.turn.finish(&mut self.connections, |_| {});
     }
 
     /// A turn after this time.
@@ -192,7 +192,7 @@ fn the_end_of_a_connection_waits_for_its_lines_that_are_held_back() {
     stage.turn();
     stage.say(1, "ann\n1\n2\n3\n4\n/quit");
     stage.end(1);
-    while stage.turn.hub().live() > 1 && stage.now < at(5000) {
+    while stage.turn.hub().sessions().live() > 1 && stage.now < at(5000) {
         stage.turn();
     }
     stage.ends_with(
@@ -213,8 +213,13 @@ fn who_ends_while_held_back_is_read_from_again() {
     stage.connect(0, "ann\n1\n2\n");
     stage.turn();
     stage.said(0, "3\n");
-    assert!(!stage.turn.hub().wants_input(SessionId(0)), "it is held");
-    stage.turn_at(stage.now, |hub| assert!(hub.kick("ann", None).is_some()));
+    assert!(
+        !stage.turn.hub().sessions().wants_input(SessionId(0)),
+        "it is held"
+    );
+    stage.turn_at(stage.now, |hub| {
+        assert!(hub.operator().kick("ann", None).is_some())
+    });
     assert!(stage.heard_by(0).contains("! kicked "));
     assert_eq!(stage.connection(0).to_read, b"3\n");
     assert_eq!(stage.turn.next_timeout(), Some(Time::START), "at once");
@@ -247,7 +252,10 @@ fn nobody_is_cut_for_a_leave_that_came_up_in_the_flush() {
     stage.connect(0, "ann\n");
     stage.connect(1, "ben\n");
     stage.turn();
-    stage.turn.hub_mut().hang_up(SessionId(1));
+    stage
+        .turn
+        .hub_mut()
+        .handle_event(SessionId(1), chatd::hub::Event::Lost);
     stage.say(0, "/ping\n");
     stage.turn_after(1);
     stage.ends_with(0, "* ben left (1 here): connection lost\n= pong\n");
@@ -266,7 +274,7 @@ fn who_ends_while_memory_is_short_is_still_told_why() {
     stage.take(0, 0);
     // A prompt that is not taken.
     stage.turn();
-    assert!(stage.turn.hub().queued_bytes(SessionId(0)) > 0);
+    assert!(stage.turn.hub().sessions().queued_bytes(SessionId(0)) > 0);
     stage.turn_at(at(20_000), |_| {});
     assert!(
         stage.heard_by(0).contains("! name-timeout "),
@@ -311,7 +319,7 @@ fn a_room_that_is_gone_leaves_nothing_behind() {
             stage.said(0, "/join den\n");
             stage.said(0, "to nobody\n/join lobby\n");
         }
-        stage.turn.hub().memory_bytes()
+        stage.turn.hub().overview().memory_bytes()
     };
     let before = memory_after(&mut stage, 5);
     let after = memory_after(&mut stage, 50);
@@ -365,7 +373,7 @@ fn who_is_cut_in_the_middle_of_a_line_reads_it_to_its_end() {
     stage.take(2, 20);
     stage.said(0, "hello there\n");
     stage.said(0, "never read\n");
-    while stage.turn.hub().live() > 1 && stage.now < at(5000) {
+    while stage.turn.hub().sessions().live() > 1 && stage.now < at(5000) {
         stage.turn();
     }
     stage.ends_with(
@@ -471,7 +479,7 @@ fn who_has_another_name_by_then_is_not_replaced() {
     stage.end(1);
     stage.turn_after(0);
     stage.ends_with(0, "* bot is now droid\n* bot joined (3 here)\n");
-    while stage.turn.hub().live() > 2 && stage.now < at(5000) {
+    while stage.turn.hub().sessions().live() > 2 && stage.now < at(5000) {
         stage.turn();
     }
     stage.ends_with(0, "* droid left (2 here)\n");
@@ -492,7 +500,7 @@ fn a_token_is_void_once_its_member_has_left() {
     stage.turn_after(0);
     let heard = stage.heard_by(2);
     assert!(heard.contains(r#""code":"name-in-use""#), "{heard}");
-    assert_eq!(stage.turn.hub().live(), 2);
+    assert_eq!(stage.turn.hub().sessions().live(), 2);
     stage.ends_with(1, "* welcome to lobby, ann (1 here: ann)\n");
 }
 
@@ -558,8 +566,11 @@ fn what_was_sent_before_a_connection_broke_is_said() {
     stage.connect(0, "ann\n");
     stage.connect(1, "ben\n1\n2\n3\n4\n5\n");
     stage.turn_after(0);
-    stage.turn.hub_mut().hang_up(SessionId(1));
-    while stage.turn.hub().live() > 1 && stage.now < at(5000) {
+    stage
+        .turn
+        .hub_mut()
+        .handle_event(SessionId(1), chatd::hub::Event::Lost);
+    while stage.turn.hub().sessions().live() > 1 && stage.now < at(5000) {
         stage.turn();
     }
     stage.ends_with(
@@ -591,14 +602,18 @@ fn a_loop_that_stood_still_cuts_nobody() {
     stage.say(0, "still there?\n");
     stage.turn_at(at(3_600_000), |_| {});
     stage.ends_with(1, "<ann> hello\n<ann> still there?\n");
-    assert_eq!(stage.turn.hub().live(), 2);
+    assert_eq!(stage.turn.hub().sessions().live(), 2);
     // Whoever does not take it has a second left, not an hour, and not nothing.
     stage.take(1, 0);
     stage.said(0, "and now?\n");
     stage.turn_at(at(2 * 3_600_000), |_| {});
-    assert_eq!(stage.turn.hub().live(), 2, "it has a second left");
+    assert_eq!(
+        stage.turn.hub().sessions().live(),
+        2,
+        "it has a second left"
+    );
     stage.turn_after(1001);
-    assert_eq!(stage.turn.hub().live(), 1);
+    assert_eq!(stage.turn.hub().sessions().live(), 1);
     stage.ends_with(0, "* ben left (1 here): too slow\n");
 }
 
@@ -636,7 +651,7 @@ fn a_talker_waits_for_a_reader_that_gets_on() {
         let heard = stage.heard_by(0).matches("<quiet> a word").count();
         assert_eq!(heard, (tick + 1) / 50, "a quiet one is not held");
     }
-    assert_eq!(stage.turn.hub().live(), 3, "nobody is cut");
+    assert_eq!(stage.turn.hub().sessions().live(), 3, "nobody is cut");
     assert!(
         stage.connection(0).to_read.len() > 100_000,
         "it was held back"
@@ -673,10 +688,10 @@ fn who_reads_no_answers_is_not_heard_until_it_does() {
     stage.say(0, &format!("/ping {:0>90}\n", 7).repeat(asked));
     for _ in 0..20 {
         stage.turn_after(0);
-        let owed = stage.turn.hub().queued_bytes(SessionId(0));
+        let owed = stage.turn.hub().sessions().queued_bytes(SessionId(0));
         assert!(owed < (4 << 10) + 100, "{owed} bytes are owed");
     }
-    assert_eq!(stage.turn.hub().live(), 1, "it is not cut");
+    assert_eq!(stage.turn.hub().sessions().live(), 1, "it is not cut");
     stage.connection(0).takes = None;
     stage.note(0, false, true);
     stage.turn_after(0);
@@ -721,5 +736,5 @@ fn the_pace_of_a_reader_is_not_that_of_who_was_in_its_slot() {
         stage.turn_after(0);
     }
     assert_eq!(stage.connection(1).closed, None, "it has only come");
-    assert_eq!(stage.turn.hub().live(), 2);
+    assert_eq!(stage.turn.hub().sessions().live(), 2);
 }

@@ -26,10 +26,10 @@ fn http_head_timeout_is_one_clock_from_the_accept_for_head_and_body() {
         stage.say(0, b"X: y\r\n");
     }
     stage.pass_until(6999);
-    assert_eq!(stage.turn.hub().live(), 4);
+    assert_eq!(stage.turn.hub().sessions().live(), 4);
     stage.pass_until(7001);
     // Who has not said what it is has the time for a name.
-    assert_eq!(stage.turn.hub().live(), 2);
+    assert_eq!(stage.turn.hub().sessions().live(), 2);
     for slot in [0, 1] {
         assert_eq!(stage.status(slot), "408");
     }
@@ -38,7 +38,7 @@ fn http_head_timeout_is_one_clock_from_the_accept_for_head_and_body() {
     assert_eq!(stage.status(2), "200");
     stage.say(3, b"ET / HTTP/1.1\r\n");
     stage.pass_until(7100);
-    assert_eq!(stage.turn.hub().live(), 0);
+    assert_eq!(stage.turn.hub().sessions().live(), 0);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn where_tls_is_required_plain_connections_read_so_in_their_language() {
         assert!(taken.starts_with(told), "{taken}");
         assert!(stage.socket(slot).is_shut);
     }
-    assert_eq!(stage.turn.hub().live(), 0);
+    assert_eq!(stage.turn.hub().sessions().live(), 0);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn one_answer_to_a_ping_is_queued_and_the_next_is_to_the_newest() {
     stage.socket(0).is_full = true;
     for number in 0..50 {
         stage.say(0, &frame(0x89, &[number]));
-        let owed = stage.turn.hub().queued_bytes(SessionId(0));
+        let owed = stage.turn.hub().sessions().queued_bytes(SessionId(0));
         assert_eq!(owed, 3, "one answer is queued");
     }
     stage.take(0);
@@ -271,14 +271,14 @@ fn what_is_left_of_a_post_does_not_stay_in_memory() {
     // Memory in which answers lie stays for the next.
     stage.connect(1, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     stage.pass_until(1000);
-    let before = stage.turn.hub().memory_bytes();
+    let before = stage.turn.hub().overview().memory_bytes();
     let whole = post("lobby", &"x\n".repeat(50));
     stage.connect(0, &whole[..whole.len() - 10]);
-    assert!(stage.turn.hub().memory_bytes() > before);
+    assert!(stage.turn.hub().overview().memory_bytes() > before);
     stage.pass_until(12_000);
     assert_eq!(stage.socket(0).closed, Some(CloseReason::Answered));
     stage.pass_until(30_000);
-    let after = stage.turn.hub().memory_bytes();
+    let after = stage.turn.hub().overview().memory_bytes();
     assert!(after <= before, "{before} bytes before, {after} after");
 }
 
@@ -299,8 +299,8 @@ fn a_last_line_that_is_not_taken_holds_nothing_that_others_were_told() {
     );
     stage.turn.hub_mut().set_transport_bytes(0);
     assert_eq!(stage.taken(2).len() / 900, 4, "all is taken");
-    assert!(stage.turn.hub().queued_bytes(SessionId(1)) > 0);
-    let held = stage.turn.hub().statistics().unique_bytes;
+    assert!(stage.turn.hub().sessions().queued_bytes(SessionId(1)) > 0);
+    let held = stage.turn.hub().overview().statistics().unique_bytes;
     assert!((1..900).contains(&held), "{held} bytes are held");
 }
 
@@ -317,7 +317,7 @@ fn unhandled_bytes_max_ends_those_who_keep_most_unfinished() {
         for piece in rest.chunks(4096) {
             stage.say(slot, piece);
         }
-        stage.turn.hub().live()
+        stage.turn.hub().sessions().live()
     };
     let posts = post("lobby", &"x".repeat(60_000));
     let head = &posts[..posts.len() - 60_000];

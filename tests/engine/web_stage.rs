@@ -105,7 +105,7 @@ impl Stage {
         self.now = Time::after_start(Duration::from_millis(milliseconds));
         let wall = WallTime::from_millis(1_790_000_000_000 + milliseconds);
         self.turn.start(self.now, wall, &mut self.sockets);
-        self.turn.finish(&mut self.sockets);
+        self.turn.finish(&mut self.sockets, |_| {});
     }
 
     /// Every deadline up to then is met in its turn, as it is where nothing else happens.

@@ -63,8 +63,8 @@ pub fn read(line: &str, room: &str) -> Result<Typed, (&'static str, String)> {
         Command::History(page) => {
             json!({"do": "history", "room": room, "limit": page.limit.min(HISTORY_MESSAGES_MAX)})
         }
-        Command::Search(words) => {
-            json!({"do": "search", "room": room, "text": words, "limit": HISTORY_MESSAGES_MAX})
+        Command::Search(search) => {
+            json!({"do": "search", "room": room, "text": search.words, "limit": search.limit})
         }
         Command::Ping(_) => json!({"do": "ping"}),
         Command::Help => return Ok(Typed::Help),

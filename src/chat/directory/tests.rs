@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::super::fact::{Fact, To};
 use super::*;
 
 const RULES: Rules = Rules {

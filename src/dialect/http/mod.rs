@@ -12,6 +12,7 @@
 //!
 //! No keep-alive, so no request can be smuggled behind another; no chunks, no ranges, no compression.
 
+mod asked;
 mod body;
 mod fields;
 mod head;
@@ -25,11 +26,11 @@ mod upgrade;
 #[cfg(test)]
 mod testing;
 
+pub use asked::{History, HttpRequest, Post};
 pub use body::{BODY_BYTES_MAX, BODY_LINES_MAX, BodyFault, body_lines};
 pub use head::{Collected, HEAD_BYTES_MAX, Head};
 pub use origin::Site;
 pub use page::{File, Page};
-pub use request::{HEADERS_MAX, HttpRequest, TARGET_BYTES_MAX, request};
+pub use request::{HEADERS_MAX, TARGET_BYTES_MAX, request};
 pub use response::{CONTINUE, Response, Status};
-pub use rooms::{History, Post};
 pub use upgrade::{is_upgraded, write_upgraded};

@@ -3,47 +3,17 @@
 
 use httparse::{EMPTY_HEADER, Error, Request};
 
+use super::asked::{Asked, HttpRequest};
 use super::fields::Fields;
 use super::origin::{Authority, Site};
 use super::page::File;
 use super::response::{Response, Status};
-use super::rooms::{self, History, Post};
-use super::upgrade;
+use super::{rooms, upgrade};
 
 /// The longest target (path and query) of a request, in bytes.
 pub const TARGET_BYTES_MAX: usize = 1024;
 /// The most fields in a head.
 pub const HEADERS_MAX: usize = 64;
-
-/// What is to be done about a request.
-#[derive(Debug, PartialEq, Eq)]
-pub enum HttpRequest<'a> {
-    /// Nothing but to answer this: a file of the page, or a refusal. Should a body come, it is not
-    /// read as anything.
-    Answer(Response),
-    /// The connection becomes a WebSocket. What is behind the head are frames.
-    WebSocket {
-        /// What the key that is answered is made of.
-        key: &'a str,
-    },
-    /// Something is to be said in a room.
-    Post(Post<'a>),
-    /// What was said in a room is to be read.
-    History(History<'a>),
-}
-
-/// A head, taken apart.
-#[derive(Debug)]
-pub(super) struct Asked<'h, 'a> {
-    pub(super) method: &'a str,
-    /// What of the target is before a `?`.
-    pub(super) path: &'a str,
-    /// What is behind it.
-    pub(super) query: &'a str,
-    /// HTTP/1.x.
-    pub(super) minor_version: u8,
-    pub(super) fields: Fields<'h, 'a>,
-}
 
 /// What the head of a request asks of this site.
 pub fn request<'a>(head: &'a [u8], site: &Site) -> HttpRequest<'a> {

@@ -7,41 +7,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 
+use super::asked::{Asked, History, HttpRequest, Post};
 use super::body::BODY_BYTES_MAX;
 use super::fields::Fields;
-use super::request::{Asked, HttpRequest};
 use super::response::{Response, Status};
-use crate::chat::MessageId;
-
-/// The body's lines are to be said.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Post<'a> {
-    /// Where; as it was given, but for a `#` before it.
-    pub room: Cow<'a, str>,
-    /// By whom; as it was given.
-    pub name: Cow<'a, str>,
-    /// The password, if one was given.
-    pub password: Option<String>,
-    /// So many bytes behind the head are the body; at most [`BODY_BYTES_MAX`].
-    pub body_bytes: usize,
-    /// The body comes only when [`super::CONTINUE`] was written, unless bytes of it are there already.
-    pub awaits_continue: bool,
-}
-
-/// What was said is to be read.
-#[derive(Debug, PartialEq, Eq)]
-pub struct History<'a> {
-    /// Where; as it was given, but for a `#` before it.
-    pub room: Cow<'a, str>,
-    /// What follows this one, oldest first; without it the newest.
-    pub since: Option<MessageId>,
-    /// As many as this; not bounded here.
-    pub limit: Option<usize>,
-    /// The password, if one was given.
-    pub password: Option<String>,
-    /// Asked with HEAD: see [`Response::head_only`].
-    pub is_head_only: bool,
-}
 
 /// Reads a request for what stands behind `/rooms/`.
 ///

@@ -4,8 +4,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::asked::{Asked, HttpRequest};
 use super::fields::Fields;
-use super::request::{Asked, HttpRequest};
 use super::response::{Response, Status};
 
 const KEY_BYTES: usize = 16;

@@ -258,7 +258,7 @@ mod tests {
             Command::Act(Act::Say { text, .. } | Act::SetTopic(text) | Act::Nick(text)) => {
                 [Some(text), None]
             }
-            Command::Search(text) => [Some(text), None],
+            Command::Search(search) => [Some(search.words), None],
             Command::Post { name, text } => [Some(name), Some(text)],
             Command::Act(Act::Msg { to, text }) => [Some(to), Some(text)],
             Command::Quit(reason) => [reason, None],

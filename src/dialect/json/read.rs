@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::fields::{Fields, Id, Since, Text};
-use crate::chat::{Act, Command, Entry, LOBBY, MessageId, PageEnd, PageOf, Request};
+use crate::chat::{Act, Command, Entry, LOBBY, MessageId, PageEnd, PageOf, Request, SearchFor};
 use crate::dialect::Refusal;
 
 /// The longest `ref`, in bytes.
@@ -143,8 +143,8 @@ impl<'a> Line<'a> {
                 self.in_room(self.page().map(Command::History)),
             ),
             "search" => (
-                r#"{"do":"search","room":"lobby","text":"words"}"#,
-                self.in_room(self.words().map(Command::Search)),
+                r#"{"do":"search","room":"lobby","text":"words","before":"9-0","limit":50}"#,
+                self.in_room(self.search()),
             ),
             "ping" => (r#"{"do":"ping"}"#, anywhere(Some(Command::Ping(None)))),
             "quit" => (
@@ -221,6 +221,14 @@ impl<'a> Line<'a> {
             end,
             limit: limit.max(1),
         })
+    }
+
+    fn search(&self) -> Option<Command<'_>> {
+        Some(Command::Search(SearchFor {
+            words: self.words()?,
+            before: self.fields.before.as_ref().map(|&Id(id)| id),
+            limit: self.fields.limit.unwrap_or(PAGE_MESSAGES_DEFAULT).max(1),
+        }))
     }
 
     /// The text, if there is something in it.
@@ -432,7 +440,19 @@ mod tests {
             ),
             (
                 r#"{"do":"search","room":"lobby","text":"two words"}"#,
-                lobby(Command::Search("two words")),
+                lobby(Command::Search(SearchFor {
+                    words: "two words",
+                    before: None,
+                    limit: 50,
+                })),
+            ),
+            (
+                r#"{"do":"search","room":"lobby","text":"x","before":"17-3","limit":5}"#,
+                lobby(Command::Search(SearchFor {
+                    words: "x",
+                    before: Some(id("17-3")),
+                    limit: 5,
+                })),
             ),
         ] {
             check(line, expected);

@@ -352,7 +352,7 @@ fn greeting(hello: &Hello) -> Told<'static> {
         json: 1,
         line_max: hello.line_bytes_max,
         history: hello.history,
-        search: false,
+        search: hello.search,
         password: false,
     }
 }
@@ -611,6 +611,7 @@ mod tests {
         let hello = Hello {
             line_bytes_max: 4096,
             history: true,
+            search: false,
         };
         let welcome = Reply::Welcome {
             name: "ann",

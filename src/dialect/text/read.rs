@@ -1,7 +1,7 @@
 //! A line of plain text → what it asks for, and how each command is written. Pure functions; nobody
 //! owns anything here.
 
-use crate::chat::{Act, Command, PageEnd, PageOf, Request};
+use crate::chat::{Act, Command, PageEnd, PageOf, Request, SearchFor};
 use crate::dialect::Refusal;
 
 /// How each command is written; the only place where that stands.
@@ -48,6 +48,8 @@ pub const COMMANDS: [(&str, &str); 14] = [
 
 /// Messages that `/history` shows when it is not said how many.
 const HISTORY_MESSAGES: usize = 20;
+/// What a search finds at most.
+const SEARCH_MESSAGES: usize = 50;
 
 /// What a clean line of a member asks for.
 ///
@@ -93,7 +95,11 @@ pub fn read(line: &str) -> Result<Request<'_>, Refusal<'_>> {
                     .ok_or(Refusal::BadUsage(usage::HISTORY))?,
             },
         }),
-        "search" => Command::Search(text(usage::SEARCH)?),
+        "search" => Command::Search(SearchFor {
+            words: text(usage::SEARCH)?,
+            before: None,
+            limit: SEARCH_MESSAGES,
+        }),
         "echo" => match rest {
             "on" => Act::Echo(true).into(),
             "off" => Act::Echo(false).into(),
@@ -241,7 +247,14 @@ mod tests {
             ("/history 7", history(7)),
             ("/history 0", bad("/history [N]")),
             ("/history x", bad("/history [N]")),
-            ("/search red tea", Ok(request(Command::Search("red tea")))),
+            (
+                "/search red tea",
+                Ok(request(Command::Search(SearchFor {
+                    words: "red tea",
+                    before: None,
+                    limit: 50,
+                }))),
+            ),
             ("/search", bad("/search WORDS")),
             ("/echo on", Ok(request(Act::Echo(true)))),
             ("/Echo off", Ok(request(Act::Echo(false)))),

@@ -20,7 +20,8 @@ use super::state::{Effects, Held, Input, Output, Pushed, Sealing};
 /// What is agreed on by those who speak HTTP inside (RFC 7301, 6).
 pub(super) const HTTP: &[u8] = b"http/1.1";
 
-/// One connection over TLS.
+/// One connection over TLS. More than 20 methods: a step each of shaking hands, reading, writing and the
+/// end, over one state that all of them share.
 #[derive(Debug)]
 pub(super) struct TlsConnection {
     rustls: ServerConnection,

@@ -24,7 +24,11 @@ impl Simulation {
     pub(crate) fn ready(&mut self) -> BTreeMap<usize, u64> {
         let mut ready = BTreeMap::new();
         for slot in 0..self.network.sockets.len() {
-            let wanted = self.turn.hub().wants_input(SessionId(slot as u32));
+            let wanted = self
+                .turn
+                .hub()
+                .sessions()
+                .wants_input(SessionId(slot as u32));
             let Some(socket) = self.network.get_mut(slot) else {
                 continue;
             };
@@ -90,13 +94,13 @@ impl Simulation {
             rooms.sort();
             known.push((slot, name, rooms));
         }
-        let clients = self.turn.hub().clients().map(|client| {
+        let clients = self.turn.hub().overview().clients().map(|client| {
             let mut rooms: Vec<String> = client.rooms.iter().map(|&room| room.to_owned()).collect();
             rooms.sort();
             (client.session.slot(), client.name.map(str::to_owned), rooms)
         });
         let clients: Vec<_> = clients.collect();
-        if clients != known || self.turn.hub().live() != known.len() {
+        if clients != known || self.turn.hub().sessions().live() != known.len() {
             return Err(format!(
                 "the engine has {clients:?}, there should be {known:?}"
             ));
@@ -104,6 +108,7 @@ impl Simulation {
         let mut rooms: Vec<_> = self
             .turn
             .hub()
+            .overview()
             .rooms()
             .map(|(name, here)| (name.to_owned(), here))
             .collect();
@@ -132,14 +137,14 @@ impl Simulation {
         let sockets = self.network.sockets.iter().flatten();
         let lines: usize = sockets.map(|socket| socket.owed.len() + 2).sum();
         let blocks = lines + 2 * self.world.rooms.len() + 10;
-        let unique = self.turn.hub().statistics().unique_bytes;
+        let unique = self.turn.hub().overview().statistics().unique_bytes;
         unique + unique / 16 + blocks * LINE_OVERHEAD
     }
 
     /// The memory of all outboxes: what the turns said of which somebody is still owed something,
     /// each counted once; and not over the bound by more than what came in this turn.
     pub(crate) fn memory_is_bounded(&mut self) -> Outcome {
-        let statistics = self.turn.hub().statistics();
+        let statistics = self.turn.hub().overview().statistics();
         for (_, lines) in self.pinned.values_mut() {
             *lines = 0;
         }
@@ -213,7 +218,10 @@ impl Simulation {
             let Some(socket) = socket else { continue };
             let id = SessionId(slot as u32);
             let hub = self.turn.hub();
-            let (owed, wanted) = (hub.queued_bytes(id), hub.wants_input(id));
+            let (owed, wanted) = (
+                hub.sessions().queued_bytes(id),
+                hub.sessions().wants_input(id),
+            );
             let peer = self.world.peers[slot].as_mut();
             if let Some((lag, rooms)) = peer.and_then(Peer::lag_and_rooms) {
                 lag.note(self.world.now, owed, self.limits.outbox_bytes_max, rooms);
@@ -262,13 +270,13 @@ impl Simulation {
         self.now = self.now + Duration::from_secs(1);
         self.turn()?;
         let hub = self.turn.hub();
-        let statistics = hub.statistics();
+        let statistics = hub.overview().statistics();
         let left = (
             statistics.unique_bytes,
             statistics.queued_bytes,
             statistics.clients,
             statistics.rooms,
-            hub.live(),
+            hub.sessions().live(),
         );
         if left != (0, 0, 0, 0, 0) {
             return Err(format!("when all had gone there was left: {statistics:?}"));

@@ -188,7 +188,10 @@ impl Simulation {
     /// One turn, written down.
     fn see_turn(&mut self) -> Result<Seen, String> {
         let slots = 0..self.network.sockets.len();
-        let lines_in = |turn: &Turn, slot: usize| turn.hub().lines_in(SessionId(slot as u32));
+        let lines_in = |turn: &Turn, slot: usize| {
+            let session = turn.hub().sessions().get(SessionId(slot as u32));
+            session.map_or(0, |session| session.lines_in)
+        };
         let before: Vec<u64> = slots
             .clone()
             .map(|slot| lines_in(&self.turn, slot))
@@ -208,7 +211,7 @@ impl Simulation {
         let held_bytes = self.network.held_bytes();
         self.turn.hub_mut().set_transport_bytes(held_bytes);
         let memory_bytes_max = self.memory_bytes_max() + held_bytes;
-        self.turn.finish(&mut self.network);
+        self.turn.finish(&mut self.network, |_| {});
         let finish = self.segment();
         self.tell_segment("finish", &finish);
         if let Some(fault) = self.network.fault.take() {
@@ -271,7 +274,7 @@ impl Simulation {
                 self.network.sockets.push(None);
                 self.network.sockets.len() - 1
             });
-            let refusal = if self.turn.hub().live() >= self.limits.clients_max {
+            let refusal = if self.turn.hub().sessions().live() >= self.limits.clients_max {
                 Some(CloseReason::ServerFull)
             } else {
                 (self.rng.u32(..40) == 0).then_some(CloseReason::TooManyFromAddress)
@@ -309,11 +312,11 @@ impl Simulation {
             let hub = self.turn.hub_mut();
             let order = match event {
                 Event::Kick(name, why) => {
-                    let kicked = hub.kick(&name, why.as_deref());
+                    let kicked = hub.operator().kick(&name, why.as_deref());
                     Order::Kick { name, why, kicked }
                 }
                 Event::Announce(text) => {
-                    hub.announce(&text);
+                    hub.operator().announce(&text);
                     Order::Announce(text)
                 }
                 _ => {

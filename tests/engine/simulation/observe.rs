@@ -75,7 +75,12 @@ impl Simulation {
         peer.owed_bytes = socket.owed_bytes();
         // Of somebody who was lost nobody knows what it was told; what was written to it is right
         // as far as it was owed before.
-        let owes_nothing = self.turn.hub().queued_bytes(SessionId(slot as u32)) == 0;
+        let owes_nothing = self
+            .turn
+            .hub()
+            .sessions()
+            .queued_bytes(SessionId(slot as u32))
+            == 0;
         let is_broken = socket.failed && socket.filled && owes_nothing;
         let is_lost = socket.lost || is_broken || peer.gone.is_some() || socket.has_failed();
         let is_blind = is_lost || (is_gone && !socket.shut);
@@ -161,13 +166,18 @@ impl Simulation {
         let queued = if is_gone {
             0
         } else {
-            self.turn.hub().queued_bytes(id)
+            self.turn.hub().sessions().queued_bytes(id)
         };
         let taken = socket.taken.len();
         if !has_ended && queued + taken == before {
             return Ok((Vec::new(), None));
         }
-        let chunks = self.turn.hub().chunks(id).take_while(|_| !is_gone);
+        let chunks = self
+            .turn
+            .hub()
+            .sessions()
+            .chunks(id)
+            .take_while(|_| !is_gone);
         let all = std::iter::once(&socket.taken[..])
             .chain(chunks)
             .collect::<Vec<_>>()

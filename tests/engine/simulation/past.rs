@@ -145,31 +145,33 @@ pub(crate) struct PageTold {
 
 impl PageTold {
     pub(crate) fn fits(&self, lines: &[String]) -> Option<usize> {
-        let mut limit = self.limit;
-        loop {
-            for kept in self.least..=self.most {
-                if let Some(used) = self.fits_with(lines, kept, limit) {
-                    return Some(used);
-                }
-            }
-            // So many may have been too many.
-            let cost = |kept| {
-                self.page(kept, limit)
-                    .0
-                    .iter()
-                    .map(Said::cost)
-                    .sum::<usize>()
-            };
-            let are_too_many = (self.least..=self.most).any(|kept| cost(kept) > self.bytes_max);
-            if limit <= 1 || !are_too_many {
-                return None;
-            }
-            limit /= 2;
-        }
+        let mut kept = self.least..=self.most;
+        kept.find_map(|kept| self.fits_with(lines, kept))
     }
 
-    /// What the page shows if so many messages are in memory, and whether there are more.
-    fn page(&self, kept: usize, limit: usize) -> (&[Said], bool) {
+    /// What the page shows if so many messages are in memory, and whether there are more. One is
+    /// shown always; beyond, no more than may be.
+    fn page(&self, kept: usize) -> (&[Said], bool) {
+        let (messages, more) = self.page_of(kept);
+        let mut left = self.bytes_max;
+        let mut fits = |said: &&Said| {
+            let rest = left.checked_sub(said.cost());
+            left = rest.unwrap_or(0);
+            rest.is_some()
+        };
+        let count = messages.len();
+        let shown = if self.after.is_some() {
+            let fitting = messages.iter().take_while(&mut fits).count();
+            &messages[..fitting.max(1).min(count)]
+        } else {
+            let fitting = messages.iter().rev().take_while(&mut fits).count();
+            &messages[count - fitting.max(1).min(count)..]
+        };
+        (shown, more || shown.len() < count)
+    }
+
+    fn page_of(&self, kept: usize) -> (&[Said], bool) {
+        let limit = self.limit;
         let kept = &self.messages[self.messages.len() - kept..];
         let index = |id: MessageId, or_equal: bool| {
             kept.partition_point(|said| said.id < id || (or_equal && said.id == id))
@@ -186,8 +188,8 @@ impl PageTold {
         (&kept[first..end], first > 0)
     }
 
-    fn fits_with(&self, lines: &[String], kept: usize, limit: usize) -> Option<usize> {
-        let (messages, more) = self.page(kept, limit);
+    fn fits_with(&self, lines: &[String], kept: usize) -> Option<usize> {
+        let (messages, more) = self.page(kept);
         if self.language == Language::Text {
             let told = lines.get(..messages.len())?;
             let fits = |(said, line): (&Said, &String)| {

@@ -1,0 +1,113 @@
+//! `Comebacks`: who can prove by a token that it is a member that is still there, and who waits to
+//! take such a member's place. How the place is taken is in `takeover`. Owned by the core.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+
+use crate::chat::{Entry, MemberId, MessageId};
+use crate::session::SessionId;
+
+const TOKEN_BYTES: usize = 32;
+
+/// A source of what nobody can guess: bits of the kernel, or of a seed in a test.
+pub struct Random(Box<dyn FnMut() -> [u8; TOKEN_BYTES]>);
+
+impl Random {
+    /// This source.
+    pub fn new(source: impl FnMut() -> [u8; TOKEN_BYTES] + 'static) -> Random {
+        Random(Box::new(source))
+    }
+}
+
+impl fmt::Debug for Random {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Random")
+    }
+}
+
+/// The tokens of those who can come back, and who waits to.
+#[derive(Debug)]
+pub(super) struct Comebacks {
+    random: Random,
+    tokens: HashMap<MemberId, [u8; TOKEN_BYTES]>,
+    waiting: VecDeque<Takeover>,
+}
+
+/// A session that waits until its member's old connection has been read to its end.
+#[derive(Debug)]
+pub(super) struct Takeover {
+    pub(super) old: SessionId,
+    pub(super) new: SessionId,
+    pub(super) name: String,
+    pub(super) rooms: Vec<(Cow<'static, str>, Option<MessageId>)>,
+    pub(super) known: Vec<(String, MessageId)>,
+    pub(super) reference: Option<String>,
+}
+
+impl Comebacks {
+    pub(super) fn new(random: Random) -> Comebacks {
+        Comebacks {
+            random,
+            tokens: HashMap::new(),
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// A token for this member; the one before is void.
+    pub(super) fn new_token(&mut self, member: MemberId) -> String {
+        let token = (self.random.0)();
+        self.tokens.insert(member, token);
+        token.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    pub(super) fn forget(&mut self, member: MemberId) {
+        self.tokens.remove(&member);
+    }
+
+    /// Whether this is the member's token; in a time that does not tell how much of it is right.
+    pub(super) fn is_token_of(&self, member: MemberId, given: &str) -> bool {
+        let Some(token) = self.tokens.get(&member) else {
+            return false;
+        };
+        let digits = token
+            .iter()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .map(|digit| b"0123456789abcdef"[usize::from(digit)]);
+        let difference = digits
+            .zip(given.bytes())
+            .fold(0, |difference, (right, byte)| difference | (right ^ byte));
+        given.len() == 2 * TOKEN_BYTES && difference == 0
+    }
+
+    /// `new` takes the place of `old` once that has been read to its end, in this turn.
+    pub(super) fn wait(
+        &mut self,
+        old: SessionId,
+        new: SessionId,
+        entry: &Entry<'_>,
+        reference: Option<&str>,
+    ) {
+        let rooms = entry.rooms.iter();
+        self.waiting.push_back(Takeover {
+            old,
+            new,
+            name: entry.name.to_owned(),
+            rooms: rooms
+                .map(|(room, since)| (Cow::Owned(room.clone().into_owned()), *since))
+                .collect(),
+            known: entry.known.to_vec(),
+            reference: reference.map(str::to_owned),
+        });
+    }
+
+    /// The connection whose place is the next to be taken.
+    pub(super) fn next(&self) -> Option<SessionId> {
+        self.waiting.front().map(|takeover| takeover.old)
+    }
+
+    /// Who is the next to take a place.
+    pub(super) fn pop(&mut self) -> Option<Takeover> {
+        self.waiting.pop_front()
+    }
+}

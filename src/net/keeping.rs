@@ -1,0 +1,161 @@
+//! `Keeping`: the store at work in the loop: what was recorded goes in before anything is flushed,
+//! questions of the hub go out, answers come back, and how far the disk is behind is told to the
+//! hub. How anything is kept is `store`'s. Owned by the server, where there is `--data`.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::{info, warn};
+use mio::{Registry, Waker};
+
+use crate::archive::{Level, Recorder, Reply};
+use crate::config::Config;
+use crate::hub::{Hub, QuestionId};
+use crate::time::Time;
+
+use super::store::{Recovered, Store, StoreError, StoreSettings, Ticket, runtime_folder};
+use super::tokens::Source;
+
+/// See the file.
+#[derive(Debug)]
+pub(super) struct Keeping {
+    store: Store,
+    is_behind: bool,
+}
+
+/// How long a server that stops waits for the disk. What is not on it by then is in the journal.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// The disk is said to be behind when it is so by more.
+const BEHIND_MIN: Duration = Duration::from_secs(1);
+
+impl Keeping {
+    /// Opens the history in this folder, and gives the hub what an earlier run has left.
+    ///
+    /// # Errors
+    /// The folder is another server's, or nothing can be kept in it.
+    pub(super) fn start(
+        folder: &Path,
+        config: &Config,
+        registry: &Registry,
+        hub: &mut Hub,
+    ) -> Result<Keeping, StoreError> {
+        let no_waker = |error: io::Error| StoreError::Folder(folder.to_owned(), error);
+        let waker = Waker::new(registry, Source::Store.token()).map_err(no_waker)?;
+        let limits = &config.limits;
+        let settings = StoreSettings {
+            journal_folder: runtime_folder(),
+            keep_age: config.keep.0,
+            keep_bytes: config.keep_bytes as u64,
+            tail_messages_max: limits.history_lines_max,
+            tail_bytes_max: limits.history_total_bytes_max / 4 * 3,
+            ..StoreSettings::new(folder.to_owned())
+        };
+        let (store, recovered) = Store::start(&settings, Arc::new(waker))?;
+        recall(hub, &recovered);
+        Ok(Keeping {
+            store,
+            is_behind: false,
+        })
+    }
+
+    /// The first half of a turn: answers that have come go to those who wait for them.
+    pub(super) fn bring_answers(&mut self, hub: &mut Hub, now: Time) {
+        for (Ticket(id), reply) in self.store.poll_replies() {
+            match reply {
+                Reply::Page(_) | Reply::Missed(_) | Reply::Failed => {
+                    hub.answer_question(QuestionId(id), &reply);
+                }
+                Reply::Forgotten(_) => {}
+            }
+        }
+        let is_behind = self.store.level(now) == Level::Behind;
+        if is_behind != self.is_behind {
+            self.is_behind = is_behind;
+            hub.set_archive_behind(is_behind);
+        }
+    }
+
+    /// Questions that came up go to the store.
+    pub(super) fn carry_questions(&mut self, hub: &mut Hub) {
+        while let Some((QuestionId(id), query)) = hub.next_question() {
+            if self.store.query(query, Ticket(id)).is_err() {
+                hub.answer_question(QuestionId(id), &Reply::Failed);
+            }
+        }
+    }
+
+    /// Keeps what was recorded in this turn.
+    pub(super) fn keep(&mut self, recorder: &mut Recorder) {
+        self.store.append_turn(recorder);
+    }
+
+    /// A few words for the service manager and the operator, if there is something to say.
+    fn status(&mut self, now: Time) -> Option<String> {
+        let status = self.store.status(now);
+        let mut words = Vec::new();
+        if status.behind > BEHIND_MIN {
+            words.push(format!("{} s behind", status.behind.as_secs()));
+        }
+        if status.is_failing {
+            words.push("the disk refuses".to_owned());
+        }
+        if status.lost > 0 {
+            words.push(format!("{} not kept", status.lost));
+        }
+        if status.left_out > 0 {
+            words.push(format!("{} left out for a wrong sum", status.left_out));
+        }
+        if status.put_aside > 0 {
+            words.push(format!("{} put aside as broken", status.put_aside));
+        }
+        if !status.has_journal {
+            words.push("no journal".to_owned());
+        }
+        (!words.is_empty()).then(|| format!("history {}", words.join(", ")))
+    }
+
+    /// The counters, for the line of statistics.
+    fn statistics(&mut self, now: Time) -> String {
+        let status = self.store.status(now);
+        format!(
+            "history kept {}, waiting {} bytes, behind {:.1} s, lost {}, left out {}",
+            status.kept,
+            status.pending_bytes,
+            status.behind.as_secs_f64(),
+            status.lost,
+            status.left_out
+        )
+    }
+
+    /// Writes down what is not on the disk yet.
+    pub(super) fn stop(self) {
+        if !self.store.stop(STOP_PATIENCE) {
+            warn!("history: the disk did not take everything in time; the rest is in the journal");
+        }
+    }
+}
+
+/// What is said of it in the status, behind the rest; nothing where nothing is kept.
+pub(super) fn status(keeping: &mut Option<Keeping>, now: Time) -> String {
+    let words = keeping.as_mut().and_then(|keeping| keeping.status(now));
+    words.map_or_else(String::new, |words| format!(", {words}"))
+}
+
+/// The same of the line of statistics.
+pub(super) fn statistics(keeping: &mut Option<Keeping>, now: Time) -> String {
+    let counted = keeping.as_mut().map(|keeping| keeping.statistics(now));
+    counted.map_or_else(String::new, |counted| format!(", {counted}"))
+}
+
+fn recall(hub: &mut Hub, recovered: &Recovered) {
+    hub.open_archive(recovered.last);
+    // Those that spoke last come last, so that they are the last to be forgotten.
+    for room in recovered.rooms.iter().rev() {
+        let messages = room.tail.messages();
+        let has_older = room.tail.more || room.complete_from.is_none();
+        hub.recall_room(&room.name, &room.topic, room.last, messages, has_older);
+    }
+    info!("history: {} rooms", recovered.rooms.len());
+}

@@ -1,0 +1,350 @@
+//! How a store begins: the folder taken, the database opened, what a run that did not end cleanly has
+//! left in its journal written down, and the last that was said in each room read. All of it before
+//! any thread is there.
+
+use std::cmp::Reverse;
+use std::path::{Path, PathBuf};
+
+use log::{info, warn};
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::archive::{Page, Record, Recovery, ReservedId, folded};
+use crate::chat::MessageId;
+
+use super::folder::Folder;
+use super::journal::{Held, Journal, is_on_tmpfs};
+use super::reading::tail;
+use super::retention::wall_time;
+use super::rows::{RoomRow, RoomRows, RowWriter, all_rooms, read_meta, write_gap, write_meta};
+use super::schema::{self, Remedy};
+use super::settings::{StoreError, StoreSettings};
+
+/// What is given back of earlier runs.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// No id up to this one may be given again.
+    pub last: MessageId,
+    /// The rooms of which anything is known, those first in which something was said last.
+    pub rooms: Vec<RecoveredRoom>,
+    /// Whether the last run ended cleanly, or there was none.
+    pub was_clean: bool,
+    /// Messages, topics and gaps that were in the journal alone.
+    pub from_journal: usize,
+}
+
+/// What is known of a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecoveredRoom {
+    /// Its name, as it was shown.
+    pub name: String,
+    /// Its topic; empty if there is none.
+    pub topic: String,
+    /// Whatever was said here since this id is kept, or counted as missing. `None`: nobody knows.
+    pub complete_from: Option<MessageId>,
+    /// The newest message; zero if there is none.
+    pub last: MessageId,
+    /// The last messages; `more` says that there are older ones.
+    pub tail: Page,
+}
+
+/// What the store is made of.
+pub(super) struct Started {
+    pub(super) folder: Folder,
+    pub(super) connection: Connection,
+    pub(super) journal: Journal,
+    pub(super) journal_name: String,
+    pub(super) recovered: Recovered,
+    /// Rows that are not as they were written.
+    pub(super) left_out: u64,
+    pub(super) reserved: MessageId,
+}
+
+/// Takes the folder and all that is in it.
+pub(super) fn start(settings: &StoreSettings) -> Result<Started, StoreError> {
+    let folder = Folder::open(&settings.folder)?;
+    let path = folder.database();
+    let of_database = |error| StoreError::Database(path.clone(), error);
+    let mut connection = schema::open(&folder)?;
+    let (journal_name, was_clean) = match look_around(&mut connection) {
+        Ok(found) => found,
+        Err(error) => {
+            connection = begin_anew(&folder, connection, error)?;
+            look_around(&mut connection).map_err(of_database)?
+        }
+    };
+    let (mut journal, held) = open_journal(settings, &folder, &journal_name)?;
+    let held = held.as_ref();
+    let files: Vec<&[u8]> = held
+        .iter()
+        .flat_map(|files| files.iter().map(Vec::as_slice))
+        .collect();
+    let recovery = Recovery::of(&files);
+    let state = State {
+        recovery: &recovery,
+        was_clean,
+        may_lack: !was_clean && held.is_none(),
+    };
+    let found = match recover(&mut connection, &state, settings) {
+        Ok(found) => found,
+        Err(error) => {
+            connection = begin_anew(&folder, connection, error)?;
+            begin(&mut connection, &journal_name, recovery.last).map_err(of_database)?;
+            recover(&mut connection, &state, settings).map_err(of_database)?
+        }
+    };
+    let (recovered, left_out, reserved) = found;
+    if let Err(error) = journal.clear() {
+        return Err(StoreError::Folder(journal.path().to_owned(), error));
+    }
+    Ok(Started {
+        folder,
+        connection,
+        journal,
+        journal_name,
+        recovered,
+        left_out,
+        reserved,
+    })
+}
+
+/// A damaged database goes aside; any other error is one.
+fn begin_anew(
+    folder: &Folder,
+    connection: Connection,
+    error: rusqlite::Error,
+) -> Result<Connection, StoreError> {
+    if Remedy::of(&error) != Remedy::SetAside {
+        return Err(StoreError::Database(folder.database(), error));
+    }
+    drop(connection);
+    schema::set_aside(folder, &error.to_string())?;
+    schema::open(folder)
+}
+
+/// Writes down in a new database what it must know of itself. Whatever was said up to
+/// `complete_from` it does not have.
+pub(super) fn begin(
+    connection: &mut Connection,
+    journal_name: &str,
+    complete_from: MessageId,
+) -> rusqlite::Result<()> {
+    if read_meta(connection, "journal")?.is_some() {
+        return Ok(());
+    }
+    let now = MessageId::first_at(wall_time());
+    let complete_from = ReservedId(complete_from.max(now)).to_string();
+    let transaction = connection.transaction()?;
+    for (key, value) in [
+        ("journal", journal_name),
+        ("complete_from", &complete_from),
+        ("clean_stop", "0"),
+        ("version", env!("CARGO_PKG_VERSION")),
+    ] {
+        write_meta(&transaction, key, value)?;
+    }
+    transaction.commit()
+}
+
+/// The name of the journal, and whether the last run ended cleanly, or there was none.
+fn look_around(connection: &mut Connection) -> rusqlite::Result<(String, bool)> {
+    let is_name =
+        |name: &String| name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let name = read_meta(connection, "journal")?;
+    let was_clean = name.is_none() || read_meta(connection, "clean_stop")?.as_deref() == Some("1");
+    match name {
+        Some(name) if is_name(&name) => Ok((name, was_clean)),
+        other => {
+            let name = new_name();
+            match other {
+                Some(_) => write_meta(connection, "journal", &name)?,
+                None => begin(connection, &name, MessageId::ZERO)?,
+            }
+            Ok((name, was_clean))
+        }
+    }
+}
+
+/// 128 random bits: two servers never share a journal.
+fn new_name() -> String {
+    let mut bits = [0; 16];
+    let flags = rustix::rand::GetRandomFlags::empty();
+    let filled = rustix::rand::getrandom(&mut bits, flags);
+    debug_assert_eq!(filled, Ok(bits.len()), "the kernel gives so few at once");
+    bits.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn open_journal(
+    settings: &StoreSettings,
+    folder: &Folder,
+    name: &str,
+) -> Result<(Journal, Held), StoreError> {
+    if let Some(memory) = &settings.journal_folder {
+        match Journal::open(memory, name) {
+            Ok(opened) => {
+                warn_of_disk(memory);
+                return Ok(opened);
+            }
+            Err(error) => warn!(
+                "history: no journal can be kept in {} ({error})",
+                memory.display()
+            ),
+        }
+    }
+    let beside = folder.path();
+    warn_of_disk(beside);
+    Journal::open(beside, name).map_err(|error| StoreError::Folder(PathBuf::from(beside), error))
+}
+
+fn warn_of_disk(folder: &Path) {
+    if !is_on_tmpfs(folder) {
+        warn!(
+            "history: the journal is kept in {}, which is no tmpfs: a disk that hangs makes the \
+             server hang",
+            folder.display()
+        );
+    }
+}
+
+/// What is known of the last run.
+struct State<'a> {
+    recovery: &'a Recovery<'a>,
+    was_clean: bool,
+    /// There was a power cut, and the last second of each room may be missing.
+    may_lack: bool,
+}
+
+type Found = (Recovered, u64, MessageId);
+
+/// Writes down what is missing, and reads the rest.
+fn recover(
+    connection: &mut Connection,
+    state: &State<'_>,
+    settings: &StoreSettings,
+) -> rusqlite::Result<Found> {
+    let recovery = state.recovery;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut known = RoomRows::default();
+    let mut rows = RowWriter::new(&transaction, &mut known)?;
+    for record in &recovery.records {
+        rows.write(record)?;
+    }
+    for forget in &recovery.forgets {
+        rows.write(&Record::Forget(*forget))?;
+    }
+    let (written, _) = rows.finish();
+    let reserved = read_meta(&transaction, "reserved_id")?;
+    let reserved = reserved.and_then(|text| text.parse().ok());
+    let reserved = reserved.map_or(MessageId::ZERO, |ReservedId(id)| id);
+    let (rooms, left_out) = read_rooms(&transaction, settings)?;
+    let newest = rooms.first().map_or(MessageId::ZERO, |(_, room)| room.last);
+    let last = reserved.max(recovery.last).max(newest);
+    if state.may_lack {
+        let before = MessageId::from_i64(last.to_i64() + 1).unwrap_or(last);
+        for (row, room) in &rooms {
+            write_gap(&transaction, *row, room.last, before, None)?;
+        }
+    }
+    write_meta(&transaction, "clean_stop", "0")?;
+    write_meta(&transaction, "version", env!("CARGO_PKG_VERSION"))?;
+    transaction.commit()?;
+    report(state, written);
+    let recovered = Recovered {
+        last,
+        rooms: rooms.into_iter().map(|(_, room)| room).collect(),
+        was_clean: state.was_clean,
+        from_journal: recovery.records.len(),
+    };
+    Ok((recovered, left_out, reserved))
+}
+
+fn report(state: &State<'_>, written: u64) {
+    if state.may_lack {
+        warn!(
+            "history: the last run ended without a journal: the last second before may be missing"
+        );
+    } else if !state.was_clean {
+        info!("history: the last run was killed: {written} messages were in the journal alone");
+    }
+    if state.recovery.unread_bytes > 0 {
+        let bytes = state.recovery.unread_bytes;
+        warn!("history: {bytes} bytes at the end of the journal cannot be read");
+    }
+}
+
+/// All rooms with their last messages, those first in which something was said last; and how many
+/// rows are not as they were written.
+fn read_rooms(
+    connection: &Connection,
+    settings: &StoreSettings,
+) -> rusqlite::Result<(Vec<(i64, RecoveredRoom)>, u64)> {
+    let mut newest = connection.prepare("SELECT max(id) FROM message WHERE room=?1")?;
+    let mut rooms = Vec::new();
+    for room in all_rooms(connection)? {
+        let id: Option<i64> = newest.query_row([room.row], |row| row.get(0))?;
+        rooms.push((Reverse(id), room));
+    }
+    rooms.sort_by_key(|(newest, _)| *newest);
+    let mut left_out = 0;
+    let mut bytes_left = settings.tail_bytes_max;
+    let mut read = Vec::new();
+    for (_, room) in rooms {
+        let mut messages_max = settings.tail_messages_max;
+        if bytes_left == 0 {
+            messages_max = 0;
+        }
+        // One at least, which is the newest that is as it was written.
+        let (mut page, bad) = tail(connection, &room, messages_max.max(1), bytes_left)?;
+        left_out += bad + u64::from(!room.is_sound);
+        let last = page.messages().next_back().map(|message| message.id);
+        if messages_max == 0 {
+            page = Page::default();
+            page.more = last.is_some();
+        }
+        bytes_left = bytes_left.saturating_sub(page.bytes());
+        if room.is_sound || last.is_some() {
+            read.push((
+                room.row,
+                recovered_room(room, last.unwrap_or_default(), page),
+            ));
+        }
+    }
+    // By what could be verified.
+    read.sort_by_key(|(_, room)| Reverse(room.last));
+    Ok((read, left_out))
+}
+
+fn recovered_room(room: RoomRow, last: MessageId, tail: Page) -> RecoveredRoom {
+    // Messages carry the folded name in their sums: where there are any, that is the right one.
+    let has_name = room.is_sound || folded(&room.name) == room.folded;
+    RecoveredRoom {
+        name: if has_name { room.name } else { room.folded },
+        topic: room.topic,
+        complete_from: Some(room.complete_from).filter(|&from| from != MessageId::MAX),
+        last,
+        tail,
+    }
+}
+
+/// Whether the whole database is in order, in a thread of its own: after a run that did not end
+/// cleanly. What interrupts it.
+pub(super) fn check_in_background(
+    path: &Path,
+    report: impl FnOnce(String) + Send + 'static,
+) -> Option<rusqlite::InterruptHandle> {
+    let connection = schema::open_to_read(path).ok()?;
+    let interrupt = connection.get_interrupt_handle();
+    let check = move || {
+        let checked = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+        match checked.map(|found: String| (found == "ok", found)) {
+            Ok((true, _)) => info!("history: the database was checked and is in order"),
+            Ok((false, found)) => report(found),
+            Err(error) if Remedy::of(&error) == Remedy::SetAside => report(error.to_string()),
+            // It was interrupted, or cannot be read now: who reads will find out.
+            Err(_) => {}
+        }
+    };
+    let thread = std::thread::Builder::new().name("history-check".into());
+    thread.spawn(check).ok()?;
+    Some(interrupt)
+}
