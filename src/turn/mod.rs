@@ -96,12 +96,15 @@ impl Turn {
 
     /// When the next turn must begin if nothing else happens; [`Time::START`] is at once.
     pub fn next_timeout(&self) -> Option<Time> {
+        if self.sockets.listed() > 0 {
+            return Some(Time::START);
+        }
         self.due().map(|at| self.clock.real(at))
     }
 
-    /// The same in the time of the engine.
+    /// When something is due that is not for a socket to say, in the time of the engine.
     fn due(&self) -> Option<Time> {
-        if self.sockets.listed() > 0 || self.flushing.has_waiting() {
+        if self.flushing.has_waiting() {
             return Some(Time::START);
         }
         self.hub.next_timeout()
