@@ -227,8 +227,10 @@ settings! {
         #[arg(skip = 256_usize << 10)]
         pub answers_per_turn_bytes_max: usize,
 
-        /// Bytes a room may say in one turn before it is not read from any more in that turn.
-        #[arg(skip = 256_usize << 10)]
+        /// Bytes a room may say in one turn before it is not read from any more in that turn. With
+        /// the line that passes it that still fits into 256 KiB: a little more would take twice as
+        /// much, and be copied for a reader who is behind.
+        #[arg(skip = 240_usize << 10)]
         pub block_bytes_max: usize,
 
         /// Bytes all rooms may say in one turn before nobody is read from any more in that turn.
@@ -285,13 +287,20 @@ settings! {
         #[arg(skip = Duration::from_secs(30))]
         pub tls_record_timeout: Duration,
 
-        /// Bytes that are sealed for one connection at once, as four records: more are hardly
-        /// cheaper, and what a reader that has stopped does not take is memory.
+        /// Bytes that are sealed for one connection at once, as four records: what a reader that has
+        /// stopped does not take is memory.
         #[arg(skip = 64_usize << 10)]
         pub tls_seal_bytes_max: usize,
 
-        /// The same for a connection whose socket did not take all of the last.
-        #[arg(skip = 16_usize << 10)]
+        /// The same for a connection whose other side has acknowledged all before, so that the kernel
+        /// has room for them: one write in place of two.
+        #[arg(skip = 128_usize << 10)]
+        pub tls_seal_drained_bytes_max: usize,
+
+        /// The same for a connection whose socket did not take all of the last, or has room for little.
+        /// When it is cut that is copied, and with the rest of a usual line still fits into 8 KiB: a
+        /// little more would take twice as much.
+        #[arg(skip = 6_usize << 10)]
         pub tls_seal_blocked_bytes_max: usize,
 
         /// Time that TLS handshakes may take in one turn; what is over it waits for the next.
@@ -328,7 +337,7 @@ impl Limits {
         let listed_max = share / NAME_IN_LIST_BYTES;
         let has_rate = self.rate_lines_per_second > 0;
         Limits {
-            block_bytes_max: share.min(256 << 10),
+            block_bytes_max: share.min(240 << 10),
             // Of who hears many rooms, too: then less than half is free, and is not overflowed
             // before anybody is held for it.
             turn_bytes_max: (share + share / 2).min(4 << 20),

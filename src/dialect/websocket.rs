@@ -106,15 +106,20 @@ enum State {
         bytes_left: u64,
         is_last: bool,
     },
-    Control {
-        control: Control,
-        mask: [u8; 4],
-        bytes_left: usize,
-        payload: ControlPayload,
-    },
+    /// In a box, since hardly any connection is in the middle of one, and each has a reader.
+    Control(Box<ControlFrame>),
     /// The bytes before were given out, and then comes one that no text can have there.
     InvalidText,
     Ended,
+}
+
+/// A ping, a pong or a close on its way in.
+#[derive(Debug)]
+struct ControlFrame {
+    control: Control,
+    mask: [u8; 4],
+    bytes_left: usize,
+    payload: ControlPayload,
 }
 
 impl Default for State {
@@ -155,7 +160,7 @@ impl Reader {
     pub fn unfinished_frame(&self) -> Option<u32> {
         let is_unfinished = match &self.state {
             State::Head(head) => head.is_begun(),
-            State::Data { .. } | State::Control { .. } => true,
+            State::Data { .. } | State::Control(_) => true,
             State::InvalidText | State::Ended => false,
         };
         is_unfinished.then_some(self.whole)
@@ -196,20 +201,15 @@ impl Reader {
                     *bytes_left -= piece.len() as u64;
                     return self.read_piece(piece).map(Some);
                 }
-                State::Control {
-                    control,
-                    mask,
-                    bytes_left,
-                    payload,
-                } => {
-                    let piece = take(bytes, *bytes_left);
-                    unmask(piece, mask);
-                    *bytes_left -= piece.len();
-                    payload.append(piece);
-                    if *bytes_left > 0 {
+                State::Control(frame) => {
+                    let piece = take(bytes, frame.bytes_left);
+                    unmask(piece, &mut frame.mask);
+                    frame.bytes_left -= piece.len();
+                    frame.payload.append(piece);
+                    if frame.bytes_left > 0 {
                         return Ok(None);
                     }
-                    let (control, payload) = (*control, *payload);
+                    let (control, payload) = (frame.control, frame.payload);
                     return self.read_control(control, payload).map(Some);
                 }
                 State::InvalidText => return Err(INVALID_TEXT),
@@ -226,12 +226,12 @@ impl Reader {
         let mask = head.mask;
         match (head.opcode, self.message) {
             (Opcode::Control(control), _) => {
-                self.state = State::Control {
+                self.state = State::Control(Box::new(ControlFrame {
                     control,
                     mask,
                     bytes_left: usize::try_from(head.payload_bytes).map_err(|_| PROTOCOL_ERROR)?,
                     payload: ControlPayload::EMPTY,
-                };
+                }));
                 return Ok(());
             }
             (Opcode::Continuation, Some(_)) => {}

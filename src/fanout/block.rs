@@ -3,6 +3,8 @@
 //! which are indices and ranges, so a block can grow while slices of it are given out, and its
 //! memory can be moved or used again when nobody refers to it. Owned by the hub.
 
+use std::collections::VecDeque;
+
 use slab::Slab;
 
 use crate::size_class;
@@ -74,6 +76,9 @@ pub struct BlockStore {
     /// Memory of blocks that are gone; last out, first in, since it is still in the caches.
     spare: Vec<Vec<u8>>,
     spare_bytes: usize,
+    /// Queues of outboxes that are empty now.
+    #[allow(clippy::vec_box, reason = "they come and go as boxes")]
+    spare_queues: Vec<Box<VecDeque<Slice>>>,
     /// Slices of all blocks that lie in outboxes.
     references: usize,
     /// Bytes written since the last [`BlockStore::settle`].
@@ -84,7 +89,10 @@ pub struct BlockStore {
 
 /// Memory kept for blocks to come. Enough for the blocks of a busy turn, little beside what
 /// outboxes may hold.
-const SPARE_BYTES_MAX: usize = 4 << 20;
+const SPARE_BYTES_MAX: usize = 2 << 20;
+/// The same for queues of outboxes: as many, of so many slices at most.
+const SPARE_QUEUES_MAX: usize = 4096;
+const SPARE_QUEUE_SLICES_MAX: usize = 64;
 /// What a block begins with, and what is worth keeping: the copy of a small block that stayed for
 /// long is not, the next block would only have to grow.
 const BLOCK_BYTES_MIN: usize = 1000;
@@ -251,6 +259,20 @@ impl BlockStore {
     pub fn drop_spare(&mut self) {
         self.spare = Vec::new();
         self.spare_bytes = 0;
+        self.spare_queues = Vec::new();
+    }
+
+    /// An empty queue, for an outbox that holds more than one slice.
+    pub(super) fn take_queue(&mut self) -> Box<VecDeque<Slice>> {
+        self.spare_queues.pop().unwrap_or_default()
+    }
+
+    /// Takes such a queue back, empty again.
+    pub(super) fn keep_queue(&mut self, queue: Box<VecDeque<Slice>>) {
+        let is_small = queue.capacity() <= SPARE_QUEUE_SLICES_MAX;
+        if is_small && self.spare_queues.len() < SPARE_QUEUES_MAX {
+            self.spare_queues.push(queue);
+        }
     }
 
     /// Blocks that exist.

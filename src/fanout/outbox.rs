@@ -30,10 +30,6 @@ pub struct Outbox {
     bytes_taken: u64,
 }
 
-/// Slices that an empty outbox keeps room for. What a burst needed beyond that is given back, so
-/// that an idle connection stays small.
-const IDLE_SLICES_MAX: usize = 64;
-
 impl Outbox {
     /// Adds a slice behind the others. One that goes on where the last one ends makes that longer.
     pub fn push(&mut self, store: &mut BlockStore, slice: Slice) {
@@ -52,7 +48,8 @@ impl Outbox {
                 last.lines += slice.lines;
                 return;
             }
-            self.rest.get_or_insert_default().push_back(slice);
+            let rest = self.rest.get_or_insert_with(|| store.take_queue());
+            rest.push_back(slice);
         }
         store.retain(slice.block);
     }
@@ -130,9 +127,7 @@ impl Outbox {
             self.first = next;
         }
         self.head_offset = u32::try_from(rest).expect("it is less than a slice holds");
-        let is_idle_and_large =
-            |rest: &mut Box<VecDeque<_>>| rest.is_empty() && rest.capacity() > IDLE_SLICES_MAX;
-        self.rest.take_if(is_idle_and_large);
+        self.give_back(store);
     }
 
     /// Forgets everything.
@@ -140,7 +135,8 @@ impl Outbox {
         for slice in self.slices() {
             store.release(slice.block);
         }
-        self.rest = None;
+        self.rest.iter_mut().for_each(|rest| rest.clear());
+        self.give_back(store);
         self.first = Slice::default();
         self.head_offset = 0;
         self.promised = 0;
@@ -174,6 +170,13 @@ impl Outbox {
         sum == self.bytes + self.head_offset as usize
             && (self.bytes > 0 || self.rest.as_ref().is_none_or(|rest| rest.is_empty()))
             && self.promised() <= self.bytes
+    }
+
+    /// What held more than one slice serves whoever needs that next: an idle connection has none.
+    fn give_back(&mut self, store: &mut BlockStore) {
+        if let Some(rest) = self.rest.take_if(|rest| rest.is_empty()) {
+            store.keep_queue(rest);
+        }
     }
 
     /// All slices, in order.
@@ -310,6 +313,22 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_owed_nothing_holds_no_memory() {
+        let (mut store, slices) = store_with(&["abc\n", "own\n", "defgh\n"]);
+        let mut outbox = Outbox::default();
+        for take_all in [
+            |outbox: &mut Outbox, store: &mut BlockStore| outbox.consume(store, 10),
+            |outbox: &mut Outbox, store: &mut BlockStore| outbox.clear(store),
+        ] {
+            add(&mut outbox, &mut store, slices[0]);
+            add(&mut outbox, &mut store, slices[2]);
+            assert!(outbox.rest.is_some(), "two slices are not one");
+            take_all(&mut outbox, &mut store);
+            assert!(outbox.rest.is_none());
+        }
+    }
+
+    #[test]
     fn a_burst_leaves_no_memory_behind() {
         let mut store = BlockStore::default();
         let mut outbox = Outbox::default();
@@ -336,5 +355,6 @@ mod tests {
         outbox.consume(&mut store, bytes);
         assert!(outbox.rest.is_none());
         assert!(store.is_empty());
+        assert_eq!(store.take_queue().capacity(), 0, "it was not worth keeping");
     }
 }

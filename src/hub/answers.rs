@@ -53,8 +53,18 @@ impl Answers {
         self.turn_bytes += bytes;
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         if bytes >= LARGE_BYTES_MIN {
+            self.forget_full(now);
             let budget = self.budgets.entry(id).or_default();
             budget.take(now, self.rate, bytes);
+        }
+    }
+
+    /// A budget that is full again is as good as none: the table grows only for those that are not.
+    fn forget_full(&mut self, now: Time) {
+        if self.budgets.len() == self.budgets.capacity() {
+            self.budgets.retain(|_, budget| !budget.is_full(now));
+            // So that what stays is not looked through again for the next few alone.
+            self.budgets.reserve(self.budgets.len());
         }
     }
 
@@ -109,3 +119,31 @@ impl Answers {
 
 /// An answer below this is none that a budget is kept for: it costs about as much as its question.
 const LARGE_BYTES_MIN: u32 = 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn whoever_has_rested_takes_no_memory() {
+        let mut answers = Answers::new(&Limits::default());
+        for id in 0..10_000 {
+            let now = Time::after_start(Duration::from_millis(u64::from(id)));
+            answers.charge(SessionId(id), now, 10 << 10);
+        }
+        assert!(answers.budgets.capacity() < 100, "{answers:?}");
+    }
+
+    #[test]
+    fn whoever_has_not_is_remembered() {
+        let mut answers = Answers::new(&Limits::default());
+        for id in 0..1000 {
+            answers.charge(SessionId(id), Time::START, 5 << 20);
+        }
+        for id in 0..1000 {
+            assert!(answers.budgets.contains_key(&SessionId(id)), "{id}");
+        }
+    }
+}

@@ -37,10 +37,11 @@ pub(super) fn unframe(
                 Framed::Text(text) => lines.extend_from_slice(text),
                 Framed::End => lines.push(b'\n'),
                 Framed::Ping(payload) => {
-                    frames.ping = Some(Box::new(payload));
+                    let pings = frames.pings.get_or_insert_default();
+                    pings.newest = Some(Box::new(payload));
                     let rate = Rate::new(FREE_PINGS_PER_SECOND, FREE_PINGS_AT_ONCE);
-                    match frames.ping_bucket.check(now, rate) {
-                        Ok(()) => frames.ping_bucket.take(now, rate, 1),
+                    match pings.bucket.check(now, rate) {
+                        Ok(()) => pings.bucket.take(now, rate, 1),
                         Err(_) => pings_to_pay += 1,
                     }
                 }
@@ -79,13 +80,11 @@ pub(super) fn answer_ping(delivery: &mut Delivery, id: SessionId) {
         return;
     };
     let taken = session.outbox.bytes_taken();
-    let Some(frames) = session
-        .frames_mut()
-        .filter(|frames| frames.pong_ends_at <= taken)
-    else {
-        return;
-    };
-    let Some(ping) = frames.ping.take() else {
+    let ping = session
+        .pings_mut()
+        .filter(|pings| pings.pong_ends_at <= taken)
+        .and_then(|pings| pings.newest.take());
+    let Some(ping) = ping else {
         return;
     };
     delivery.tell_one(id, |out| {
@@ -94,8 +93,8 @@ pub(super) fn answer_ping(delivery: &mut Delivery, id: SessionId) {
     });
     if let Some(session) = delivery.sessions.get_mut(id) {
         let ends_at = taken + session.outbox.bytes() as u64;
-        if let Some(frames) = session.frames_mut() {
-            frames.pong_ends_at = ends_at;
+        if let Some(pings) = session.pings_mut() {
+            pings.pong_ends_at = ends_at;
         }
     }
 }

@@ -48,7 +48,8 @@ pub(super) fn after_write(core: &mut Core, id: SessionId) -> AfterWrite {
     let Some(session) = core.session(id) else {
         return AfterWrite::KeepOpen;
     };
-    if session.frames().is_some_and(|frames| frames.ping.is_some()) {
+    let pings = session.frames().and_then(|frames| frames.pings.as_ref());
+    if pings.is_some_and(|pings| pings.newest.is_some()) {
         frames::answer_ping(core.delivery(), id);
     }
     let Some(session) = core.session(id) else {

@@ -4,8 +4,9 @@
 use crate::fanout::block::{BlockId, BlockStore, Slice};
 use crate::time::Time;
 
-/// After so much, what is said to single sessions goes into another block.
-const REPLIES_BYTES_MAX: usize = 16 << 10;
+/// After so much, what is said to single sessions goes into another block. With the reply that
+/// passes it a block still fits into 16 KiB: a little more would take twice as much.
+const REPLIES_BYTES_MAX: usize = 14 << 10;
 
 /// What was said to single sessions in this turn.
 #[derive(Debug, Default)]

@@ -153,7 +153,7 @@ impl Web {
         let Some(session) = core.session_mut(id) else {
             return;
         };
-        session.door = Some(Box::new(Door::Posting(posting)));
+        session.door = Some(Box::new(Door::Posting(Box::new(posting))));
         if waits {
             core.delivery().tell_one(id, |out| {
                 out.extend_from_slice(http::CONTINUE);
@@ -258,7 +258,7 @@ fn begin_reading(core: &mut Core, id: SessionId, history: &History<'_>) {
         is_head_only: history.is_head_only,
     };
     if let Some(session) = core.session_mut(id) {
-        session.door = Some(Box::new(Door::Reading(reading)));
+        session.door = Some(Box::new(Door::Reading(Box::new(reading))));
     }
 }
 

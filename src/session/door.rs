@@ -18,10 +18,11 @@ pub struct AddressGroup(pub u128);
 pub enum Door {
     /// The head of a request that is not whole.
     Head(Head),
-    /// Something that is to be said once it is here.
-    Posting(Posting),
+    /// Something that is to be said once it is here. In a box of its own, as the next, since it is
+    /// short-lived and larger than what a WebSocket has for good.
+    Posting(Box<Posting>),
     /// A page of what was said that is to be told once there is time for it.
-    Reading(Reading),
+    Reading(Box<Reading>),
     /// The connection is a WebSocket.
     Frames(Frames),
 }
@@ -55,26 +56,48 @@ pub struct Reading {
 }
 
 /// The state of a WebSocket.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Frames {
     /// What it is in the middle of sending.
     pub reader: Reader,
     /// How it ends, once that is decided on this layer.
     pub ending: Option<FramesEnding>,
-    /// The newest of its pings, if that is to be answered when the answer before it was taken.
-    pub ping: Option<Box<ControlPayload>>,
-    /// How many bytes it will have taken in all when it has taken the last answer to a ping.
-    pub pong_ends_at: u64,
-    /// What its pings may cost us.
-    pub ping_bucket: Bucket,
+    /// Its pings, once there was one: browsers send none.
+    pub pings: Option<Box<Pings>>,
     /// When we last asked whether it is there.
     pub pinged_at: Time,
     /// How often we have asked since we last heard something.
     pub pings_unanswered: u32,
     /// The number of the frame that is unfinished.
     unfinished: u32,
-    /// Since when a frame is.
-    unfinished_since: Option<Time>,
+    /// Since when a frame is; never while none is. Of eight bytes, since every WebSocket has this.
+    unfinished_since: Time,
+}
+
+/// What the pings of a WebSocket ask for.
+#[derive(Debug, Default)]
+pub struct Pings {
+    /// The newest, if that is to be answered when the answer before it was taken.
+    pub newest: Option<Box<ControlPayload>>,
+    /// How many bytes it will have taken in all when it has taken the last answer.
+    pub pong_ends_at: u64,
+    /// What they may cost us.
+    pub bucket: Bucket,
+}
+
+impl Default for Frames {
+    /// Those of a WebSocket that has sent nothing.
+    fn default() -> Frames {
+        Frames {
+            reader: Reader::default(),
+            ending: None,
+            pings: None,
+            pinged_at: Time::START,
+            pings_unanswered: 0,
+            unfinished: 0,
+            unfinished_since: Time::NEVER,
+        }
+    }
 }
 
 impl Frames {
@@ -82,22 +105,24 @@ impl Frames {
     pub fn note_unfinished(&mut self, now: Time) {
         let unfinished = self.reader.unfinished_frame();
         if unfinished.is_none_or(|number| number != self.unfinished) {
-            self.unfinished_since = None;
+            self.unfinished_since = Time::NEVER;
         }
         if let Some(number) = unfinished {
             self.unfinished = number;
-            self.unfinished_since.get_or_insert(now);
+            self.unfinished_since = self.unfinished_since.min(now);
         }
     }
 
     /// Time in which nothing was read counts against no frame.
     pub fn wait_anew(&mut self, now: Time) {
-        self.unfinished_since = self.unfinished_since.map(|_| now);
+        if self.unfinished_since != Time::NEVER {
+            self.unfinished_since = now;
+        }
     }
 
     /// Since when a frame is unfinished.
     pub fn unfinished_since(&self) -> Option<Time> {
-        self.unfinished_since
+        Some(self.unfinished_since).filter(|&since| since != Time::NEVER)
     }
 }
 
@@ -137,5 +162,16 @@ impl Posting {
     /// Whether all of it is here.
     pub fn is_whole(&self) -> bool {
         self.body.len() == self.body_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_websocket_is_small() {
+        let bytes = size_of::<Door>();
+        assert!(bytes <= 72, "{bytes} bytes");
     }
 }

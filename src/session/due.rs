@@ -46,14 +46,17 @@ impl Due {
     ) -> impl Iterator<Item = (Due, Time)> {
         let close = match session.phase() {
             Phase::Draining { until, .. } | Phase::Lingering { until, .. } => Some(until),
-            Phase::Naming { .. } | Phase::Chatting | Phase::Doomed { .. } => None,
+            Phase::Naming { .. } | Phase::Posting | Phase::Chatting | Phase::Doomed { .. } => None,
         };
-        let is_naming = matches!(session.phase(), Phase::Naming { .. });
         let name_timeout = match session.dialect {
             Dialect::Http => limits.name_timeout.min(limits.http_head_timeout),
             _ => limits.name_timeout,
         };
-        let name = is_naming.then(|| session.connected_at + name_timeout);
+        let name = match session.phase() {
+            Phase::Naming { .. } => Some(session.connected_at + name_timeout),
+            Phase::Posting => Some(session.active_at + name_timeout),
+            _ => None,
+        };
         let is_silent =
             session.phase() == Phase::Naming { prompted: false } && !session.has_spoken();
         let prompt_timeout = limits.prompt_timeout.filter(|_| is_silent);

@@ -18,7 +18,7 @@ use crate::fanout::block::Mark;
 use crate::fanout::outbox::Outbox;
 use crate::time::Time;
 
-pub use door::{AddressGroup, Door, Frames, FramesEnding, Posting, Reading};
+pub use door::{AddressGroup, Door, Frames, FramesEnding, Pings, Posting, Reading};
 pub use due::{Deadlines, Due};
 pub use end::{CloseReason, ConnectionSummary};
 pub use phase::{Phase, Step};
@@ -186,7 +186,7 @@ impl Session {
 
     /// Whether it still takes part: it has a name, or may yet give one.
     pub fn is_live(&self) -> bool {
-        matches!(self.phase, Phase::Naming { .. } | Phase::Chatting)
+        self.phase.reason().is_none()
     }
 
     /// Whether it ever said anything.
@@ -220,6 +220,11 @@ impl Session {
             Some(Door::Frames(frames)) => Some(frames),
             _ => None,
         }
+    }
+
+    /// What its pings ask for, if it is a WebSocket that has pinged.
+    pub fn pings_mut(&mut self) -> Option<&mut Pings> {
+        self.frames_mut()?.pings.as_deref_mut()
     }
 
     /// Memory of what it has sent that is not handled.

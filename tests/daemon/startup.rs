@@ -172,6 +172,8 @@ fn a_check_prints_every_setting_as_its_flag_takes_it() {
         ("announce-max", "23"),
         ("drain-timeout", "0"),
         ("data", "/tmp"),
+        ("keep", "30d"),
+        ("keep-bytes", "23000000"),
         ("tls", "off"),
         ("tls-cert", "/etc/cert.pem"),
         ("tls-key", "/etc/key.pem"),

@@ -71,6 +71,9 @@ enum Details<'a> {
         text: &'a str,
         by: &'a str,
     },
+    Forgotten {
+        ids: Ids<'a>,
+    },
     Private {
         from: &'a str,
         text: &'a str,
@@ -78,6 +81,15 @@ enum Details<'a> {
     Announcement {
         text: &'a str,
     },
+}
+
+/// Ids of messages, as they are shown.
+struct Ids<'a>(&'a [MessageId]);
+
+impl Serialize for Ids<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(Shown))
+    }
 }
 
 /// What one program is told alone.
@@ -270,6 +282,7 @@ impl<'a> News<'a> {
             What::Renamed { .. } if fact.room.is_none() => return None,
             What::Renamed { from, to } => ("renamed", false, Details::Renamed { from, to }),
             What::Topic { text, by } => ("topic", false, Details::Topic { text, by }),
+            What::Forgotten { ids } => ("forgotten", false, Details::Forgotten { ids: Ids(ids) }),
             What::Private { from, text } => ("private", true, Details::Private { from, text }),
             What::Announcement { text } => ("announcement", false, Details::Announcement { text }),
             What::Entered { .. } | What::Parted | What::Closed => return None,
@@ -523,6 +536,13 @@ mod tests {
                     here: 8412,
                 },
                 format!(r#"{{"is":"churn",{room},{at},"joined":37,"left":0,"here":8412}}"#),
+            ),
+            (
+                LOBBY,
+                What::Forgotten {
+                    ids: &[MessageId::ZERO],
+                },
+                format!(r#"{{"is":"forgotten",{room},{at},"ids":["0-0"]}}"#),
             ),
             (
                 LOBBY,

@@ -2,8 +2,9 @@
 //! holds rustls's state and what has become of each direction; it knows no session, and not when to
 //! read or write. Owned by the table of them.
 
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,11 @@ use mio::net::TcpStream;
 use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
 
 use crate::config::Limits;
+use crate::net::kernel_queue::unacknowledged_bytes;
+use crate::net::listener::SEND_BUFFER_BYTES;
 use crate::turn::{Fill, Flush};
 
-use super::records::{RECORD_BYTES_MAX, Records};
+use super::records::{Observed, RECORD_BYTES_MAX, Records};
 use super::share::Share;
 use super::state::{Effects, Held, Input, Output, Pushed, Sealing};
 
@@ -31,6 +34,8 @@ pub(super) struct TlsConnection {
     accepted_at: Instant,
     /// Bytes lie in rustls that it has not looked at.
     is_unprocessed: bool,
+    /// The socket had nothing more a moment ago.
+    is_exhausted: bool,
     held: Held,
     sealing: Sealing,
     /// A flush came before the handshake was done.
@@ -60,6 +65,7 @@ impl TlsConnection {
             records: Records::default(),
             accepted_at,
             is_unprocessed: true,
+            is_exhausted: fill == Fill::Exhausted,
             held: Held::default(),
             sealing: Sealing::Done,
             is_awaited: false,
@@ -94,6 +100,7 @@ impl TlsConnection {
             if self.is_unprocessed {
                 if self.is_handshaking() && !share.is_left() {
                     self.effects.waits = true;
+                    self.is_exhausted = false;
                     return (length, Fill::Exhausted);
                 }
                 self.process(share, limits);
@@ -104,6 +111,9 @@ impl TlsConnection {
                 Input::Ending(end) => return (length, self.end(end)),
                 Input::Deaf => return (length, self.drop_rest(socket, &mut buffer[length..])),
                 Input::Over(end) => return (length, end),
+            }
+            if std::mem::take(&mut self.is_exhausted) {
+                return (length, Fill::Exhausted);
             }
             if read_bytes >= buffer.len() {
                 return (length, Fill::Full);
@@ -116,12 +126,14 @@ impl TlsConnection {
         }
     }
 
-    /// Seals and writes. Nothing counts as taken before it is wholly in the kernel.
+    /// Seals and writes. Nothing counts as taken before it is wholly in the kernel. `is_drained` asks
+    /// the kernel whether it has nothing more for the other side.
     pub(super) fn flush(
         &mut self,
         socket: &mut TcpStream,
         chunks: &[IoSlice<'_>],
         limits: &Limits,
+        is_drained: impl FnOnce(&TcpStream) -> bool,
     ) -> Flush {
         if self.is_handshaking() {
             self.is_awaited = true;
@@ -138,8 +150,11 @@ impl TlsConnection {
             (Pushed::All, Sealing::Done | Sealing::DoneLate) => {}
         }
         debug_assert_eq!(self.output, Output::Open, "nothing follows a close_notify");
+        let offered_bytes: usize = chunks.iter().map(|chunk| chunk.len()).sum();
+        let is_much = offered_bytes > limits.tls_seal_bytes_max;
         let bytes_max = match self.sealing {
-            Sealing::Done => limits.tls_seal_bytes_max,
+            Sealing::Done if is_much && is_drained(socket) => limits.tls_seal_drained_bytes_max,
+            Sealing::Done => seal_bytes_max(socket, chunks, limits),
             _ => limits.tls_seal_blocked_bytes_max,
         };
         self.rustls.set_buffer_limit(Some(bytes_max));
@@ -190,6 +205,12 @@ impl TlsConnection {
             self.rustls.send_close_notify();
         }
         self.output = Output::Closing;
+        // Nobody listens any more; and what cannot be understood, rustls would answer with an alert
+        // behind the close_notify.
+        if self.input == Input::Open {
+            self.input = Input::Deaf;
+            self.is_unprocessed = false;
+        }
         self.write_pending(socket);
     }
 
@@ -394,16 +415,20 @@ impl TlsConnection {
     }
 }
 
-/// What is read, seen on its way.
-struct Observed<'a, R> {
-    from: &'a mut R,
-    records: &'a mut Records,
-}
-
-impl<R: Read> Read for Observed<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.from.read(buffer)?;
-        self.records.pass(&buffer[..count]);
-        Ok(count)
+/// How much is sealed at once for a socket that takes bytes: no more than it has room for, but always
+/// as much as for one that was full. What it does not take is memory, and to be copied when the
+/// connection is cut; a reader that has stopped fills the socket first.
+fn seal_bytes_max(socket: &TcpStream, chunks: &[IoSlice<'_>], limits: &Limits) -> usize {
+    let least = limits.tls_seal_blocked_bytes_max;
+    let offered: usize = chunks.iter().map(|chunk| chunk.len()).sum();
+    if offered <= least {
+        return limits.tls_seal_bytes_max;
     }
+    let queued = unacknowledged_bytes(socket.as_fd()).unwrap_or(0);
+    let queued = usize::try_from(queued).unwrap_or(usize::MAX);
+    // The kernel takes twice what it was asked for (socket(7)). It counts more than bytes, for which
+    // the last portion is left out.
+    let room = (2 * SEND_BUFFER_BYTES).saturating_sub(queued);
+    let portions = (room / least).saturating_sub(1).max(1);
+    (portions * least).min(limits.tls_seal_bytes_max)
 }

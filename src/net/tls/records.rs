@@ -2,6 +2,7 @@
 //! much of an unfinished one is held, and for how long. It reads nothing but their lengths. Owned by
 //! a TLS stream.
 
+use std::io::{self, Read};
 use std::time::Instant;
 
 /// Kind, version and length stand before each record (RFC 8446, 5.1).
@@ -70,6 +71,20 @@ impl Records {
     fn record_bytes(&self) -> usize {
         let [_, _, _, high, low] = self.header;
         HEADER_BYTES + usize::from(u16::from_be_bytes([high, low]))
+    }
+}
+
+/// What is read, seen on its way.
+pub(super) struct Observed<'a, R> {
+    pub(super) from: &'a mut R,
+    pub(super) records: &'a mut Records,
+}
+
+impl<R: Read> Read for Observed<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        self.records.pass(&buffer[..count]);
+        Ok(count)
     }
 }
 

@@ -5,7 +5,7 @@
 //! stream (`wire`), who is
 //! where (`peer`, `room`, `world`), what comes of a line (`judge`, `deeds`, `coming`, `takeover`),
 //! how it looks (`words`, `past`), whether the facts are those (`facts`) and everybody was told them
-//! (`stream`), how fast rooms go (`pacing`), and the walk through a turn in the order of its facts
+//! (`stream`), how fast rooms go (`pacing`), what is posted and read over HTTP (`http_rooms`), and the walk through a turn in the order of its facts
 //! (`walk`, `reads`, `ends`). Then
 //! `checks`, the story (`trace`), and the test that runs many of them (`seeds`).
 
@@ -19,6 +19,7 @@ mod driver;
 mod ends;
 mod facts;
 mod heard;
+mod http_rooms;
 mod input;
 mod judge;
 mod network;

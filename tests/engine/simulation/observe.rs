@@ -24,21 +24,27 @@ impl Simulation {
             .into_iter()
             .chain(orders)
             .collect();
-        let records = segments.iter().flat_map(|segment| &segment.records);
-        let ended: BTreeSet<usize> = records
-            .filter(|record| record.what == Recorded::Ended)
-            .filter_map(|record| Some(record.session?.slot()))
-            .collect();
+        let ends = |segment: &&Segment| -> Vec<usize> {
+            let ends = segment.records.iter();
+            let ends = ends.filter(|record| record.what == Recorded::Ended);
+            ends.filter_map(|record| Some(record.session?.slot()))
+                .collect()
+        };
+        let ended: BTreeSet<usize> = segments.iter().flat_map(ends).collect();
+        // Only to be cut does somebody end as late as that.
+        let cut_last = ends(&&seen.finish);
         let mut closed = std::mem::take(&mut self.network.closed);
         let mut copied = 0;
         for slot in 0..self.network.sockets.len() {
             if let Some(mut socket) = self.network.sockets[slot].take() {
-                copied += self.observe_one(slot, &mut socket, ended.contains(&slot), false)?;
+                let how = (ended.contains(&slot), cut_last.contains(&slot), false);
+                copied += self.observe_one(slot, &mut socket, how)?;
                 self.network.sockets[slot] = Some(socket);
             }
         }
         for (slot, socket) in &mut closed {
-            copied += self.observe_one(*slot, socket, ended.contains(slot), true)?;
+            let how = (ended.contains(slot), cut_last.contains(slot), true);
+            copied += self.observe_one(*slot, socket, how)?;
             for event in &seen.finish.log {
                 if let Event::Close(other, summary) = event
                     && other == slot
@@ -56,8 +62,7 @@ impl Simulation {
         &mut self,
         slot: usize,
         socket: &mut Socket,
-        has_ended: bool,
-        is_gone: bool,
+        (has_ended, is_cut_last, is_gone): (bool, bool, bool),
     ) -> Result<usize, String> {
         let turn = self.report.turns;
         if has_ended && socket.ended_in.replace(turn).is_some() {
@@ -103,6 +108,8 @@ impl Simulation {
         self.report.promised_cuts += u64::from(was_cut && is_promised);
         let (lines, unheard) = self.owe(slot, socket, units)?;
         let peer = self.world.peer(slot);
+        // Who has said its last frame is not told why it is cut.
+        let was_cut = was_cut || (is_cut_last && peer.input.ending().is_some());
         peer.was_cut = was_cut;
         peer.stream.start(lines, was_cut);
         peer.stream.was_pinged = unheard > 0;
@@ -137,6 +144,9 @@ impl Simulation {
             });
             match unit.told {
                 Told::Line(line) => {
+                    self.report.posts += u64::from(line.starts_with("HTTP/1.1 201 "));
+                    let is_past = line.starts_with("HTTP/1.1 200 ") && line.contains("caught-up");
+                    self.report.reads += u64::from(is_past);
                     check_line(&line).map_err(|fault| format!("slot {slot}: {fault}"))?;
                     lines.push(line);
                 }

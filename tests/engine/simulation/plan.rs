@@ -7,6 +7,7 @@ use chatd::config::Limits;
 use fastrand::Rng;
 use serde_json::{Value, json};
 
+use super::browser;
 use super::sniff::Language;
 
 const NAMES: [&str; 16] = [
@@ -97,13 +98,33 @@ pub(crate) fn limits(rng: &mut Rng) -> Limits {
                 1, 16, 16, 16, 64, 64, 300, 300, 300, 4096, 4096, 4096, 4096, 4096, 4096, 4096,
             ],
         ),
-        turn_bytes_max: pick(rng, &[100, 1000, 1 << 24, 1 << 24]),
+        turn_bytes_max: pick(rng, &[100, 1000, outbox_bytes_max * 3 / 8, 1 << 24]),
         answer_bytes_per_second: pick(rng, &[3000, 1 << 20, 1 << 20]),
         answer_burst_bytes_max: pick(rng, &[1, 5000, 4 << 20]),
         answers_per_turn_bytes_max: pick(rng, &[1, 1000, 256 << 10, 256 << 10]),
         write_bytes_max: pick(rng, &[10, 300, 1 << 20]),
         ..Limits::default()
     }
+}
+
+/// Limits under which much can be said at once, as they are in relation to each other by default.
+pub(crate) fn suit_bursts(limits: &mut Limits, rng: &mut Rng) {
+    let outbox_bytes_max = pick(rng, &[16_000, 30_000]);
+    *limits = Limits {
+        stall_timeout: milliseconds(rng, 500, 2000),
+        outbox_bytes_max,
+        outbox_total_bytes_max: 1 << 20,
+        line_bytes_max: pick(rng, &[60, 120, 190]),
+        rate_lines_per_second: pick(rng, &[0, 200, 1000]),
+        burst_lines_max: 50,
+        byte_rate_bytes_per_second: pick(rng, &[2000, 20_000]),
+        byte_burst_bytes_max: 10_000,
+        rooms_max: 1000,
+        block_bytes_max: outbox_bytes_max / 4,
+        turn_bytes_max: outbox_bytes_max * 3 / 8,
+        read_bytes_max: 4096,
+        ..limits.clone()
+    };
 }
 
 /// How a client begins.
@@ -117,6 +138,14 @@ pub(crate) fn first_bytes(rng: &mut Rng, speaks: Language, known: &Known) -> Vec
         (6..=7, _) => b"  \t             pat\n".to_vec(),
         (8..=9, Language::Text) => b"/quit\n".to_vec(),
         (10..=13, Language::Text) => b"\n\n/help\nPOST /x HTTP/1.1\r\nann\n".to_vec(),
+        (17..=34, Language::Text) => {
+            let (name, room) = (name(rng), room(rng));
+            browser::post(rng, name, room)
+        }
+        (35..=44, Language::Text) => {
+            let since = rng.bool().then(|| id(rng, known));
+            browser::read(since.as_deref(), room(rng))
+        }
         (14..=16, Language::Text) => {
             let bad = pick(rng, &BAD_NAMES);
             format!("{bad}\n{}\n", name(rng)).into_bytes()
@@ -221,6 +250,37 @@ pub(crate) fn bytes(
         match speaks {
             Language::Text => line(rng, *serial, limits, &mut out),
             Language::Json => json_line(rng, *serial, limits, known, &mut out),
+        }
+    }
+    out
+}
+
+/// Much of the same, all at once.
+pub(crate) fn burst(
+    rng: &mut Rng,
+    serial: &mut u64,
+    limits: &Limits,
+    speaks: Language,
+    known: &Known,
+) -> Vec<u8> {
+    let room = rng.choice(&known.rooms).cloned();
+    let long = "b".repeat(rng.usize(..limits.line_bytes_max - 20));
+    let mut out = Vec::new();
+    for _ in 0..rng.u32(10..=100) {
+        *serial += 1;
+        let text = format!("m{serial} {long}");
+        match (speaks, &room) {
+            (Language::Text, _) => out.extend_from_slice(format!("{text}\n").as_bytes()),
+            (Language::Json, Some(room)) => {
+                push(
+                    &mut out,
+                    &json!({ "do": "say", "room": room, "text": text }),
+                );
+            }
+            (Language::Json, None) => {
+                let line = post(rng, &text);
+                push(&mut out, &line);
+            }
         }
     }
     out

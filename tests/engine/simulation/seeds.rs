@@ -51,6 +51,8 @@ fn whatever_happens_everybody_sees_what_they_must() {
         (total.slowed, "was ever far behind"),
         (total.truncated, "was cut short"),
         (total.faults, "broke what carried it"),
+        (total.posts, "posted over HTTP"),
+        (total.reads, "read a room over HTTP"),
     ] {
         assert!(count > 0 || seeds < 100, "nobody {what}");
     }

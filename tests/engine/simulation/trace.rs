@@ -25,6 +25,10 @@ pub(crate) struct Report {
     pub(crate) cuts: u64,
     pub(crate) gaps: u64,
     pub(crate) takeovers: u64,
+    /// Over HTTP, of which something was said.
+    pub(crate) posts: u64,
+    /// Requests over HTTP that were told what a room had said.
+    pub(crate) reads: u64,
 }
 
 impl Report {
@@ -56,6 +60,8 @@ impl Report {
         self.cuts += other.cuts;
         self.gaps += other.gaps;
         self.takeovers += other.takeovers;
+        self.posts += other.posts;
+        self.reads += other.reads;
     }
 }
 
