@@ -15,12 +15,14 @@ use log::LevelFilter;
 
 pub mod address;
 mod command_line;
+mod contradiction;
 mod limits;
 mod value;
 
 use address::ListenAddress;
 pub use command_line::NoConfig;
-pub use limits::{Contradiction, Limits};
+pub use contradiction::Contradiction;
+pub use limits::Limits;
 pub use value::{Age, Switch, TlsMode};
 use value::{Setting, age, bytes, log_level, network, settings};
 

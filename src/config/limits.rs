@@ -2,7 +2,6 @@
 //! Nothing here does anything: the hub and the net layer obey these numbers. Owned by whoever
 //! makes a server.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -245,28 +244,21 @@ settings! {
         #[arg(skip = 1_usize << 20)]
         pub write_bytes_max: usize,
 
-        /// Bytes read from all connections in one turn, before the others wait for the next. A read
-        /// that brings little counts as much more, see the turn.
+        /// Bytes read from all connections in one turn; a small read counts as more, see the turn.
         #[arg(skip = 4_usize << 20)]
         pub reads_per_turn_bytes_max: usize,
 
-        /// Lines handled in one turn, before the others wait for the next.
+        /// Lines handled in one turn.
         #[arg(skip = 16_usize << 10)]
         pub lines_per_turn_max: usize,
 
-        /// Bytes written to all connections in one turn, before the others wait for the next. A write
-        /// that takes little counts as much more, see the turn.
+        /// Bytes written to all connections in one turn; a small write counts as more, see the turn.
         #[arg(skip = 8_usize << 20)]
         pub writes_per_turn_bytes_max: usize,
 
-        /// Sessions looked at in one turn because something may be due, before the others wait for the
-        /// next: thousands may end at once.
+        /// Sessions looked at in one turn since something is due, and connections closed.
         #[arg(skip = 1024_usize)]
-        pub deadlines_per_turn_max: usize,
-
-        /// Connections closed in one turn.
-        #[arg(skip = 1024_usize)]
-        pub closes_per_turn_max: usize,
+        pub ends_per_turn_max: usize,
 
         /// Connections accepted in one turn.
         #[arg(skip = 64_usize)]
@@ -365,76 +357,18 @@ impl Limits {
         }
     }
 
-    /// Looks for limits that cannot work together. That each is within its own bounds is seen to
-    /// where its flag is read.
-    ///
-    /// # Errors
-    /// The first fault that was found; its text names the flag and what to choose instead.
-    pub fn check(&self) -> Result<(), Contradiction> {
-        let fault = |said| Err(Contradiction(said));
-        let (outbox, outbox_min) = (self.outbox_bytes_max, self.outbox_bytes_min());
-        if self.rate_lines_per_second > 0 && self.burst_lines_max == 0 {
-            let rate = self.rate_lines_per_second;
-            return fault(format!(
-                "--burst 0 with --rate {rate} lets no line through: \
-                 choose a burst of 1 or more, or --rate 0 for no limit"
-            ));
-        }
-        let (burst, line) = (self.byte_burst_bytes_max, self.said_bytes_max());
-        if self.byte_rate() > 0 && burst < line {
-            return fault(format!(
-                "--byte-burst {burst} does not let the longest line through, which may leave as \
-                 {line} bytes: choose {line} or more, or --byte-rate 0 for no limit"
-            ));
-        }
-        if outbox < outbox_min {
-            let line = self.line_bytes_max;
-            return fault(format!(
-                "--outbox-max {outbox} is too small for lines of {line} bytes: \
-                 choose {outbox_min} or more, or a smaller --line-max"
-            ));
-        }
-        let total = self.outbox_total_bytes_max;
-        if total < outbox {
-            return fault(format!(
-                "--outbox-total-max {total} is less than the {outbox} of --outbox-max for a \
-                 single connection: choose {outbox} or more"
-            ));
-        }
-        let (total, single) = (self.history_total_bytes_max, self.history_bytes_max);
-        if self.history_lines_max > 0 && total < single {
-            return fault(format!(
-                "--history-total-max {total} is less than the {single} bytes that a single room \
-                 may keep: choose {single} or more, or --history 0 for none"
-            ));
-        }
-        Ok(())
-    }
-
     /// The smallest outbox that holds, at once, the welcome, the history and a full block with
     /// the line that filled it. Of the outbox these may take a quarter each.
-    fn outbox_bytes_min(&self) -> usize {
+    pub(super) fn outbox_bytes_min(&self) -> usize {
         2 * self.said_bytes_max()
     }
 
     /// What a line of a client takes at most when it leaves the server, with all that stands
     /// around it: one byte of it may become the three of U+FFFD.
-    fn said_bytes_max(&self) -> usize {
+    pub(super) fn said_bytes_max(&self) -> usize {
         3 * self.line_bytes_max + ANSWER_BYTES
     }
 }
-
-/// Settings that cannot work together: in one plain line which, and what to choose instead.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Contradiction(String);
-
-impl fmt::Display for Contradiction {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Contradiction {}
 
 #[cfg(test)]
 mod tests {

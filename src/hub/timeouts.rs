@@ -10,7 +10,7 @@ use super::{backlog, ending, frames};
 
 /// Does what is due now, for so many as this turn has time.
 pub(super) fn handle(core: &mut Core, intake: &mut Intake) {
-    for _ in 0..core.limits.deadlines_per_turn_max {
+    for _ in 0..core.limits.ends_per_turn_max {
         let Some(id) = core.sessions_mut().next_due() else {
             break;
         };

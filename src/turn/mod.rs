@@ -45,7 +45,7 @@ struct Bounds {
     write_bytes_max: usize,
     reads_per_turn_bytes_max: usize,
     writes_per_turn_bytes_max: usize,
-    closes_per_turn_max: usize,
+    ends_per_turn_max: usize,
 }
 
 /// What a read or a write counts as at least: the kernel moves about as many bytes in the time that
@@ -68,7 +68,7 @@ impl Turn {
                 write_bytes_max: limits.write_bytes_max,
                 reads_per_turn_bytes_max: limits.reads_per_turn_bytes_max,
                 writes_per_turn_bytes_max: limits.writes_per_turn_bytes_max,
-                closes_per_turn_max: limits.closes_per_turn_max,
+                ends_per_turn_max: limits.ends_per_turn_max,
             },
             moved_bytes: 0,
             hub: Hub::new(limits, random),
@@ -345,7 +345,7 @@ impl Turn {
 
     /// Closes what is doomed, as far as this turn has time: here, and nowhere else, is a slot freed.
     fn reap(&mut self, io: &mut impl Io) {
-        for _ in 0..self.bounds.closes_per_turn_max {
+        for _ in 0..self.bounds.ends_per_turn_max {
             let Some(id) = self.hub.sessions_mut().poll_doomed() else {
                 break;
             };

@@ -422,10 +422,9 @@ fn lines_per_turn_max_bounds_a_turn_whatever_the_lines_are() {
 }
 
 #[test]
-fn deadlines_and_closes_per_turn_max_bound_what_ends_in_a_turn() {
+fn ends_per_turn_max_bounds_what_ends_in_a_turn_and_what_is_closed() {
     let limits = Limits {
-        deadlines_per_turn_max: 10,
-        closes_per_turn_max: 5,
+        ends_per_turn_max: 10,
         ..Limits::default()
     };
     let mut stage = Stage::with_members(0, limits.clone());
@@ -443,7 +442,11 @@ fn deadlines_and_closes_per_turn_max_bound_what_ends_in_a_turn() {
         let left = stage.turn.hub().sessions().live();
         assert!(live - left <= 10, "{} end in a turn", live - left);
         live = left;
-        assert!(stage.peers.closed <= 5, "{} are closed", stage.peers.closed);
+        assert!(
+            stage.peers.closed <= 10,
+            "{} are closed",
+            stage.peers.closed
+        );
         closed += stage.peers.closed;
     }
     assert_eq!(live, 0);
