@@ -147,7 +147,7 @@ impl Config {
         if config.data.is_some() {
             config.limits.resting_rooms_max = RESTING_ROOMS_MAX;
         }
-        let checked = config.limits.check();
+        let checked = Contradiction::check(&config.limits);
         checked.map_err(|error| NoConfig::Settings(error.to_string()))?;
         Ok(config)
     }

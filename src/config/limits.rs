@@ -372,12 +372,13 @@ impl Limits {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Contradiction;
     use super::*;
 
     #[test]
     fn the_defaults_are_sound_and_derived() {
         let limits = Limits::default();
-        assert_eq!(limits.check(), Ok(()));
+        assert_eq!(Contradiction::check(&limits), Ok(()));
         assert_eq!(limits.clone().with_derived(), limits);
     }
 
@@ -390,7 +391,7 @@ mod tests {
             };
             limits.outbox_bytes_max = limits.outbox_bytes_min();
             let limits = limits.with_derived();
-            assert_eq!(limits.check(), Ok(()));
+            assert_eq!(Contradiction::check(&limits), Ok(()));
             let line_that_filled_it = 3 * line_bytes_max + NAME_IN_LIST_BYTES;
             let welcome = (limits.welcome_names_max + 2) * NAME_IN_LIST_BYTES;
             let most =
@@ -428,7 +429,7 @@ mod tests {
             ("--history-total-max 262143", Limits { history_total_bytes_max: (1 << 18) - 1, ..good() }),
         ];
         for (start, limits) in faults {
-            let said = limits.check().expect_err(start).to_string();
+            let said = Contradiction::check(&limits).expect_err(start).to_string();
             assert!(said.starts_with(start), "{said:?} does not say {start:?}");
             assert!(said.contains("choose"), "{said:?} does not say what to do");
             assert!(!said.contains('\n'), "{said:?} is more than a line");
@@ -440,7 +441,7 @@ mod tests {
             Limits { history_lines_max: 0, history_total_bytes_max: 0, ..good() },
         ];
         for limits in off {
-            assert_eq!(limits.check(), Ok(()));
+            assert_eq!(Contradiction::check(&limits), Ok(()));
         }
     }
 }

@@ -58,6 +58,7 @@ pub use operator::Operator;
 pub use overview::{ConnectionRow, Overview};
 pub use pressure::AfterWrite;
 pub use questions::QuestionId;
+pub use queues::Doomed;
 pub use records::{Record, Recorded};
 pub use sessions::Sessions;
 pub use statistics::Statistics;

@@ -104,7 +104,7 @@ fn pressing_bytes(core: &Core) -> usize {
 /// While all outboxes together hold too much memory, whoever is furthest behind goes: it is
 /// the oldest blocks that are to become free, and one that only drains must not keep them. What
 /// was laid in this turn does not count yet, since most of it will be taken at once. What is
-/// sealed for a connection becomes free only with the connection: that one is not told why.
+/// sealed for a connection becomes free only with the connection, which goes at once.
 /// Then those go whose connection is gone, with what they have not said yet.
 fn cut_slow_consumers(core: &mut Core) {
     if !is_short_of_memory(core) {

@@ -7,8 +7,12 @@ use crate::fanout::block::{BlockStore, Slice};
 use crate::session::{CloseReason, Due, Hold, Session, SessionId, Step, Transport};
 use crate::time::Time;
 
-use super::queues::Queues;
+use super::queues::{Doomed, Queues};
 use super::timers::Timers;
+
+/// What a connection that is closed may still be owed at most, for it to be written later. Who was cut
+/// as too slow is owed what a transport has sealed at once, the end of one line, and why.
+const LAST_BYTES_MAX: usize = 256 << 10;
 
 /// All connections, by slot. More than 20 methods, each a step for one session or a question about
 /// it: they stand together since each needs the slot and, beside it, the blocks, a queue or the
@@ -118,7 +122,7 @@ impl Sessions {
     }
 
     /// The next of those that the turn is to close.
-    pub fn poll_doomed(&mut self) -> Option<SessionId> {
+    pub fn poll_doomed(&mut self) -> Option<Doomed> {
         self.queues.doomed.pop()
     }
 
@@ -214,13 +218,19 @@ impl Sessions {
         true
     }
 
-    /// Nothing more is written or read; the turn closes it.
+    /// The turn closes it. Its place and its blocks are wanted; but why it was ended may be written
+    /// when its peer reads again.
     pub(super) fn doom(&mut self, id: SessionId) {
         if let Some(session) = self.slots[id.slot()].as_mut()
             && session.advance(Step::Doom)
         {
-            session.outbox.clear(&mut self.store);
-            self.queues.doomed.push(id);
+            let reason = session.phase().reason();
+            let is_told = reason.is_some_and(|reason| reason.refusal().is_some());
+            let outbox = &mut session.outbox;
+            let is_little = outbox.bytes() <= LAST_BYTES_MAX;
+            let last_bytes = (is_told && is_little).then(|| outbox.copy(&self.store));
+            outbox.clear(&mut self.store);
+            self.queues.doomed.push(Doomed { id, last_bytes });
         }
     }
 

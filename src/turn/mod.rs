@@ -14,7 +14,7 @@ use std::io::IoSlice;
 use crate::archive::Recorder;
 use crate::chat::Listen;
 use crate::config::Limits;
-use crate::hub::{self, AfterWrite, Hub, Random, Receive};
+use crate::hub::{self, AfterWrite, Doomed, Hub, Random, Receive};
 use crate::session::{CloseReason, SessionId};
 use crate::time::{Time, WallTime};
 
@@ -346,12 +346,13 @@ impl Turn {
     /// Closes what is doomed, as far as this turn has time: here, and nowhere else, is a slot freed.
     fn reap(&mut self, io: &mut impl Io) {
         for _ in 0..self.bounds.ends_per_turn_max {
-            let Some(id) = self.hub.sessions_mut().poll_doomed() else {
+            let Some(doomed) = self.hub.sessions_mut().poll_doomed() else {
                 break;
             };
+            let Doomed { id, last_bytes } = doomed;
             if let Some(summary) = self.hub.remove(id) {
                 self.sockets.remove(id);
-                io.close(id, summary);
+                io.close(id, summary, last_bytes);
             }
         }
     }

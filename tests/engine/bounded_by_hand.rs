@@ -78,7 +78,7 @@ impl Io for Peers {
         false
     }
 
-    fn close(&mut self, id: SessionId, summary: ConnectionSummary) {
+    fn close(&mut self, id: SessionId, summary: ConnectionSummary, _: Option<Vec<u8>>) {
         self.peers[id.slot()].closed = Some(summary.reason);
         self.closed += 1;
     }

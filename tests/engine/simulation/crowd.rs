@@ -10,6 +10,7 @@ use chatd::turn;
 use fastrand::Rng;
 
 use super::browser;
+use super::bursts;
 use super::driver::Simulation;
 use super::plan::{self, Known};
 use super::sniff::Language;
@@ -303,7 +304,7 @@ impl Simulation {
                 let serials = &mut self.crowd.messages;
                 let rng = &mut self.rng;
                 let bytes = match self.crowd.is_loud && rng.u32(..3) == 0 {
-                    true => plan::burst(rng, serials, &self.limits, speaks, &known),
+                    true => bursts::burst(rng, serials, &self.limits, speaks, &known),
                     false => plan::bytes(rng, serials, &self.limits, speaks, &known),
                 };
                 self.send(slot, &bytes);

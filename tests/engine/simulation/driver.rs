@@ -13,6 +13,7 @@ use chatd::time::{Time, WallTime};
 use chatd::turn::Turn;
 use fastrand::Rng;
 
+use super::bursts;
 use super::crowd::{Crowd, Event};
 use super::heard::{self, Log, Witness};
 use super::network::Network;
@@ -57,7 +58,7 @@ impl Simulation {
         let crowd = Crowd::new(&mut rng);
         let mut limits = plan::limits(&mut rng);
         if crowd.is_loud {
-            plan::suit_bursts(&mut limits, &mut rng);
+            bursts::suit(&mut limits, &mut rng);
         }
         let log = Log::default();
         let has_web = rng.u32(..3) > 0;

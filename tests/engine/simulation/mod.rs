@@ -1,4 +1,4 @@
-//! The parts of the simulation. The crowd and its network: `plan`, `crowd`, `sending`, `socket`, `sealed`, `network`. The
+//! The parts of the simulation. The crowd and its network: `plan`, `bursts`, `crowd`, `sending`, `socket`, `sealed`, `network`. The
 //! turn, driven as the server drives it, and what was heard of it: `driver`, `heard`, `observe`. The
 //! shadow, written from the protocol alone: what a client sends (`input`, `sniff`, `asked`, and over
 //! the web door `web`; what browsers choose to send is in `browser`), how what it is told lies in its
@@ -11,6 +11,7 @@
 
 mod asked;
 mod browser;
+mod bursts;
 mod checks;
 mod coming;
 mod crowd;

@@ -46,11 +46,11 @@ fn room(rng: &mut Rng) -> &'static str {
     ROOMS[rng.usize(..ROOMS.len())]
 }
 
-fn milliseconds(rng: &mut Rng, from: u64, to: u64) -> Duration {
+pub(crate) fn milliseconds(rng: &mut Rng, from: u64, to: u64) -> Duration {
     Duration::from_micros(rng.u64(from * 1000..=to * 1000))
 }
 
-fn pick<T: Copy>(rng: &mut Rng, choices: &[T]) -> T {
+pub(crate) fn pick<T: Copy>(rng: &mut Rng, choices: &[T]) -> T {
     choices[rng.usize(..choices.len())]
 }
 
@@ -105,26 +105,6 @@ pub(crate) fn limits(rng: &mut Rng) -> Limits {
         write_bytes_max: pick(rng, &[10, 300, 1 << 20]),
         ..Limits::default()
     }
-}
-
-/// Limits under which much can be said at once, as they are in relation to each other by default.
-pub(crate) fn suit_bursts(limits: &mut Limits, rng: &mut Rng) {
-    let outbox_bytes_max = pick(rng, &[16_000, 30_000]);
-    *limits = Limits {
-        stall_timeout: milliseconds(rng, 500, 2000),
-        outbox_bytes_max,
-        outbox_total_bytes_max: 1 << 20,
-        line_bytes_max: pick(rng, &[60, 120, 190]),
-        rate_lines_per_second: pick(rng, &[0, 200, 1000]),
-        burst_lines_max: 50,
-        byte_rate_bytes_per_second: pick(rng, &[2000, 20_000]),
-        byte_burst_bytes_max: 10_000,
-        rooms_max: 1000,
-        block_bytes_max: outbox_bytes_max / 4,
-        turn_bytes_max: outbox_bytes_max * 3 / 8,
-        read_bytes_max: 4096,
-        ..limits.clone()
-    };
 }
 
 /// How a client begins.
@@ -219,7 +199,7 @@ fn id(rng: &mut Rng, known: &Known) -> String {
     }
 }
 
-fn post(rng: &mut Rng, text: &str) -> Value {
+pub(crate) fn post(rng: &mut Rng, text: &str) -> Value {
     let name = if rng.bool() { "cron" } else { name(rng) };
     json!({ "do": "post", "room": room(rng), "name": name, "text": text })
 }
@@ -250,37 +230,6 @@ pub(crate) fn bytes(
         match speaks {
             Language::Text => line(rng, *serial, limits, &mut out),
             Language::Json => json_line(rng, *serial, limits, known, &mut out),
-        }
-    }
-    out
-}
-
-/// Much of the same, all at once.
-pub(crate) fn burst(
-    rng: &mut Rng,
-    serial: &mut u64,
-    limits: &Limits,
-    speaks: Language,
-    known: &Known,
-) -> Vec<u8> {
-    let room = rng.choice(&known.rooms).cloned();
-    let long = "b".repeat(rng.usize(..limits.line_bytes_max - 20));
-    let mut out = Vec::new();
-    for _ in 0..rng.u32(10..=100) {
-        *serial += 1;
-        let text = format!("m{serial} {long}");
-        match (speaks, &room) {
-            (Language::Text, _) => out.extend_from_slice(format!("{text}\n").as_bytes()),
-            (Language::Json, Some(room)) => {
-                push(
-                    &mut out,
-                    &json!({ "do": "say", "room": room, "text": text }),
-                );
-            }
-            (Language::Json, None) => {
-                let line = post(rng, &text);
-                push(&mut out, &line);
-            }
         }
     }
     out
@@ -400,7 +349,7 @@ fn json_line(rng: &mut Rng, serial: u64, limits: &Limits, known: &Known, out: &m
     push(out, &line);
 }
 
-fn push(out: &mut Vec<u8>, line: &Value) {
+pub(crate) fn push(out: &mut Vec<u8>, line: &Value) {
     out.extend_from_slice(line.to_string().as_bytes());
     out.push(b'\n');
 }
