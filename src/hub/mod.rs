@@ -210,6 +210,7 @@ impl Hub {
         let requests = &self.intake.requests;
         let goes_on = !sessions.queues.held.is_empty()
             || !sessions.queues.released.is_empty()
+            || !sessions.queues.doomed.is_empty()
             || requests.answers.waiting() > 0;
         if goes_on || self.core.listeners.delivery.is_unfinished() {
             return Some(Time::START);

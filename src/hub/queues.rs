@@ -3,6 +3,7 @@
 
 use crate::fanout::block::{BlockStore, Slice};
 use crate::session::{Input, Session, SessionId};
+use crate::time::Time;
 
 /// A connection that is to be closed.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct Doomed {
 pub(super) struct Queues {
     /// Sessions that have something to write and were not yet handed to the turn.
     pub(super) dirty: Vec<SessionId>,
+    /// Of those handed to the turn that no flush had time for yet, the first waits since then.
+    pub(super) waiting_since: Option<Time>,
     /// Sessions whose outbox passed its bound.
     pub(super) overflowed: Vec<SessionId>,
     /// Sessions whose outbox has become more than half full.
@@ -39,6 +42,7 @@ impl Queues {
     pub(super) fn new(outbox_bytes_max: usize) -> Queues {
         Queues {
             dirty: Vec::new(),
+            waiting_since: None,
             overflowed: Vec::new(),
             lagging: Vec::new(),
             held: Vec::new(),

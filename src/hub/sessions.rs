@@ -91,22 +91,29 @@ impl Sessions {
     }
 
     /// A connection takes bytes again, or has more to write: it comes with the next
-    /// [`Sessions::swap_dirty`] if it is owed something.
+    /// [`Sessions::take_dirty`] if it is owed something.
     pub fn mark_writable(&mut self, id: SessionId) {
         if self.queued_bytes(id) > 0 {
             self.mark_dirty(id);
         }
     }
 
-    /// Those that have something to write come into `list`, whose memory is used for the next.
-    pub fn swap_dirty(&mut self, list: &mut Vec<SessionId>) {
-        list.clear();
-        std::mem::swap(&mut self.queues.dirty, list);
-        for &id in &*list {
-            if let Some(session) = self.get_mut(id) {
-                session.dirty = false;
-            }
+    /// Those that have something to write since the last call, for which [`Sessions::clear_dirty`] is
+    /// to be called when they are written to.
+    pub fn take_dirty(&mut self, list: &mut impl Extend<SessionId>) {
+        list.extend(self.queues.dirty.drain(..));
+    }
+
+    /// A connection is written to now.
+    pub fn clear_dirty(&mut self, id: SessionId) {
+        if let Some(session) = self.get_mut(id) {
+            session.dirty = false;
         }
+    }
+
+    /// Not everybody was written to: of those who wait for that, the first does since then.
+    pub fn set_waiting_since(&mut self, since: Option<Time>) {
+        self.queues.waiting_since = since;
     }
 
     /// The next of those that may be read from again.
@@ -230,7 +237,8 @@ impl Sessions {
     /// Makes sure that the session is looked at when something is due.
     pub(super) fn arm(&mut self, id: SessionId, limits: &Limits) {
         if let Some(session) = self.slots[id.slot()].as_mut() {
-            self.timers.arm(session, id, &self.store, limits);
+            let since = self.queues.waiting_since;
+            self.timers.arm(session, id, &self.store, limits, since);
         }
     }
 
@@ -252,6 +260,7 @@ impl Sessions {
     pub(super) fn poll_due(&self, id: SessionId, limits: &Limits) -> Option<Due> {
         let gone_until = self.timers.gone_until(id);
         let session = self.get(id)?;
-        Due::poll(session, self.now, &self.store, limits, gone_until)
+        let since = self.queues.waiting_since;
+        Due::poll(session, self.now, &self.store, limits, gone_until, since)
     }
 }
