@@ -364,7 +364,7 @@ impl Io for Wires {
         false
     }
 
-    fn close(&mut self, id: SessionId, _: ConnectionSummary) {
+    fn close(&mut self, id: SessionId, _: ConnectionSummary, _: Option<Vec<u8>>) {
         let mut gone = self.wires[id.slot()].take();
         let socket = gone.as_mut().expect("each connection is closed once");
         // The kernel keeps what was written for who still reads.

@@ -263,11 +263,13 @@ impl BlockStore {
     }
 
     /// An empty queue, for an outbox that holds more than one slice.
+    #[allow(clippy::box_collection, reason = "an outbox holds a box")]
     pub(super) fn take_queue(&mut self) -> Box<VecDeque<Slice>> {
         self.spare_queues.pop().unwrap_or_default()
     }
 
     /// Takes such a queue back, empty again.
+    #[allow(clippy::box_collection, reason = "an outbox holds a box")]
     pub(super) fn keep_queue(&mut self, queue: Box<VecDeque<Slice>>) {
         let is_small = queue.capacity() <= SPARE_QUEUE_SLICES_MAX;
         if is_small && self.spare_queues.len() < SPARE_QUEUES_MAX {

@@ -102,8 +102,9 @@ impl Pace {
         self.rooms.clear();
         let outbox_bytes_max = limits.outbox_bytes_max;
         let rooms = &mut self.rooms;
+        let waiting_since = sessions.queues.waiting_since;
         self.readers.retain(|&id, reader| {
-            let Some(session) = sessions.get_mut(id) else {
+            let Some(session) = sessions.slots[id.slot()].as_mut() else {
                 return false;
             };
             let bytes = session.outbox.bytes();
@@ -112,7 +113,11 @@ impl Pace {
                 return false;
             }
             let taken = session.outbox.bytes_taken();
-            if reader.makes_progress(now, taken, outbox_bytes_max, limits.stall_timeout) {
+            let gets_on = reader.makes_progress(now, taken, outbox_bytes_max, limits.stall_timeout);
+            // Who was offered nothing of what it is owed, since no flush had time, does not stand still.
+            let oldest = session.outbox.oldest(&sessions.store);
+            let waits = session.waits_for_flush(waiting_since) && oldest >= waiting_since;
+            if gets_on || waits {
                 let fullness = (2.0 * bytes as f64 / outbox_bytes_max as f64 - 1.0).min(1.0);
                 // Its rooms share what is free. A text may grow to twice its size, if it is all
                 // quotes in JSON.

@@ -94,7 +94,7 @@ impl Server {
         Ok(Server {
             events: Events::with_capacity(EVENTS_MAX),
             turn,
-            conns: Conns::new(streams, config.tls == TlsMode::Only, now),
+            conns: Conns::new(streams, config.tls == TlsMode::Only, &config.limits, now),
             acceptor,
             signals,
             console,
@@ -254,7 +254,7 @@ impl Server {
                     }
                     self.turn.note(id, event);
                 }
-                Source::Conn(..) => {}
+                Source::Conn(id, generation) => self.conns.note_over(id, generation),
             }
         }
         is_signalled

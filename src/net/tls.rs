@@ -185,11 +185,17 @@ impl TlsStreams {
         }
     }
 
-    /// Forgets it. What was wrong with what it sent, if anything was.
-    pub(super) fn close(&mut self, key: TlsKey) -> Option<Box<str>> {
-        let stream = self.streams.remove(key.0 as usize);
+    /// Forgets it. What is to be written to its socket before its end, of which `last_bytes` is the
+    /// plaintext; and what was wrong with what it sent, if anything was.
+    pub(super) fn close(
+        &mut self,
+        key: TlsKey,
+        last_bytes: Option<&[u8]>,
+    ) -> (Vec<u8>, Option<Box<str>>) {
+        let mut stream = self.streams.remove(key.0 as usize);
         self.held_bytes -= stream.held_bytes;
-        stream.connection.fault().map(Into::into)
+        let sealed = stream.connection.seal_last(last_bytes);
+        (sealed, stream.connection.fault().map(Into::into))
     }
 
     /// After every step of a connection: takes note of what it has brought about. Whether bytes went

@@ -194,6 +194,12 @@ impl Session {
         self.bytes_in > 0
     }
 
+    /// Whether it only waits to be written to: no flush had time for it yet. The first of those for
+    /// whom there was none waits since `waiting_since`.
+    pub fn waits_for_flush(&self, waiting_since: Option<Time>) -> bool {
+        self.dirty && waiting_since.is_some()
+    }
+
     /// A line of it was handled.
     pub fn take_line(&mut self, now: Time, rates: &Rates) {
         self.is_warned &= !self.throttle.is_rested(now, rates);

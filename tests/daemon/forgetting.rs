@@ -2,7 +2,7 @@
 //! back, and after a kill; programs are told.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ fn folder(name: &str) -> PathBuf {
     path
 }
 
-fn start(data: &PathBuf) -> Daemon {
+fn start(data: &Path) -> Daemon {
     let flags = [
         "--data",
         data.to_str().unwrap(),
@@ -40,7 +40,7 @@ fn page(program: &mut Program) -> Vec<String> {
     messages.iter().map(text_of).collect()
 }
 
-fn is_on_disk(data: &PathBuf, words: &str) -> bool {
+fn is_on_disk(data: &Path, words: &str) -> bool {
     let files = fs::read_dir(data).unwrap().map(|file| file.unwrap().path());
     files
         .map(|file| fs::read(file).unwrap_or_default())

@@ -248,3 +248,61 @@ fn who_goes_on_posting_needs_no_name() {
     let last = stage.heard_by(1).lines().last().unwrap();
     assert!(last.contains(r#""code":"name-timeout""#), "{last}");
 }
+
+/// The kernel has no room for its last line until its place is wanted. Whoever has the socket then is
+/// to write that, should the peer read again: the rest of the line it is in the middle of, and why.
+#[test]
+fn f88_who_takes_nothing_until_it_is_closed_is_still_owed_why() {
+    for (enters, cut_off, why) in [
+        ("ben\n", "<ann> one\n", "! too-slow "),
+        (
+            "{\"do\":\"enter\",\"name\":\"ben\"}\n",
+            "\"text\":\"one\"}\n",
+            r#"{"is":"refused","code":"too-slow","#,
+        ),
+    ] {
+        let mut stage = Stage::new(Limits::default());
+        stage.connect(0, "ann\n");
+        stage.connect(1, enters);
+        stage.turn();
+        stage.connection(1).has_no_more_room = true;
+        stage.connection(1).takes = Some(3);
+        stage.said(0, "one\n");
+        stage.said(0, "two\n");
+        while stage.connection(1).closed.is_none() {
+            stage.turn();
+        }
+        assert_eq!(stage.now, at(15_000), "cut after 10 s, closed 5 s later");
+        let last_bytes = stage.connection(1).last_bytes.take().unwrap();
+        let last = String::from_utf8(last_bytes).unwrap();
+        let told = format!("{}{last}", stage.heard_by(1));
+        let (before, end) = told.rsplit_once(cut_off).expect(&told);
+        assert!(end.starts_with(why) && end.lines().count() == 1, "{told}");
+        assert!(!before.contains("two"), "{told}");
+    }
+}
+
+/// What was queued for somebody else's reasons may be much.
+#[test]
+fn who_is_owed_much_at_its_end_is_owed_nothing_behind_it() {
+    let mut stage = Stage::new(Limits {
+        rate_lines_per_second: 0,
+        ..Limits::default()
+    });
+    stage.connect(0, "ann\n");
+    stage.connect(1, "ben\n");
+    stage.turn();
+    stage.connection(1).has_no_more_room = true;
+    stage.connection(1).takes = Some(0);
+    for _ in 0..100 {
+        stage.said(0, &format!("{}\n", "x".repeat(4000)));
+    }
+    stage.turn_at(stage.now, |hub| {
+        assert!(hub.operator().kick("ben", None).is_some())
+    });
+    while stage.connection(1).closed.is_none() {
+        stage.turn();
+    }
+    assert_eq!(stage.connection(1).closed, Some(CloseReason::Kicked));
+    assert_eq!(stage.connection(1).last_bytes, None);
+}

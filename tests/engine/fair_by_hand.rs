@@ -238,7 +238,7 @@ fn who_does_not_read_holds_nobody_and_is_cut_in_time() {
 #[test]
 fn readers_that_stop_cost_what_one_of_them_is_owed_and_little_more() {
     let limits = unbounded_rate();
-    let bound = limits.outbox_bytes_max + limits.history_bytes_max + (640 << 10);
+    let bound = limits.outbox_bytes_max + limits.history_bytes_max + (704 << 10);
     let mut stage = Stage::new(limits);
     let readers: Vec<usize> = (0..20).map(|n| stage.enter(&format!("r{n}"))).collect();
     let talkers: Vec<usize> = (0..10).map(|n| stage.enter(&format!("t{n}"))).collect();

@@ -86,7 +86,7 @@ impl Io for Peers {
         false
     }
 
-    fn close(&mut self, id: SessionId, summary: ConnectionSummary) {
+    fn close(&mut self, id: SessionId, summary: ConnectionSummary, _: Option<Vec<u8>>) {
         self.0[id.slot()].closed = Some(summary.reason);
     }
 }

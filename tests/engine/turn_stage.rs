@@ -28,7 +28,11 @@ pub(crate) struct Connection {
     pub(crate) heard: String,
     /// How many more bytes it takes; all, if that is not said.
     pub(crate) takes: Option<usize>,
+    /// Nor does it when it is widened.
+    pub(crate) has_no_more_room: bool,
     pub(crate) closed: Option<CloseReason>,
+    /// What is to be written after its end.
+    pub(crate) last_bytes: Option<Vec<u8>>,
 }
 
 impl Io for Connections {
@@ -65,12 +69,18 @@ impl Io for Connections {
     fn shut(&mut self, _: SessionId) {}
 
     fn widen(&mut self, id: SessionId) -> bool {
-        self.0.get_mut(&id.0).unwrap().takes = None;
+        let connection = self.0.get_mut(&id.0).unwrap();
+        if connection.has_no_more_room {
+            return false;
+        }
+        connection.takes = None;
         true
     }
 
-    fn close(&mut self, id: SessionId, summary: ConnectionSummary) {
-        self.0.get_mut(&id.0).unwrap().closed = Some(summary.reason);
+    fn close(&mut self, id: SessionId, summary: ConnectionSummary, last_bytes: Option<Vec<u8>>) {
+        let connection = self.0.get_mut(&id.0).unwrap();
+        connection.closed = Some(summary.reason);
+        connection.last_bytes = last_bytes;
     }
 }
 

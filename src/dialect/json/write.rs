@@ -1,7 +1,6 @@
 //! What a program is told: a fact or a reply → whole lines. The shapes of the lines stand here as
 //! types, which serde writes; no allocation but for `out` itself. Pure functions.
 
-use std::fmt::Display;
 use std::ops::Not;
 
 use serde::ser::Error as _;
@@ -12,6 +11,8 @@ use crate::chat::{Answer, Cause, Fact, Manner, Message, MessageId, Messages, Roo
 use crate::dialect::cleaning::is_control;
 use crate::dialect::stamp::Rfc3339Millis;
 use crate::dialect::{Hello, Refusal, Reply};
+
+use super::shown::{self, Shown};
 
 /// At most so many names are told to who comes into a room, and to who asks; and so many rooms.
 const ENTERED_NAMES_MAX: usize = 100;
@@ -72,7 +73,8 @@ enum Details<'a> {
         by: &'a str,
     },
     Forgotten {
-        ids: Ids<'a>,
+        #[serde(serialize_with = "shown::ids")]
+        ids: &'a [MessageId],
     },
     Private {
         from: &'a str,
@@ -81,15 +83,6 @@ enum Details<'a> {
     Announcement {
         text: &'a str,
     },
-}
-
-/// Ids of messages, as they are shown.
-struct Ids<'a>(&'a [MessageId]);
-
-impl Serialize for Ids<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(Shown))
-    }
 }
 
 /// What one program is told alone.
@@ -227,15 +220,6 @@ impl Serialize for PageMessages<'_> {
     }
 }
 
-/// A string that is written as it is shown.
-struct Shown<T>(T);
-
-impl<T: Display> Serialize for Shown<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
 /// Appends a fact as whole lines, and says how many: none for what no program is told.
 pub fn encode(fact: &Fact<'_>, out: &mut Vec<u8>) -> u32 {
     if let What::Entered {
@@ -282,7 +266,7 @@ impl<'a> News<'a> {
             What::Renamed { .. } if fact.room.is_none() => return None,
             What::Renamed { from, to } => ("renamed", false, Details::Renamed { from, to }),
             What::Topic { text, by } => ("topic", false, Details::Topic { text, by }),
-            What::Forgotten { ids } => ("forgotten", false, Details::Forgotten { ids: Ids(ids) }),
+            What::Forgotten { ids } => ("forgotten", false, Details::Forgotten { ids }),
             What::Private { from, text } => ("private", true, Details::Private { from, text }),
             What::Announcement { text } => ("announcement", false, Details::Announcement { text }),
             What::Entered { .. } | What::Parted | What::Closed => return None,

@@ -2,6 +2,8 @@
 //! holds rustls's state and what has become of each direction; it knows no session, and not when to
 //! read or write. Owned by the table of them.
 
+mod ending;
+
 use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
@@ -195,29 +197,6 @@ impl TlsConnection {
             let _ = socket.shutdown(Shutdown::Write);
             self.output = Output::Shut;
         }
-    }
-
-    /// Says that nothing more will be written, then shuts the socket's side, as soon as it takes
-    /// that.
-    pub(super) fn shut(&mut self, socket: &mut TcpStream) {
-        // After a fault that is no end in good order, whether an alert has said so or not.
-        if !self.is_handshaking() && self.fault.is_none() {
-            self.rustls.send_close_notify();
-        }
-        self.output = Output::Closing;
-        // Nobody listens any more; and what cannot be understood, rustls would answer with an alert
-        // behind the close_notify.
-        if self.input == Input::Open {
-            self.input = Input::Deaf;
-            self.is_unprocessed = false;
-        }
-        self.write_pending(socket);
-    }
-
-    /// Whether it is to stay although the other side has ended: that it ends was not written yet,
-    /// or more than what ended may come.
-    pub(super) fn must_linger(&self) -> bool {
-        self.output == Output::Closing || !matches!(self.input, Input::Over(_))
     }
 
     /// Whether there is something that it had no time for.

@@ -196,6 +196,11 @@ impl World {
                 peer.state
             ));
         };
+        // A request that was whole when the fault came was answered, though nothing of that is written.
+        let reason = match (reason, summary.reason) {
+            (CloseReason::TlsFault, CloseReason::Answered) => CloseReason::Answered,
+            (reason, _) => reason,
+        };
         let said = (
             summary.reason,
             summary.name.as_deref(),

@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 
 use chatd::hub::Recorded;
-use chatd::session::SessionId;
+use chatd::session::{CloseReason, SessionId};
 
 use super::browser::UPGRADED;
 use super::driver::Simulation;
 use super::ends::{check_line, is_cut};
 use super::heard::Event;
+use super::peer::State;
 use super::socket::{Owed, Socket};
 use super::trace::story;
 use super::walk::{Seen, Segment};
@@ -94,6 +95,12 @@ impl Simulation {
             if is_lost {
                 socket.forget_owed();
             } else {
+                let reason = match peer.state {
+                    State::Ended { reason, .. } if !has_ended => Some(reason),
+                    _ => None,
+                };
+                self.report.kept_ends += u64::from(socket.last_bytes.is_some());
+                check_last_bytes(socket, reason).map_err(|it| format!("slot {slot}: {it}"))?;
                 socket.bytes_out += std::mem::take(&mut socket.taken).len() as u64;
             }
             return Ok(0);
@@ -230,6 +237,33 @@ impl Simulation {
             line.turn = self.report.turns;
         }
         Ok((units, Some(all.len())))
+    }
+}
+
+/// What is written to somebody after its end is all that it is owed then, and is not forgotten if it
+/// says why it ended. `reason` is why, if that was in an earlier turn.
+fn check_last_bytes(socket: &Socket, reason: Option<CloseReason>) -> Result<(), String> {
+    let owed = socket.owed_contents();
+    let Some(last_bytes) = &socket.last_bytes else {
+        let is_told = reason.is_some_and(|reason| reason.refusal().is_some());
+        return match is_told && owed.len() - socket.taken.len() <= 256 << 10 {
+            true => Err(format!("{:?} is forgotten at its end", show(&owed))),
+            false => Ok(()),
+        };
+    };
+    let all = [&socket.taken[..], last_bytes].concat();
+    let is_owed = match reason {
+        Some(_) => all == owed,
+        // It was cut just now: what was begun or promised follows, then why.
+        None => all.starts_with(&socket.rest_of(socket.must_follow())),
+    };
+    match is_owed {
+        true => Ok(()),
+        false => Err(format!(
+            "it ends with {:?}, not {:?}",
+            show(&all),
+            show(&owed)
+        )),
     }
 }
 

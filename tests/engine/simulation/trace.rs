@@ -23,6 +23,8 @@ pub(crate) struct Report {
     /// Turns, by readers for whom rooms went slower.
     pub(crate) slowed: u64,
     pub(crate) cuts: u64,
+    /// Connections whose last bytes are written after their end.
+    pub(crate) kept_ends: u64,
     pub(crate) gaps: u64,
     pub(crate) takeovers: u64,
     /// Over HTTP, of which something was said.
@@ -58,6 +60,7 @@ impl Report {
         self.faults += other.faults;
         self.slowed += other.slowed;
         self.cuts += other.cuts;
+        self.kept_ends += other.kept_ends;
         self.gaps += other.gaps;
         self.takeovers += other.takeovers;
         self.posts += other.posts;

@@ -149,6 +149,42 @@ fn a_line_in_doubt_that_is_in_no_page_is_sent_again_once() {
     assert!(!world.has_shown("perhaps sent"), "{:#?}", world.shown);
 }
 
+#[test]
+fn a_server_that_remembers_nothing_is_asked_up_to_its_newest_message() {
+    let mut world = world(2);
+    world.server.counts_not = true;
+    world.ben_says("seen");
+    world.lifetimes[0] = 1;
+    world.say("in doubt");
+    world.restart(0);
+    world.come_back();
+    assert_eq!(world.server.asked, 0, "nothing was said");
+    world.cut();
+    ben_says_all(&mut world, &["1", "2", "3"]);
+    world.restart(0);
+    world.come_back();
+    assert_eq!(world.server.asked, 2);
+    assert_eq!(log(&world), ["seen", "in doubt", "1", "2", "3"]);
+    assert_eq!(world.texts(), log(&world));
+    assert!(!world.has_shown("missed"), "{:#?}", world.shown);
+}
+
+#[test]
+fn what_has_been_shown_is_not_shown_again() {
+    let mut world = world(3);
+    world.ben_says("seen");
+    world.cut();
+    ben_says_all(&mut world, &["1", "2", "3"]);
+    world.restart(0);
+    world.come_back();
+    for id in [2, 4] {
+        let again = world.server.said(id, false);
+        world.connection.as_mut().unwrap().tell(&again);
+    }
+    world.settle();
+    assert_eq!(world.texts(), ["seen", "1", "2", "3"]);
+}
+
 /// Comes back to six messages of which one is in memory, while pages are refused so.
 fn refused(refusals: &[&'static str]) -> World {
     let mut world = world(2);

@@ -42,7 +42,7 @@ pub(super) struct Connection {
 }
 
 impl Server {
-    fn said(&self, id: usize, is_past: bool) -> Value {
+    pub fn said(&self, id: usize, is_past: bool) -> Value {
         let (from, text) = &self.log[id - 1];
         let id = id.to_string();
         json!({"is": "said", "room": "lobby", "id": id, "from": from, "text": text, "past": is_past})
@@ -98,7 +98,8 @@ impl Server {
             connection.tell(&self.said(id + 1, true));
         }
         let missed = self.forgotten.saturating_sub(seen);
-        let missed = (missed == 0 || !self.counts_not).then_some(missed);
+        let is_in_memory = missed == 0 && self.forgotten < self.log.len();
+        let missed = (is_in_memory || !self.counts_not).then_some(missed);
         connection.tell(&json!({"is": "caught-up", "room": "lobby", "missed": missed}));
         connection.is_entered = true;
     }
@@ -133,7 +134,7 @@ impl Server {
 }
 
 impl Connection {
-    fn tell(&mut self, line: &Value) {
+    pub fn tell(&mut self, line: &Value) {
         self.output
             .extend_from_slice(format!("{line}\n").as_bytes());
     }
