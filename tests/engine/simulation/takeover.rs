@@ -202,8 +202,9 @@ impl World {
         }
         // It may have said itself that this was its last, if nothing holds it back.
         let is_over = self.peer(old).input.ending().is_some();
-        let ends = || self.actor() == Some(old) || self.ended_silently() == Some(old);
-        if is_over && ends() {
+        // Of who is in no room no fact tells; but then its successor comes in as anybody does.
+        let ends_silently = self.ended_silently() == Some(old) && self.arriving().is_some();
+        if is_over && (self.actor() == Some(old) || ends_silently) {
             self.after_run(old)?;
         }
         Ok(())
