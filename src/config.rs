@@ -15,12 +15,14 @@ use log::LevelFilter;
 
 pub mod address;
 mod command_line;
+mod contradiction;
 mod limits;
 mod value;
 
 use address::ListenAddress;
 pub use command_line::NoConfig;
-pub use limits::{Contradiction, Limits};
+pub use contradiction::Contradiction;
+pub use limits::Limits;
 pub use value::{Age, Switch, TlsMode};
 use value::{Setting, age, bytes, log_level, network, settings};
 
@@ -145,7 +147,7 @@ impl Config {
         if config.data.is_some() {
             config.limits.resting_rooms_max = RESTING_ROOMS_MAX;
         }
-        let checked = config.limits.check();
+        let checked = Contradiction::check(&config.limits);
         checked.map_err(|error| NoConfig::Settings(error.to_string()))?;
         Ok(config)
     }

@@ -70,6 +70,8 @@ fn check_fact(lines: &[JsonLine], fact: &Fact<'_>) {
         }
         What::Renamed { from, to } => json!({"is": "renamed", "from": from, "to": to}),
         What::Topic { text, by } => json!({"is": "topic", "text": text, "by": by}),
+        What::Forgotten { ids } => json!({"is": "forgotten",
+            "ids": ids.iter().map(ToString::to_string).collect::<Vec<_>>()}),
         What::Private { from, text } => json!({"is": "private", "from": from, "text": text}),
         What::Announcement { text } => json!({"is": "announcement", "text": text}),
         What::Entered {

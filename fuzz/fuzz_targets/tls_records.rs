@@ -151,6 +151,10 @@ impl Member {
         self.is_spoilt || self.has_ended_early || self.end == End::Broken
     }
 
+    fn can_talk(&self) -> bool {
+        self.end == End::None && !self.client.is_handshaking() && !self.has_fault
+    }
+
     fn seal(&mut self, said: &[u8]) {
         self.keys_changed_idly = 0;
         self.client.set_buffer_limit(None);
@@ -166,8 +170,11 @@ impl Member {
         }
     }
 
-    /// Takes what the server has sealed.
+    /// Takes what the server has sealed. Not after its own end, if what it sent was spoilt: what it
+    /// then cannot understand it would answer with an alert, which rustls asserts never to follow a
+    /// `close_notify`.
     fn hear(&mut self, mut sealed: &[u8]) {
+        self.has_fault |= self.end == End::Closed && self.is_lossy();
         while !sealed.is_empty() && !self.has_fault {
             assert!(!self.has_fin, "something comes behind the close_notify");
             let count = self.client.read_tls(&mut sealed).expect("from memory");
@@ -245,7 +252,7 @@ impl Wires {
         }
         let held = connection.held_bytes();
         let bytes_max = 2 * (self.limits.tls_hello_bytes_max + records::RECORD_BYTES_MAX)
-            + self.limits.tls_seal_bytes_max;
+            + self.limits.tls_seal_drained_bytes_max;
         assert!(held <= bytes_max, "{held} bytes are held");
         Some(result)
     }
@@ -257,19 +264,23 @@ impl Wires {
         let Wire::New(socket, first) = wire else {
             return None;
         };
+        // As `Conns` does: until the socket is exhausted, or that is enough.
         let mut more = [0; 64];
-        let fill = match socket.read(&mut more) {
-            Ok(0) => Fill::Ended,
-            Ok(count) => {
-                first.extend_from_slice(&more[..count]);
-                Fill::Exhausted
+        let fill = loop {
+            match socket.read(&mut more) {
+                Ok(0) => break Fill::Ended,
+                Ok(count) => first.extend_from_slice(&more[..count]),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    break Fill::Exhausted;
+                }
+                Err(_) => break Fill::Lost,
             }
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Fill::Exhausted,
-            Err(_) => Fill::Lost,
+            if first.len() >= more.len() {
+                break Fill::Full;
+            }
         };
         if first.len() < 2 {
-            let has_more = fill == Fill::Exhausted && !socket.inbox.is_empty();
-            return Some(if has_more { Fill::Full } else { fill });
+            return Some(fill);
         }
         let server = &TERMS.server;
         let connection =
@@ -302,7 +313,7 @@ impl Io for Wires {
 
     fn flush(&mut self, id: SessionId, chunks: &[IoSlice<'_>]) -> Flush {
         if let Some(flushed) = self.with_tls(id, |tls, socket, _, limits| {
-            tls.flush(socket, chunks, limits)
+            tls.flush(socket, chunks, limits, |socket| socket.outbox.is_empty())
         }) {
             return flushed;
         }
@@ -353,7 +364,7 @@ impl Io for Wires {
         false
     }
 
-    fn close(&mut self, id: SessionId, _: ConnectionSummary) {
+    fn close(&mut self, id: SessionId, _: ConnectionSummary, _: Option<Vec<u8>>) {
         let mut gone = self.wires[id.slot()].take();
         let socket = gone.as_mut().expect("each connection is closed once");
         // The kernel keeps what was written for who still reads.
@@ -381,6 +392,7 @@ impl World {
             rate_lines_per_second: 0,
             history_lines_max: 0,
             tls_seal_bytes_max: script.choice(&[64 << 10, 100]),
+            tls_seal_drained_bytes_max: script.choice(&[128 << 10, 200]),
             tls_seal_blocked_bytes_max: script.choice(&[16 << 10, 30]),
             read_bytes_max: script.choice(&[64 << 10, 5000, 100, 7]),
             ..Limits::default()
@@ -473,7 +485,7 @@ impl World {
 
     fn say(&mut self, slot: usize, lines: u32) {
         let member = &mut self.members[slot];
-        if member.end != End::None || member.client.is_handshaking() {
+        if !member.can_talk() {
             return;
         }
         let mut text = String::new();
@@ -492,15 +504,14 @@ impl World {
 
     fn begin_line(&mut self, slot: usize) {
         let member = &mut self.members[slot];
-        let is_open = member.end == End::None && !member.client.is_handshaking();
-        if is_open && !std::mem::replace(&mut member.has_fragment, true) {
+        if member.can_talk() && !std::mem::replace(&mut member.has_fragment, true) {
             member.seal(b"#");
         }
     }
 
     fn change_keys(&mut self, slot: usize) {
         let member = &mut self.members[slot];
-        let may = member.end == End::None && member.keys_changed_idly < KEYS_CHANGED_IDLY_MAX;
+        let may = member.can_talk() && member.keys_changed_idly < KEYS_CHANGED_IDLY_MAX;
         if may && member.client.refresh_traffic_keys().is_ok() {
             member.keys_changed += 1;
             member.keys_changed_idly += 1;

@@ -253,7 +253,7 @@ impl Io for Sockets {
         socket.can_widen
     }
 
-    fn close(&mut self, id: SessionId, summary: ConnectionSummary) {
+    fn close(&mut self, id: SessionId, summary: ConnectionSummary, _: Option<Vec<u8>>) {
         self.log.catch_up();
         let socket = self.slots[id.slot()].take();
         let socket = socket.expect("each connection is closed once");

@@ -58,6 +58,16 @@ pub enum Target<'a> {
 }
 
 impl Record<'_> {
+    /// The room that it is about, if it is about one.
+    pub fn room(&self) -> Option<&str> {
+        match *self {
+            Record::Message { room, .. }
+            | Record::Topic { room, .. }
+            | Record::Gap { room, .. } => Some(room),
+            Record::Forget(_) => None,
+        }
+    }
+
     /// Which fact it is of. A gap is of the last that is missing.
     pub fn id(&self) -> MessageId {
         match *self {

@@ -189,6 +189,11 @@ impl Directory {
         talking::announce(&mut self.presence, text, listen);
     }
 
+    /// Tells a room which of its messages the operator has taken back.
+    pub fn tell_forgotten(&mut self, room: RoomId, ids: &[MessageId], listen: &mut dyn Listen) {
+        talking::tell_forgotten(&mut self.presence, room, ids, listen);
+    }
+
     /// Who is in the room of this name.
     ///
     /// # Errors

@@ -86,6 +86,11 @@ pub enum What<'a> {
         /// Who set it.
         by: &'a str,
     },
+    /// The operator has taken messages back: nobody is to show them any more.
+    Forgotten {
+        /// Which; a few at a time.
+        ids: &'a [MessageId],
+    },
     /// Somebody said something to one member alone.
     Private {
         /// Who.

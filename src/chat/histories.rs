@@ -119,6 +119,24 @@ impl Histories {
         }
     }
 
+    /// Takes messages away, in whatever room: their ids, by room.
+    pub fn take_away(
+        &mut self,
+        is_meant: impl Fn(MessageId, &str) -> bool,
+    ) -> Vec<(RoomId, Vec<MessageId>)> {
+        let mut taken = Vec::new();
+        for (slot, history) in (0..).zip(&mut self.rooms) {
+            let Some(history) = history else { continue };
+            self.bytes -= history.heap_bytes();
+            let ids = history.take_away(&is_meant);
+            self.bytes += history.heap_bytes();
+            if !ids.is_empty() {
+                taken.push((RoomId(slot), ids));
+            }
+        }
+        taken
+    }
+
     /// Memory of all rooms, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -359,6 +377,21 @@ mod tests {
         histories.recall(RoomId(1), (1..=3).map(earlier), false);
         assert_eq!(histories.since(RoomId(1), MessageId::ZERO).missed, Some(0));
         assert!(histories.page(RoomId(1), PageEnd::Newest, 50).is_whole);
+    }
+
+    #[test]
+    fn what_is_taken_away_was_never_said() {
+        let mut histories = Histories::new(5, 1 << 16, 1 << 20);
+        (1..=7).for_each(|n| say(&mut histories, LOBBY, n, &n.to_string()));
+        let taken = histories.take_away(|message, _| message == id(4) || message == id(7));
+        assert_eq!(taken, [(LOBBY, vec![id(4), id(7)])]);
+        assert_eq!(histories.bytes(), histories.bytes_counted());
+        say(&mut histories, LOBBY, 8, "8");
+        assert_eq!(texts(histories.newest(LOBBY, 9)), ["3", "5", "6", "8"]);
+        assert_eq!(histories.since(LOBBY, id(5)).missed, Some(0));
+        assert_eq!(histories.take_away(|_, from| from == "ben"), []);
+        assert_eq!(histories.take_away(|_, from| from == "ann").len(), 1);
+        assert_eq!(histories.newest(LOBBY, 9).len(), 0);
     }
 
     #[test]

@@ -131,6 +131,38 @@ impl History {
         };
     }
 
+    /// Takes messages away, as if they had never been said: their ids.
+    pub(super) fn take_away(
+        &mut self,
+        is_meant: impl Fn(MessageId, &str) -> bool,
+    ) -> Vec<MessageId> {
+        let all: Vec<(Entry, bool)> = self
+            .newest(usize::MAX)
+            .zip(&self.messages)
+            .map(|(message, entry)| (*entry, is_meant(message.id, message.from)))
+            .collect();
+        let taken = all.iter().filter(|(_, is_meant)| *is_meant);
+        let taken: Vec<MessageId> = taken.map(|(entry, _)| entry.id).collect();
+        if taken.is_empty() {
+            return taken;
+        }
+        // Anew, so that no byte of them is left anywhere in it.
+        let mut said = String::new();
+        let mut start = self.stale_bytes;
+        for (entry, is_meant) in &all {
+            let end = start + entry.bytes();
+            if !is_meant {
+                said.push_str(&self.said[start..end]);
+            }
+            start = end;
+        }
+        self.messages
+            .retain(|entry| taken.binary_search(&entry.id).is_err());
+        self.said = said;
+        self.stale_bytes = 0;
+        taken
+    }
+
     /// Memory that long messages needed is not kept for short ones.
     fn give_back(&mut self) {
         let capacity = self.said.capacity();

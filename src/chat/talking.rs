@@ -6,6 +6,9 @@ use super::fact::{Answer, Fact, Listen, Manner, Refusal, To, What};
 use super::id::{MemberId, MessageId, RoomId};
 use super::presence::Presence;
 
+/// Ids that are told at once: more would make a long line.
+const FORGOTTEN_IDS_MAX: usize = 50;
+
 /// Says one thing in a room, under a name that nobody bears.
 pub(super) fn post<'a>(
     presence: &mut Presence,
@@ -39,6 +42,19 @@ pub(super) fn announce(presence: &mut Presence, text: &str, listen: &mut dyn Lis
         what: What::Announcement { text },
     };
     listen.hear(To::Everybody, &fact);
+}
+
+/// Tells a room which of its messages the operator has taken back.
+pub(super) fn tell_forgotten(
+    presence: &mut Presence,
+    room: RoomId,
+    ids: &[MessageId],
+    listen: &mut dyn Listen,
+) {
+    for ids in ids.chunks(FORGOTTEN_IDS_MAX) {
+        let id = presence.ids.next();
+        presence.tell_room(room, id, What::Forgotten { ids }, listen);
+    }
 }
 
 /// A member says something to another alone.

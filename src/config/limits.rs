@@ -2,7 +2,6 @@
 //! Nothing here does anything: the hub and the net layer obey these numbers. Owned by whoever
 //! makes a server.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -245,6 +244,22 @@ settings! {
         #[arg(skip = 1_usize << 20)]
         pub write_bytes_max: usize,
 
+        /// Bytes read from all connections in one turn; a small read counts as more, see the turn.
+        #[arg(skip = 4_usize << 20)]
+        pub reads_per_turn_bytes_max: usize,
+
+        /// Lines handled in one turn.
+        #[arg(skip = 16_usize << 10)]
+        pub lines_per_turn_max: usize,
+
+        /// Bytes written to all connections in one turn; a small write counts as more, see the turn.
+        #[arg(skip = 8_usize << 20)]
+        pub writes_per_turn_bytes_max: usize,
+
+        /// Sessions looked at in one turn since something is due, and connections closed.
+        #[arg(skip = 1024_usize)]
+        pub ends_per_turn_max: usize,
+
         /// Connections accepted in one turn.
         #[arg(skip = 64_usize)]
         pub accepts_per_turn_max: usize,
@@ -264,10 +279,15 @@ settings! {
         #[arg(skip = Duration::from_secs(30))]
         pub tls_record_timeout: Duration,
 
-        /// Bytes that are sealed for one connection at once, as four records: more are hardly
-        /// cheaper, and what a reader that has stopped does not take is memory.
+        /// Bytes that are sealed for one connection at once, as four records: what a reader that has
+        /// stopped does not take is memory.
         #[arg(skip = 64_usize << 10)]
         pub tls_seal_bytes_max: usize,
+
+        /// The same for a connection whose other side has acknowledged all before, so that the kernel
+        /// has room for them: one write in place of two.
+        #[arg(skip = 128_usize << 10)]
+        pub tls_seal_drained_bytes_max: usize,
 
         /// The same for a connection whose socket did not take all of the last, or has room for little.
         /// When it is cut that is copied, and with the rest of a usual line still fits into 8 KiB: a
@@ -337,85 +357,28 @@ impl Limits {
         }
     }
 
-    /// Looks for limits that cannot work together. That each is within its own bounds is seen to
-    /// where its flag is read.
-    ///
-    /// # Errors
-    /// The first fault that was found; its text names the flag and what to choose instead.
-    pub fn check(&self) -> Result<(), Contradiction> {
-        let fault = |said| Err(Contradiction(said));
-        let (outbox, outbox_min) = (self.outbox_bytes_max, self.outbox_bytes_min());
-        if self.rate_lines_per_second > 0 && self.burst_lines_max == 0 {
-            let rate = self.rate_lines_per_second;
-            return fault(format!(
-                "--burst 0 with --rate {rate} lets no line through: \
-                 choose a burst of 1 or more, or --rate 0 for no limit"
-            ));
-        }
-        let (burst, line) = (self.byte_burst_bytes_max, self.said_bytes_max());
-        if self.byte_rate() > 0 && burst < line {
-            return fault(format!(
-                "--byte-burst {burst} does not let the longest line through, which may leave as \
-                 {line} bytes: choose {line} or more, or --byte-rate 0 for no limit"
-            ));
-        }
-        if outbox < outbox_min {
-            let line = self.line_bytes_max;
-            return fault(format!(
-                "--outbox-max {outbox} is too small for lines of {line} bytes: \
-                 choose {outbox_min} or more, or a smaller --line-max"
-            ));
-        }
-        let total = self.outbox_total_bytes_max;
-        if total < outbox {
-            return fault(format!(
-                "--outbox-total-max {total} is less than the {outbox} of --outbox-max for a \
-                 single connection: choose {outbox} or more"
-            ));
-        }
-        let (total, single) = (self.history_total_bytes_max, self.history_bytes_max);
-        if self.history_lines_max > 0 && total < single {
-            return fault(format!(
-                "--history-total-max {total} is less than the {single} bytes that a single room \
-                 may keep: choose {single} or more, or --history 0 for none"
-            ));
-        }
-        Ok(())
-    }
-
     /// The smallest outbox that holds, at once, the welcome, the history and a full block with
     /// the line that filled it. Of the outbox these may take a quarter each.
-    fn outbox_bytes_min(&self) -> usize {
+    pub(super) fn outbox_bytes_min(&self) -> usize {
         2 * self.said_bytes_max()
     }
 
     /// What a line of a client takes at most when it leaves the server, with all that stands
     /// around it: one byte of it may become the three of U+FFFD.
-    fn said_bytes_max(&self) -> usize {
+    pub(super) fn said_bytes_max(&self) -> usize {
         3 * self.line_bytes_max + ANSWER_BYTES
     }
 }
 
-/// Settings that cannot work together: in one plain line which, and what to choose instead.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Contradiction(String);
-
-impl fmt::Display for Contradiction {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Contradiction {}
-
 #[cfg(test)]
 mod tests {
+    use super::super::Contradiction;
     use super::*;
 
     #[test]
     fn the_defaults_are_sound_and_derived() {
         let limits = Limits::default();
-        assert_eq!(limits.check(), Ok(()));
+        assert_eq!(Contradiction::check(&limits), Ok(()));
         assert_eq!(limits.clone().with_derived(), limits);
     }
 
@@ -428,7 +391,7 @@ mod tests {
             };
             limits.outbox_bytes_max = limits.outbox_bytes_min();
             let limits = limits.with_derived();
-            assert_eq!(limits.check(), Ok(()));
+            assert_eq!(Contradiction::check(&limits), Ok(()));
             let line_that_filled_it = 3 * line_bytes_max + NAME_IN_LIST_BYTES;
             let welcome = (limits.welcome_names_max + 2) * NAME_IN_LIST_BYTES;
             let most =
@@ -466,7 +429,7 @@ mod tests {
             ("--history-total-max 262143", Limits { history_total_bytes_max: (1 << 18) - 1, ..good() }),
         ];
         for (start, limits) in faults {
-            let said = limits.check().expect_err(start).to_string();
+            let said = Contradiction::check(&limits).expect_err(start).to_string();
             assert!(said.starts_with(start), "{said:?} does not say {start:?}");
             assert!(said.contains("choose"), "{said:?} does not say what to do");
             assert!(!said.contains('\n'), "{said:?} is more than a line");
@@ -478,7 +441,7 @@ mod tests {
             Limits { history_lines_max: 0, history_total_bytes_max: 0, ..good() },
         ];
         for limits in off {
-            assert_eq!(limits.check(), Ok(()));
+            assert_eq!(Contradiction::check(&limits), Ok(()));
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The operator's words: what a line typed at any operator's seat asks for. One grammar for all
 //! seats; what comes of it is the server's. Pure functions; nobody owns anything here.
 
+use crate::chat::{MessageId, NotAnId};
+
 use super::text::{Line, split_word, without_hash};
 
 /// What the operator asks for.
@@ -23,14 +25,35 @@ pub enum Order<'a> {
         /// What is said about it.
         reason: Option<&'a str>,
     },
+    /// Messages are to be taken back: one, or all of who is called so.
+    Forget(Forgettable<'a>),
+    /// The last messages of a room, so many at most.
+    History {
+        /// The room.
+        room: &'a str,
+        /// How many.
+        limit: usize,
+    },
     /// The numbers.
     Statistics,
     /// To stop the server.
     Quit,
 }
 
+/// What is to be taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forgettable<'a> {
+    /// One message.
+    Message(MessageId),
+    /// All of who is called so.
+    Sender(&'a str),
+}
+
+/// Messages of `/history`, if it is not said how many.
+const HISTORY_MESSAGES: usize = 20;
+
 /// How each command is written, and what it does.
-pub const COMMANDS: [(&str, &str); 7] = [
+pub const COMMANDS: [(&str, &str); 9] = [
     ("TEXT", "says it to all rooms; //TEXT says /TEXT"),
     (
         usage::WHO,
@@ -38,6 +61,14 @@ pub const COMMANDS: [(&str, &str); 7] = [
     ),
     ("/rooms", "the rooms and how many are in each"),
     (usage::KICK, "ends somebody's connection"),
+    (
+        usage::HISTORY,
+        "the last messages of a room, with their ids",
+    ),
+    (
+        usage::FORGET,
+        "takes back one message, or all of a sender, here and on disk",
+    ),
     ("/stats", "the numbers, as in the log"),
     ("/quit", "stops the server"),
     ("/help", "shows this"),
@@ -46,6 +77,8 @@ pub const COMMANDS: [(&str, &str); 7] = [
 mod usage {
     pub(super) const WHO: &str = "/who [ROOM]";
     pub(super) const KICK: &str = "/kick NAME [REASON]";
+    pub(super) const HISTORY: &str = "/history ROOM [N]";
+    pub(super) const FORGET: &str = "/forget ID|NAME";
 }
 
 /// A line that is no order.
@@ -82,10 +115,33 @@ pub fn read(line: &str) -> Result<Order<'_>, NoOrder<'_>> {
                 reason: Some(reason).filter(|reason| !reason.is_empty()),
             },
         },
+        "history" => history(rest)?,
+        "forget" => match split_word(rest) {
+            ("", _) => return Err(NoOrder::BadUsage(usage::FORGET)),
+            (what, "") => Order::Forget(match what.parse() {
+                Ok(id) => Forgettable::Message(id),
+                Err(NotAnId) => Forgettable::Sender(what),
+            }),
+            _ => return Err(NoOrder::BadUsage(usage::FORGET)),
+        },
         "stats" => Order::Statistics,
         "quit" => Order::Quit,
         _ => return Err(NoOrder::UnknownCommand(word)),
     })
+}
+
+fn history(rest: &str) -> Result<Order<'_>, NoOrder<'_>> {
+    let bad_usage = || NoOrder::BadUsage(usage::HISTORY);
+    let (room, rest) = split_word(rest);
+    let limit = match rest.trim() {
+        "" => HISTORY_MESSAGES,
+        number => number.parse().map_err(|_| bad_usage())?,
+    };
+    if room.is_empty() || limit == 0 {
+        return Err(bad_usage());
+    }
+    let room = without_hash(room);
+    Ok(Order::History { room, limit })
 }
 
 #[cfg(test)]
@@ -109,6 +165,23 @@ mod tests {
             ("/kick", Err(NoOrder::BadUsage("/kick NAME [REASON]"))),
             ("/kick ann", kick("ann", None)),
             ("/KICK ann  too  noisy ", kick("ann", Some("too  noisy"))),
+            (
+                "/forget 17-3",
+                Ok(Order::Forget(Forgettable::Message("17-3".parse().unwrap()))),
+            ),
+            ("/forget ann", Ok(Order::Forget(Forgettable::Sender("ann")))),
+            ("/forget", Err(NoOrder::BadUsage(usage::FORGET))),
+            ("/forget a b", Err(NoOrder::BadUsage(usage::FORGET))),
+            (
+                "/history #ops 5",
+                Ok(Order::History {
+                    room: "ops",
+                    limit: 5,
+                }),
+            ),
+            ("/history", Err(NoOrder::BadUsage(usage::HISTORY))),
+            ("/history ops 0", Err(NoOrder::BadUsage(usage::HISTORY))),
+            ("/history ops x", Err(NoOrder::BadUsage(usage::HISTORY))),
             ("/stats", Ok(Order::Statistics)),
             ("/quit", Ok(Order::Quit)),
             ("/nope x", Err(NoOrder::UnknownCommand("nope"))),

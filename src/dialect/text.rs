@@ -71,7 +71,8 @@ pub fn encode(fact: &Fact<'_>, out: &mut Vec<u8>) -> u32 {
             }
             welcome + line(out, format_args!("* topic: \"{topic}\""))
         }
-        What::Parted | What::Closed => 0,
+        // What a person has read cannot be taken back.
+        What::Parted | What::Closed | What::Forgotten { .. } => 0,
     }
 }
 

@@ -98,6 +98,13 @@ impl Outbox {
             .map(move |slice| &store.bytes(slice)[std::mem::take(&mut offset)..])
     }
 
+    /// A copy of all that is owed.
+    pub fn copy(&self, store: &BlockStore) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.bytes);
+        bytes.extend(self.chunks(store).flatten());
+        bytes
+    }
+
     /// The first `count` bytes were taken.
     pub fn consume(&mut self, store: &mut BlockStore, count: usize) {
         debug_assert!(count <= self.bytes, "more was taken than is owed");

@@ -5,6 +5,7 @@ use crate::chat::{Entry, Hears, MemberId, MessageId, Name, Refusal as RulesRefus
 use crate::dialect::{Encoding, Refusal, Reply};
 use crate::session::{Hold, Session, SessionId, Step};
 
+use super::comebacks::Token;
 use super::core::Core;
 use super::listeners::Replay;
 use super::records::Recorded;
@@ -76,12 +77,12 @@ pub(super) fn enter_room(
     }
 }
 
-/// The connection of the member whom this entry proves to be.
-fn find_for_takeover(core: &Core, entry: &Entry<'_>) -> Option<SessionId> {
+/// The connection of the member whom this entry proves to be, and by which token.
+fn find_for_takeover(core: &Core, entry: &Entry<'_>) -> Option<(SessionId, Token)> {
     let member = core.directory.member_named(entry.name)?;
-    let is_proved = core.comebacks.is_token_of(member, entry.resume?);
-    let speakers = &core.listeners.delivery.speakers;
-    speakers.of(member).filter(|_| is_proved)
+    let proof = core.comebacks.proof(member, entry.resume?)?;
+    let session = core.listeners.delivery.speakers.of(member)?;
+    Some((session, proof))
 }
 
 fn hears(core: &Core, id: SessionId) -> Hears {

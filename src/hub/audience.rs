@@ -13,6 +13,14 @@ use crate::time::Time;
 pub(super) struct Audience {
     pub(super) sessions: [Vec<SessionId>; Encoding::ALL.len()],
     pub(super) open: [Option<BlockId>; Encoding::ALL.len()],
+    pub(super) said: Said,
+}
+
+/// What a room has said that not everybody was offered yet: since which turn, and how many bytes.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    since: Time,
+    bytes: usize,
 }
 
 /// The audiences of all rooms.
@@ -64,14 +72,20 @@ impl Audiences {
             .flatten()
     }
 
-    /// Whether one of the room's blocks is as full as that.
-    pub(super) fn is_block_full(&self, room: RoomId, store: &BlockStore, bytes_max: usize) -> bool {
+    /// How much a room has said in this turn, and in those before as long as somebody waits to be
+    /// written it, since `waiting_since`.
+    pub(super) fn said_bytes(
+        &self,
+        room: RoomId,
+        store: &BlockStore,
+        waiting_since: Option<Time>,
+    ) -> usize {
         let Some(audience) = self.rooms.get(room.slot()) else {
-            return false;
+            return 0;
         };
-        let said = |block: BlockId| store.end(block).bytes as usize;
-        let mut open = audience.open.iter().flatten();
-        open.any(|&block| said(block) >= bytes_max)
+        let open = audience.open.iter().flatten();
+        let in_this_turn = open.map(|&block| store.end(block).bytes as usize);
+        audience.said.unwritten_bytes(waiting_since) + in_this_turn.max().unwrap_or(0)
     }
 
     /// Whether a room has said something that is not sealed.
@@ -112,6 +126,27 @@ impl Audiences {
             for block in audience.open.into_iter().flatten() {
                 store.seal(block);
             }
+        }
+    }
+}
+
+impl Said {
+    /// So much was laid in the turn at `now`.
+    pub(super) fn add(&mut self, now: Time, bytes: usize, waiting_since: Option<Time>) {
+        if self.since != now && self.unwritten_bytes(waiting_since) == 0 {
+            *self = Said {
+                since: now,
+                bytes: 0,
+            };
+        }
+        self.bytes += bytes;
+    }
+
+    fn unwritten_bytes(&self, waiting_since: Option<Time>) -> usize {
+        if waiting_since.is_some_and(|since| since <= self.since) {
+            self.bytes
+        } else {
+            0
         }
     }
 }

@@ -7,8 +7,11 @@ use std::fmt;
 
 use crate::chat::{Entry, MemberId, MessageId};
 use crate::session::SessionId;
+use crate::time::Time;
 
 const TOKEN_BYTES: usize = 32;
+/// By what somebody comes back.
+pub(super) type Token = [u8; TOKEN_BYTES];
 
 /// A source of what nobody can guess: bits of the kernel, or of a seed in a test.
 pub struct Random(Box<dyn FnMut() -> [u8; TOKEN_BYTES]>);
@@ -30,7 +33,10 @@ impl fmt::Debug for Random {
 #[derive(Debug)]
 pub(super) struct Comebacks {
     random: Random,
-    tokens: HashMap<MemberId, [u8; TOKEN_BYTES]>,
+    tokens: HashMap<MemberId, Token>,
+    /// By which tokens these came back, and when: what they are told then may be lost on its way, so
+    /// the old one is good until they have said something after that.
+    before: HashMap<MemberId, (Token, Time)>,
     waiting: VecDeque<Takeover>,
 }
 
@@ -39,6 +45,7 @@ pub(super) struct Comebacks {
 pub(super) struct Takeover {
     pub(super) old: SessionId,
     pub(super) new: SessionId,
+    pub(super) proof: Token,
     pub(super) name: String,
     pub(super) rooms: Vec<(Cow<'static, str>, Option<MessageId>)>,
     pub(super) known: Vec<(String, MessageId)>,
@@ -50,11 +57,12 @@ impl Comebacks {
         Comebacks {
             random,
             tokens: HashMap::new(),
+            before: HashMap::new(),
             waiting: VecDeque::new(),
         }
     }
 
-    /// A token for this member; the one before is void.
+    /// A token for this member.
     pub(super) fn new_token(&mut self, member: MemberId) -> String {
         let token = (self.random.0)();
         self.tokens.insert(member, token);
@@ -63,27 +71,39 @@ impl Comebacks {
 
     pub(super) fn forget(&mut self, member: MemberId) {
         self.tokens.remove(&member);
+        self.before.remove(&member);
     }
 
-    /// Whether this is the member's token; in a time that does not tell how much of it is right.
-    pub(super) fn is_token_of(&self, member: MemberId, given: &str) -> bool {
-        let Some(token) = self.tokens.get(&member) else {
-            return false;
-        };
-        let digits = token
-            .iter()
-            .flat_map(|byte| [byte >> 4, byte & 15])
-            .map(|digit| b"0123456789abcdef"[usize::from(digit)]);
-        let difference = digits
-            .zip(given.bytes())
-            .fold(0, |difference, (right, byte)| difference | (right ^ byte));
-        given.len() == 2 * TOKEN_BYTES && difference == 0
+    /// A member has come back, by this token, and is told another now.
+    pub(super) fn came_back(&mut self, member: MemberId, proof: Token, now: Time) {
+        self.before.insert(member, (proof, now));
+    }
+
+    /// A line of a member is handled, which came then. One that came after it was told its token shows
+    /// that it has read that.
+    pub(super) fn confirm(&mut self, member: Option<MemberId>, said_at: Time) {
+        if let Some(member) = member.filter(|_| !self.before.is_empty())
+            && self
+                .before
+                .get(&member)
+                .is_some_and(|&(_, at)| at < said_at)
+        {
+            self.before.remove(&member);
+        }
+    }
+
+    /// The token that was given, if it proves to be this member.
+    pub(super) fn proof(&self, member: MemberId, given: &str) -> Option<Token> {
+        let newest = self.tokens.get(&member);
+        let before = self.before.get(&member).map(|(token, _)| token);
+        let mut good = newest.into_iter().chain(before);
+        good.find(|token| is(token, given)).copied()
     }
 
     /// `new` takes the place of `old` once that has been read to its end, in this turn.
     pub(super) fn wait(
         &mut self,
-        old: SessionId,
+        (old, proof): (SessionId, Token),
         new: SessionId,
         entry: &Entry<'_>,
         reference: Option<&str>,
@@ -92,6 +112,7 @@ impl Comebacks {
         self.waiting.push_back(Takeover {
             old,
             new,
+            proof,
             name: entry.name.to_owned(),
             rooms: rooms
                 .map(|(room, since)| (Cow::Owned(room.clone().into_owned()), *since))
@@ -110,4 +131,16 @@ impl Comebacks {
     pub(super) fn pop(&mut self) -> Option<Takeover> {
         self.waiting.pop_front()
     }
+}
+
+/// Whether this is the token, in a time that does not tell how much of it is right.
+fn is(token: &Token, given: &str) -> bool {
+    let digits = token
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| b"0123456789abcdef"[usize::from(digit)]);
+    let difference = digits
+        .zip(given.bytes())
+        .fold(0, |difference, (right, byte)| difference | (right ^ byte));
+    given.len() == 2 * TOKEN_BYTES && difference == 0
 }

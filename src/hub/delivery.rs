@@ -26,6 +26,12 @@ pub(super) struct Delivery {
     pub(super) statistics: Statistics,
     block_bytes_max: usize,
     turn_bytes_max: usize,
+    lines_per_turn_max: usize,
+    /// The count of lines up to which this turn handles them.
+    lines_in_max: u64,
+    /// Memory is short, and those who wait to be written to may be why: nobody says more until they
+    /// were.
+    pub(super) is_pressed: bool,
 }
 
 impl Delivery {
@@ -38,6 +44,9 @@ impl Delivery {
             statistics: Statistics::default(),
             block_bytes_max: limits.block_bytes_max,
             turn_bytes_max: limits.turn_bytes_max,
+            lines_per_turn_max: limits.lines_per_turn_max,
+            lines_in_max: 0,
+            is_pressed: false,
         }
     }
 
@@ -45,6 +54,7 @@ impl Delivery {
     /// this one: nobody could have taken it earlier, so nobody is behind because of it.
     pub(super) fn start_turn(&mut self, now: Time) {
         self.sessions.now = now;
+        self.lines_in_max = self.statistics.lines_in + self.lines_per_turn_max as u64;
         let open = self.audiences.open_blocks();
         for block in open.chain(self.replies.block()) {
             self.sessions.store.carry_over(block, now);
@@ -114,12 +124,15 @@ impl Delivery {
 
     /// The same for this room alone.
     pub(super) fn has_room_said_enough(&self, room: RoomId) -> bool {
-        let (store, bytes_max) = (&self.sessions.store, self.block_bytes_max);
-        self.has_turn_said_enough() || self.audiences.is_block_full(room, store, bytes_max)
+        let Sessions { store, queues, .. } = &self.sessions;
+        let said_bytes = || self.audiences.said_bytes(room, store, queues.waiting_since);
+        self.has_turn_said_enough() || said_bytes() >= self.block_bytes_max
     }
 
     fn has_turn_said_enough(&self) -> bool {
-        self.sessions.store.written_bytes() >= self.turn_bytes_max
+        self.is_pressed
+            || self.sessions.store.written_bytes() >= self.turn_bytes_max
+            || self.statistics.lines_in >= self.lines_in_max
     }
 
     /// A session hears nothing any more; what its rooms have said so far it is still owed.
@@ -144,6 +157,14 @@ impl Delivery {
     /// is the whole cost of a turn for a session, however many lines it holds.
     pub(super) fn seal_rooms(&mut self) {
         let spoken = self.audiences.take_spoken();
+        let Sessions {
+            store, queues, now, ..
+        } = &self.sessions;
+        for &room in &spoken {
+            let bytes = self.audiences.said_bytes(room, store, None);
+            let said = &mut self.audiences.get_mut(room).said;
+            said.add(*now, bytes, queues.waiting_since);
+        }
         let blocks = spoken
             .iter()
             .flat_map(|&room| Encoding::ALL.map(|encoding| (room, encoding)));

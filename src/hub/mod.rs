@@ -58,6 +58,7 @@ pub use operator::Operator;
 pub use overview::{ConnectionRow, Overview};
 pub use pressure::AfterWrite;
 pub use questions::QuestionId;
+pub use queues::Doomed;
 pub use records::{Record, Recorded};
 pub use sessions::Sessions;
 pub use statistics::Statistics;
@@ -209,6 +210,7 @@ impl Hub {
         let requests = &self.intake.requests;
         let goes_on = !sessions.queues.held.is_empty()
             || !sessions.queues.released.is_empty()
+            || !sessions.queues.doomed.is_empty()
             || requests.answers.waiting() > 0;
         if goes_on || self.core.listeners.delivery.is_unfinished() {
             return Some(Time::START);

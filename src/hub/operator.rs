@@ -1,6 +1,8 @@
 //! `Operator`: what the operator does. What is typed for it is read in `dialect::operator`, what it
 //! sees is in `overview`, how it is answered is net's business. Made by the hub for one call.
 
+use crate::archive::Forget;
+use crate::chat::{MessageId, Messages, PageEnd};
 use crate::session::CloseReason;
 
 use super::board::Board;
@@ -38,6 +40,44 @@ impl<'h> Operator<'h> {
             ..
         } = self.core;
         directory.announce(text, listeners);
+    }
+
+    /// Takes messages out of memory, and tells the rooms where they were said: their ids, by room.
+    pub fn forget(self, forget: &Forget<'_>) -> Vec<(String, Vec<MessageId>)> {
+        let Core {
+            directory,
+            listeners,
+            ..
+        } = self.core;
+        let is_meant = |id, from: &str| forget.takes(id, from);
+        let taken = listeners.histories.take_away(is_meant);
+        let mut forgotten = Vec::new();
+        for (room, ids) in taken {
+            directory.tell_forgotten(room, &ids, listeners);
+            forgotten.push((directory.room_name(room).to_owned(), ids));
+        }
+        forgotten
+    }
+
+    /// Tells a room, if it is still there, that these messages are gone from the disk too.
+    pub fn tell_forgotten(self, room: &str, ids: &[MessageId]) {
+        let Core {
+            directory,
+            listeners,
+            ..
+        } = self.core;
+        if let Ok(room) = directory.find_room(room) {
+            directory.tell_forgotten(room, ids, listeners);
+        }
+    }
+
+    /// The last messages of a room that are in memory, oldest first, and whether an archive could
+    /// have more of them. `None` if there is no such room.
+    pub fn history(self, room: &str, limit: usize) -> Option<(Messages<'h>, bool)> {
+        let room = self.core.directory.find_room(room).ok()?;
+        let histories = &self.core.listeners.histories;
+        let page = histories.page(room, PageEnd::Newest, limit);
+        Some((page.messages, page.is_whole))
     }
 
     /// Ends whoever has this name. The name of who was ended. The reason is clean.

@@ -102,8 +102,9 @@ impl Pace {
         self.rooms.clear();
         let outbox_bytes_max = limits.outbox_bytes_max;
         let rooms = &mut self.rooms;
+        let waiting_since = sessions.queues.waiting_since;
         self.readers.retain(|&id, reader| {
-            let Some(session) = sessions.get_mut(id) else {
+            let Some(session) = sessions.slots[id.slot()].as_mut() else {
                 return false;
             };
             let bytes = session.outbox.bytes();
@@ -112,7 +113,11 @@ impl Pace {
                 return false;
             }
             let taken = session.outbox.bytes_taken();
-            if reader.makes_progress(now, taken, outbox_bytes_max, limits.stall_timeout) {
+            let gets_on = reader.makes_progress(now, taken, outbox_bytes_max, limits.stall_timeout);
+            // Who was offered nothing of what it is owed, since no flush had time, does not stand still.
+            let oldest = session.outbox.oldest(&sessions.store);
+            let waits = session.waits_for_flush(waiting_since) && oldest >= waiting_since;
+            if gets_on || waits {
                 let fullness = (2.0 * bytes as f64 / outbox_bytes_max as f64 - 1.0).min(1.0);
                 // Its rooms share what is free. A text may grow to twice its size, if it is all
                 // quotes in JSON.
@@ -145,19 +150,25 @@ impl Pace {
         self.held.insert(id);
     }
 
-    /// Whether somebody who has said so much lately must wait for readers of this room. Who is quiet
-    /// does so only where many others are, who say so much together that an outbox would overflow.
-    pub(super) fn holds(&self, room: RoomId, debt: Duration) -> bool {
-        self.rooms.get(&room).is_some_and(|slowed| {
-            slowed.left_bytes == 0 || debt > QUIET_DEBT_MAX.mul_f64(1.0 - slowed.fullness)
-        })
-    }
-
-    /// A text of so many bytes is said in this room.
-    pub(super) fn charge(&mut self, room: RoomId, text_bytes: usize) {
-        if let Some(slowed) = self.rooms.get_mut(&room) {
-            let left = slowed.left_bytes;
-            slowed.left_bytes = left.saturating_sub(text_bytes + AROUND_TEXT_BYTES);
+    /// Lets somebody who has said so much lately say texts of so many bytes, if that need not wait
+    /// for readers of this room. Who is quiet waits only where many are, who together would overflow
+    /// an outbox.
+    pub(super) fn admit(
+        &mut self,
+        room: RoomId,
+        debt: Duration,
+        texts_bytes: impl Iterator<Item = usize>,
+    ) -> bool {
+        let Some(slowed) = self.rooms.get_mut(&room) else {
+            return true;
+        };
+        let needed: usize = texts_bytes.map(|bytes| bytes + AROUND_TEXT_BYTES).sum();
+        match slowed.left_bytes.checked_sub(needed) {
+            Some(left) if debt <= QUIET_DEBT_MAX.mul_f64(1.0 - slowed.fullness) => {
+                slowed.left_bytes = left;
+                true
+            }
+            _ => false,
         }
     }
 

@@ -41,7 +41,7 @@ impl Posts {
             let response = Response::text(Status::TooManyRequests, words);
             return Ok(response.retry_after(seconds.max(1)));
         }
-        self.check_room(core, pace, posting, group)?;
+        self.check_room(core, pace, (&posting.room, &texts), group)?;
         Ok(match self.say_all(core, id, posting, group, &texts) {
             Ok(done) => Response::json_lines(Status::Created, done),
             Err(refusal) => refused(&refusal.into()),
@@ -101,10 +101,10 @@ impl Posts {
         &self,
         core: &Core,
         pace: &mut Pace,
-        posting: &Posting,
+        (room, texts): (&str, &[String]),
         group: AddressGroup,
     ) -> Result<(), Later> {
-        let Ok(room) = core.directory.find_room(&posting.room) else {
+        let Ok(room) = core.directory.find_room(room) else {
             return Ok(());
         };
         if core.listeners.delivery.has_room_said_enough(room) {
@@ -112,11 +112,11 @@ impl Posts {
         }
         let throttle = self.groups.get(&group);
         let debt = throttle.map_or(Duration::ZERO, |known| known.debt(core.now()));
-        if pace.holds(room, debt) {
-            return Err(Later::Pace);
+        if pace.admit(room, debt, texts.iter().map(String::len)) {
+            Ok(())
+        } else {
+            Err(Later::Pace)
         }
-        pace.charge(room, posting.body.len());
-        Ok(())
     }
 }
 

@@ -75,11 +75,13 @@ pub(super) fn after_write(core: &mut Core, id: SessionId) -> AfterWrite {
     }
 }
 
-/// The end of the turn, after everything was written: memory is settled.
+/// The end of the turn, after everything was written that it had time for: memory is settled.
 pub(super) fn settle(core: &mut Core) {
     let sessions = core.sessions_mut();
     sessions.queues.just_ended.clear();
     sessions.store.settle();
+    let somebody_waits = sessions.queues.waiting_since.is_some();
+    core.delivery().is_pressed = somebody_waits && is_short_of_memory(core);
 }
 
 /// All that can grow, histories included.
@@ -102,7 +104,7 @@ fn pressing_bytes(core: &Core) -> usize {
 /// While all outboxes together hold too much memory, whoever is furthest behind goes: it is
 /// the oldest blocks that are to become free, and one that only drains must not keep them. What
 /// was laid in this turn does not count yet, since most of it will be taken at once. What is
-/// sealed for a connection becomes free only with the connection: that one is not told why.
+/// sealed for a connection becomes free only with the connection, which goes at once.
 /// Then those go whose connection is gone, with what they have not said yet.
 fn cut_slow_consumers(core: &mut Core) {
     if !is_short_of_memory(core) {
@@ -140,11 +142,15 @@ fn slow_consumers(core: &Core) -> Vec<SessionId> {
     let sessions = core.sessions();
     let mut just_ended = sessions.queues.just_ended.clone();
     just_ended.sort_unstable();
+    let waiting_since = sessions.queues.waiting_since;
     let mut behind: Vec<_> = sessions
         .iter()
         .filter_map(|(id, session)| {
             let oldest = session.outbox.oldest(&sessions.store);
             let oldest = oldest.filter(|&oldest| oldest < sessions.now)?;
+            if session.waits_for_flush(waiting_since) {
+                return None;
+            }
             let had_a_flush = just_ended.binary_search(&id).is_err();
             had_a_flush.then_some((oldest, Reverse(session.outbox.bytes()), id))
         })

@@ -3,12 +3,25 @@
 
 use crate::fanout::block::{BlockStore, Slice};
 use crate::session::{Input, Session, SessionId};
+use crate::time::Time;
+
+/// A connection that is to be closed.
+#[derive(Debug)]
+pub struct Doomed {
+    /// Which.
+    pub id: SessionId,
+    /// All that it is still owed, if that ends with why the server ended it and is little. `None`
+    /// if nothing of it is to be written any more.
+    pub last_bytes: Option<Vec<u8>>,
+}
 
 /// What a step of the turn leaves for another.
 #[derive(Debug)]
 pub(super) struct Queues {
     /// Sessions that have something to write and were not yet handed to the turn.
     pub(super) dirty: Vec<SessionId>,
+    /// Of those handed to the turn that no flush had time for yet, the first waits since then.
+    pub(super) waiting_since: Option<Time>,
     /// Sessions whose outbox passed its bound.
     pub(super) overflowed: Vec<SessionId>,
     /// Sessions whose outbox has become more than half full.
@@ -20,7 +33,7 @@ pub(super) struct Queues {
     /// Sessions that have ended and were not yet looked at by a flush.
     pub(super) just_ended: Vec<SessionId>,
     /// Sessions that the turn is to close.
-    pub(super) doomed: Vec<SessionId>,
+    pub(super) doomed: Vec<Doomed>,
     outbox_bytes_max: usize,
 }
 
@@ -29,6 +42,7 @@ impl Queues {
     pub(super) fn new(outbox_bytes_max: usize) -> Queues {
         Queues {
             dirty: Vec::new(),
+            waiting_since: None,
             overflowed: Vec::new(),
             lagging: Vec::new(),
             held: Vec::new(),

@@ -8,7 +8,7 @@ use crate::chat::{Act, Answer, Command, Entry, LOBBY, Request};
 use crate::config::Limits;
 use crate::dialect::line::Piece;
 use crate::dialect::{Dialect, Hello, Refusal, Reply, cleaning, json, text};
-use crate::session::{CloseReason, Hold, SessionId};
+use crate::session::{CloseReason, Hold, Phase, SessionId, Step};
 
 use super::answers::Answers;
 use super::core::Core;
@@ -186,15 +186,17 @@ impl Requests {
             }
             _ => return Ok(()),
         };
-        if let Some(room) = room.filter(|_| self.pace.is_needed()) {
-            let session = core.session(id);
-            let debt = session.map(|session| session.throttle.debt(core.now()));
-            if self.pace.holds(room, debt.unwrap_or_default()) {
-                return Err(Later::Pace);
-            }
-            self.pace.charge(room, text.len());
+        let Some(room) = room.filter(|_| self.pace.is_needed()) else {
+            return Ok(());
+        };
+        let session = core.session(id);
+        let debt = session.map(|session| session.throttle.debt(core.now()));
+        let bytes = std::iter::once(text.len());
+        if self.pace.admit(room, debt.unwrap_or_default(), bytes) {
+            Ok(())
+        } else {
+            Err(Later::Pace)
         }
-        Ok(())
     }
 }
 
@@ -216,6 +218,8 @@ fn count_line(core: &mut Core, id: SessionId) {
     if let Some(session) = core.session_mut(id) {
         session.lines_in += 1;
         session.take_line(now, &rates);
+        let (member, said_at) = (session.member, session.active_at);
+        core.comebacks.confirm(member, said_at);
     }
 }
 
@@ -320,6 +324,13 @@ fn post<'a>(
     let (name, room) = (name.into(), room.into());
     let what = Recorded::Posted { name, room };
     core.listeners.records.push(Some(id), what);
+    let now = core.now();
+    if let Some(session) = core.session_mut(id) {
+        session.advance(Step::Post);
+        if session.phase() == Phase::Posting {
+            session.active_at = now;
+        }
+    }
     core.reply(id, &Reply::Answer(&Answer::Done(Some(posted))), reference);
     Ok(())
 }

@@ -7,8 +7,12 @@ use crate::fanout::block::{BlockStore, Slice};
 use crate::session::{CloseReason, Due, Hold, Session, SessionId, Step, Transport};
 use crate::time::Time;
 
-use super::queues::Queues;
+use super::queues::{Doomed, Queues};
 use super::timers::Timers;
+
+/// What a connection that is closed may still be owed at most, for it to be written later. Who was cut
+/// as too slow is owed what a transport has sealed at once, the end of one line, and why.
+const LAST_BYTES_MAX: usize = 256 << 10;
 
 /// All connections, by slot. More than 20 methods, each a step for one session or a question about
 /// it: they stand together since each needs the slot and, beside it, the blocks, a queue or the
@@ -87,22 +91,29 @@ impl Sessions {
     }
 
     /// A connection takes bytes again, or has more to write: it comes with the next
-    /// [`Sessions::swap_dirty`] if it is owed something.
+    /// [`Sessions::take_dirty`] if it is owed something.
     pub fn mark_writable(&mut self, id: SessionId) {
         if self.queued_bytes(id) > 0 {
             self.mark_dirty(id);
         }
     }
 
-    /// Those that have something to write come into `list`, whose memory is used for the next.
-    pub fn swap_dirty(&mut self, list: &mut Vec<SessionId>) {
-        list.clear();
-        std::mem::swap(&mut self.queues.dirty, list);
-        for &id in &*list {
-            if let Some(session) = self.get_mut(id) {
-                session.dirty = false;
-            }
+    /// Those that have something to write since the last call, for which [`Sessions::clear_dirty`] is
+    /// to be called when they are written to.
+    pub fn take_dirty(&mut self, list: &mut impl Extend<SessionId>) {
+        list.extend(self.queues.dirty.drain(..));
+    }
+
+    /// A connection is written to now.
+    pub fn clear_dirty(&mut self, id: SessionId) {
+        if let Some(session) = self.get_mut(id) {
+            session.dirty = false;
         }
+    }
+
+    /// Not everybody was written to: of those who wait for that, the first does since then.
+    pub fn set_waiting_since(&mut self, since: Option<Time>) {
+        self.queues.waiting_since = since;
     }
 
     /// The next of those that may be read from again.
@@ -111,7 +122,7 @@ impl Sessions {
     }
 
     /// The next of those that the turn is to close.
-    pub fn poll_doomed(&mut self) -> Option<SessionId> {
+    pub fn poll_doomed(&mut self) -> Option<Doomed> {
         self.queues.doomed.pop()
     }
 
@@ -207,20 +218,27 @@ impl Sessions {
         true
     }
 
-    /// Nothing more is written or read; the turn closes it.
+    /// The turn closes it. Its place and its blocks are wanted; but why it was ended may be written
+    /// when its peer reads again.
     pub(super) fn doom(&mut self, id: SessionId) {
         if let Some(session) = self.slots[id.slot()].as_mut()
             && session.advance(Step::Doom)
         {
-            session.outbox.clear(&mut self.store);
-            self.queues.doomed.push(id);
+            let reason = session.phase().reason();
+            let is_told = reason.is_some_and(|reason| reason.refusal().is_some());
+            let outbox = &mut session.outbox;
+            let is_little = outbox.bytes() <= LAST_BYTES_MAX;
+            let last_bytes = (is_told && is_little).then(|| outbox.copy(&self.store));
+            outbox.clear(&mut self.store);
+            self.queues.doomed.push(Doomed { id, last_bytes });
         }
     }
 
     /// Makes sure that the session is looked at when something is due.
     pub(super) fn arm(&mut self, id: SessionId, limits: &Limits) {
         if let Some(session) = self.slots[id.slot()].as_mut() {
-            self.timers.arm(session, id, &self.store, limits);
+            let since = self.queues.waiting_since;
+            self.timers.arm(session, id, &self.store, limits, since);
         }
     }
 
@@ -242,6 +260,7 @@ impl Sessions {
     pub(super) fn poll_due(&self, id: SessionId, limits: &Limits) -> Option<Due> {
         let gone_until = self.timers.gone_until(id);
         let session = self.get(id)?;
-        Due::poll(session, self.now, &self.store, limits, gone_until)
+        let since = self.queues.waiting_since;
+        Due::poll(session, self.now, &self.store, limits, gone_until, since)
     }
 }

@@ -45,6 +45,8 @@ fn take_over(core: &mut Core, member: MemberId, takeover: &Takeover) {
     if let (Some(session), Some(rate)) = (core.session_mut(new), rate) {
         (session.throttle, session.is_warned) = rate;
     }
+    let now = core.now();
+    core.comebacks.came_back(member, takeover.proof, now);
     let reference = takeover.reference.as_deref();
     arrival::welcome(core, new, member, reference);
     for room in core.directory.rooms_of(member).collect::<Vec<_>>() {

@@ -8,9 +8,12 @@ use super::core::Core;
 use super::intake::Intake;
 use super::{backlog, ending, frames};
 
-/// Does all that is due now.
+/// Does what is due now, for so many as this turn has time.
 pub(super) fn handle(core: &mut Core, intake: &mut Intake) {
-    while let Some(id) = core.sessions_mut().next_due() {
+    for _ in 0..core.limits.ends_per_turn_max {
+        let Some(id) = core.sessions_mut().next_due() else {
+            break;
+        };
         // Each thing done takes its deadline away, so that this ends.
         while let Some(due) = core.sessions().poll_due(id, &core.limits) {
             handle_one(core, intake, id, due);

@@ -24,9 +24,10 @@ impl Timers {
         id: SessionId,
         store: &BlockStore,
         limits: &Limits,
+        waiting_since: Option<Time>,
     ) {
         let gone_until = self.gone.get(&id).copied();
-        let deadline = Due::next_timeout(session, store, limits, gone_until);
+        let deadline = Due::next_timeout(session, store, limits, gone_until, waiting_since);
         if deadline < session.armed {
             session.armed = deadline;
             self.deadlines.add(deadline, id);

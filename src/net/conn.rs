@@ -11,6 +11,7 @@ use mio::{Interest, Registry};
 use slab::Slab;
 use socket2::SockRef;
 
+use crate::config::Limits;
 use crate::session::{AddressGroup, CloseReason, ConnectionSummary, SessionId, Transport};
 use crate::turn::{Event, Fill, Flush, Io};
 
@@ -65,7 +66,12 @@ pub(super) struct Closed {
 
 impl Conns {
     /// No connections yet. `tls` for those that will be over TLS, where it is not off.
-    pub(super) fn new(tls: Option<TlsStreams>, is_tls_required: bool, now: Instant) -> Conns {
+    pub(super) fn new(
+        tls: Option<TlsStreams>,
+        is_tls_required: bool,
+        limits: &Limits,
+        now: Instant,
+    ) -> Conns {
         Conns {
             conns: Slab::new(),
             tls,
@@ -74,7 +80,7 @@ impl Conns {
             generation: Generation::default(),
             closed: Vec::new(),
             watch: Watch::default(),
-            last_lines: LastLines::default(),
+            last_lines: LastLines::new(limits.outbox_total_bytes_max),
         }
     }
 
@@ -178,9 +184,14 @@ impl Conns {
         self.with_tls(id, |tls, key, socket| tls.write_pending(key, socket));
     }
 
-    /// Bytes that connections hold beside what they are owed.
+    /// The kernel says something of a socket whose session is over.
+    pub(super) fn note_over(&mut self, id: SessionId, generation: Generation) {
+        self.last_lines.write((id, generation));
+    }
+
+    /// Bytes that connections hold beside what sessions are owed.
     pub(super) fn held_bytes(&self) -> usize {
-        self.tls.as_ref().map_or(0, TlsStreams::held_bytes)
+        self.tls.as_ref().map_or(0, TlsStreams::held_bytes) + self.last_lines.owed_bytes()
     }
 
     /// When to look for TLS that did not come in time.
@@ -360,15 +371,18 @@ impl Io for Conns {
             .is_ok()
     }
 
-    fn close(&mut self, id: SessionId, summary: ConnectionSummary) {
+    fn close(&mut self, id: SessionId, summary: ConnectionSummary, last_bytes: Option<Vec<u8>>) {
         if let Some(conn) = self.conns.try_remove(id.slot()) {
-            let tls_fault = match (conn.stream, &mut self.tls) {
-                (Stream::Tls(key), Some(tls)) => tls.close(key),
-                _ => None,
+            let (last_bytes, tls_fault) = match (conn.stream, &mut self.tls) {
+                (Stream::Tls(key), Some(tls)) => tls.close(key, last_bytes.as_deref()),
+                _ => (last_bytes.unwrap_or_default(), None),
             };
             // Nobody is there to read the lines of one that is lost.
             if summary.reason != CloseReason::ConnectionLost {
-                self.last_lines.close(conn.socket, Instant::now());
+                let connection = (id, conn.generation);
+                let now = Instant::now();
+                self.last_lines
+                    .close(connection, conn.socket, last_bytes, now);
             }
             self.closed.push(Closed {
                 peer: conn.peer,
@@ -429,7 +443,7 @@ mod tests {
     fn who_takes_the_slot_of_a_stalled_connection_is_not_cut_for_it() {
         let poll = mio::Poll::new().expect("a poll");
         let start = Instant::now();
-        let mut conns = Conns::new(None, false, start);
+        let mut conns = Conns::new(None, false, &Limits::default(), start);
         // Neither has acknowledged all of it.
         let look = |conns: &mut Conns, second| {
             let now = start + Duration::from_secs(second);
@@ -440,7 +454,7 @@ mod tests {
         for second in 2..10 {
             assert_eq!(look(&mut conns, second), []);
         }
-        conns.close(old, SUMMARY);
+        conns.close(old, SUMMARY, None);
         let (new, _peer) = add_stalled(&mut conns, poll.registry());
         assert_eq!(new, old, "the slot is taken again");
         for second in 10..20 {

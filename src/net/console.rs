@@ -19,7 +19,9 @@ use crate::dialect::operator::{self, NoOrder, Order};
 use crate::hub::{ConnectionRow, Hub};
 
 use super::conn::Conns;
+use super::keeping::Keeping;
 use super::printer::Printer;
+use super::recalling;
 use super::tokens::Source;
 
 /// Standard input of an operator.
@@ -110,6 +112,7 @@ impl Console {
         hub: &mut Hub,
         conns: &Conns,
         printer: &mut Printer,
+        keeping: &mut Option<Keeping>,
         now: Instant,
     ) -> Vec<Outcome> {
         let mut buffer = [0; READ_BYTES_MAX];
@@ -119,11 +122,11 @@ impl Console {
         let mut input = &buffer[..count];
         let mut outcomes = Vec::new();
         while let Some(piece) = self.lines.next(&mut input, self.line_bytes_max) {
-            outcomes.push(obey(&piece, hub, conns, printer));
+            outcomes.push(obey(&piece, hub, conns, printer, keeping));
         }
         if was_open && self.input == Input::Ended {
             if let Some(piece) = self.lines.finish(self.line_bytes_max) {
-                outcomes.push(obey(&piece, hub, conns, printer));
+                outcomes.push(obey(&piece, hub, conns, printer, keeping));
             }
             info!("the console is closed; the server goes on");
             // A terminal that is gone would be reported for ever. Files were never registered.
@@ -193,7 +196,13 @@ impl Console {
 }
 
 /// Does what a line asks for.
-fn obey(piece: &Piece<'_>, hub: &mut Hub, conns: &Conns, printer: &mut Printer) -> Outcome {
+fn obey(
+    piece: &Piece<'_>,
+    hub: &mut Hub,
+    conns: &Conns,
+    printer: &mut Printer,
+    keeping: &mut Option<Keeping>,
+) -> Outcome {
     let Piece::Line(line) = piece else {
         printer.line("! line-too-long that line is too long");
         return Outcome::Done;
@@ -219,6 +228,10 @@ fn obey(piece: &Piece<'_>, hub: &mut Hub, conns: &Conns, printer: &mut Printer) 
                 Some(kicked) => format!("= kicked {kicked}"),
                 None => format!("! no-such-name nobody is called {name}"),
             })
+        }
+        Ok(Order::Forget(what)) => recalling::forget(what, hub, keeping, printer),
+        Ok(Order::History { room, limit }) => {
+            recalling::print_history(room, limit, hub, keeping, printer);
         }
         Ok(Order::Statistics) => return Outcome::Statistics,
         Ok(Order::Quit) => return Outcome::Quit,

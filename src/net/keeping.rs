@@ -2,6 +2,7 @@
 //! questions of the hub go out, answers come back, and how far the disk is behind is told to the
 //! hub. How anything is kept is `store`'s. Owned by the server, where there is `--data`.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,12 +11,14 @@ use std::time::Duration;
 use log::{info, warn};
 use mio::{Registry, Waker};
 
-use crate::archive::{Level, Recorder, Reply};
+use crate::archive::{Ask, Level, Query, Recorder, Reply, Target};
+use crate::chat::{MessageId, PageEnd};
 use crate::config::Config;
 use crate::hub::{Hub, QuestionId};
 use crate::time::Time;
 
-use super::store::{Recovered, Store, StoreError, StoreSettings, Ticket, runtime_folder};
+use super::recalling;
+use super::store::{Busy, Recovered, Store, StoreError, StoreSettings, Ticket, runtime_folder};
 use super::tokens::Source;
 
 /// See the file.
@@ -23,7 +26,21 @@ use super::tokens::Source;
 pub(super) struct Keeping {
     store: Store,
     is_behind: bool,
+    /// What the operator waits for.
+    operators: Vec<(Ticket, Wanted)>,
+    asked: u64,
 }
+
+/// What the operator has asked for.
+#[derive(Debug)]
+enum Wanted {
+    History,
+    /// Messages are to be taken back, and these were, from memory.
+    Forget(Vec<(String, Vec<MessageId>)>),
+}
+
+/// Tickets of the operator lie above those of the hub's questions.
+const OPERATORS_FIRST: u64 = 1 << 63;
 
 /// How long a server that stops waits for the disk. What is not on it by then is in the journal.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -57,17 +74,23 @@ impl Keeping {
         Ok(Keeping {
             store,
             is_behind: false,
+            operators: Vec::new(),
+            asked: 0,
         })
     }
 
-    /// The first half of a turn: answers that have come go to those who wait for them.
-    pub(super) fn bring_answers(&mut self, hub: &mut Hub, now: Time) {
-        for (Ticket(id), reply) in self.store.poll_replies() {
-            match reply {
-                Reply::Page(_) | Reply::Missed(_) | Reply::Failed => {
-                    hub.answer_question(QuestionId(id), &reply);
-                }
-                Reply::Forgotten(_) => {}
+    /// The first half of a turn: answers that have come go to those who wait for them; those for the
+    /// operator are given back, as lines.
+    pub(super) fn bring_answers(&mut self, hub: &mut Hub, now: Time) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (ticket, reply) in self.store.poll_replies() {
+            let wanted = self
+                .operators
+                .iter()
+                .position(|(asked, _)| *asked == ticket);
+            match wanted.map(|place| self.operators.swap_remove(place).1) {
+                Some(wanted) => lines.extend(answer_operator(hub, wanted, &reply)),
+                None => hub.answer_question(QuestionId(ticket.0), &reply),
             }
         }
         let is_behind = self.store.level(now) == Level::Behind;
@@ -75,6 +98,7 @@ impl Keeping {
             self.is_behind = is_behind;
             hub.set_archive_behind(is_behind);
         }
+        lines
     }
 
     /// Questions that came up go to the store.
@@ -84,6 +108,40 @@ impl Keeping {
                 hub.answer_question(QuestionId(id), &Reply::Failed);
             }
         }
+    }
+
+    /// Takes messages back that memory has forgotten already: these. What more there is on the disk
+    /// is told when it is known.
+    pub(super) fn forget(
+        &mut self,
+        hub: &mut Hub,
+        target: Target<'_>,
+        from_memory: Vec<(String, Vec<MessageId>)>,
+    ) {
+        let ticket = self.next_ticket();
+        if let Some(recorder) = hub.recorder() {
+            self.store.forget(recorder, target, ticket);
+            self.operators.push((ticket, Wanted::Forget(from_memory)));
+        }
+    }
+
+    /// Asks for the last messages of a room, for the operator.
+    pub(super) fn ask_history(&mut self, room: &str, limit: usize) -> Result<(), Busy> {
+        let ticket = self.next_ticket();
+        let query = Query {
+            room: room.to_owned(),
+            ask: Ask::Page(PageEnd::Newest),
+            messages_max: limit,
+            bytes_max: usize::MAX,
+        };
+        self.store.query(query, ticket)?;
+        self.operators.push((ticket, Wanted::History));
+        Ok(())
+    }
+
+    fn next_ticket(&mut self) -> Ticket {
+        self.asked += 1;
+        Ticket(OPERATORS_FIRST | self.asked)
     }
 
     /// Keeps what was recorded in this turn.
@@ -147,6 +205,24 @@ pub(super) fn status(keeping: &mut Option<Keeping>, now: Time) -> String {
 pub(super) fn statistics(keeping: &mut Option<Keeping>, now: Time) -> String {
     let counted = keeping.as_mut().map(|keeping| keeping.statistics(now));
     counted.map_or_else(String::new, |counted| format!(", {counted}"))
+}
+
+fn answer_operator(hub: &mut Hub, wanted: Wanted, reply: &Reply) -> Vec<String> {
+    match (wanted, reply) {
+        (Wanted::History, Reply::Page(page)) => recalling::said(page.messages()),
+        (Wanted::Forget(from_memory), Reply::Forgotten(rooms)) => {
+            let mut all: BTreeSet<MessageId> =
+                from_memory.into_iter().flat_map(|(_, ids)| ids).collect();
+            for (room, ids) in rooms {
+                let is_new = |id: &&MessageId| !all.contains(*id);
+                let new: Vec<MessageId> = ids.iter().filter(is_new).copied().collect();
+                hub.operator().tell_forgotten(room, &new);
+                all.extend(new);
+            }
+            vec![recalling::said_forgotten(all.len())]
+        }
+        _ => vec!["! busy the disk does not answer".to_owned()],
+    }
 }
 
 fn recall(hub: &mut Hub, recovered: &Recovered) {

@@ -22,6 +22,7 @@ pub mod log;
 mod outside;
 mod printer;
 mod proxied;
+mod recalling;
 mod report;
 pub mod resolve;
 pub mod server;

@@ -94,7 +94,7 @@ impl Server {
         Ok(Server {
             events: Events::with_capacity(EVENTS_MAX),
             turn,
-            conns: Conns::new(streams, config.tls == TlsMode::Only, now),
+            conns: Conns::new(streams, config.tls == TlsMode::Only, &config.limits, now),
             acceptor,
             signals,
             console,
@@ -158,7 +158,9 @@ impl Server {
         let since_start = self.clock.since_start();
         self.turn.start(since_start, wall_time(), &mut self.conns);
         if let Some(keeping) = &mut self.keeping {
-            keeping.bring_answers(self.turn.hub_mut(), since_start);
+            let told = keeping.bring_answers(self.turn.hub_mut(), since_start);
+            let printer = self.printer.iter_mut();
+            printer.for_each(|to| told.iter().for_each(|line| to.line(line)));
         }
         // Before accepting: who connected before the operator ended it all is told so.
         self.serve_console();
@@ -252,7 +254,7 @@ impl Server {
                     }
                     self.turn.note(id, event);
                 }
-                Source::Conn(..) => {}
+                Source::Conn(id, generation) => self.conns.note_over(id, generation),
             }
         }
         is_signalled
@@ -320,7 +322,8 @@ impl Server {
         };
         let hub = self.turn.hub_mut();
         let registry = self.poll.registry();
-        let outcomes = console.serve(registry, hub, &self.conns, printer, self.clock.now);
+        let keeping = &mut self.keeping;
+        let outcomes = console.serve(registry, hub, &self.conns, printer, keeping, self.clock.now);
         for outcome in outcomes {
             match outcome {
                 Outcome::Done => {}

@@ -15,6 +15,7 @@ mod validity;
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,7 @@ use crate::config::Limits;
 use crate::session::{SessionId, Transport};
 use crate::turn::{Event, Fill, Flush};
 
+use super::kernel_queue::unacknowledged_bytes;
 use connection::TlsConnection;
 pub use identity::BadIdentity;
 pub use setup::TlsSetup;
@@ -82,6 +84,11 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const TRIED_PER_TURN: usize = 128;
 /// Room that is never given back, so that a quiet server does not allocate.
 const KEPT: usize = 64;
+
+/// Whether the other side has acknowledged all that was written.
+fn is_drained(socket: &TcpStream) -> bool {
+    unacknowledged_bytes(socket.as_fd()).is_ok_and(|bytes| bytes == 0)
+}
 
 impl TlsStreams {
     pub(super) fn new(config: Arc<ServerConfig>, limits: &Limits) -> TlsStreams {
@@ -146,7 +153,7 @@ impl TlsStreams {
         chunks: &[IoSlice<'_>],
     ) -> Flush {
         let connection = &mut self.streams[key.0 as usize].connection;
-        connection.flush(socket, chunks, &self.limits)
+        connection.flush(socket, chunks, &self.limits, is_drained)
     }
 
     /// The socket takes bytes: what lies there and is nothing that was said is written.
@@ -178,11 +185,17 @@ impl TlsStreams {
         }
     }
 
-    /// Forgets it. What was wrong with what it sent, if anything was.
-    pub(super) fn close(&mut self, key: TlsKey) -> Option<Box<str>> {
-        let stream = self.streams.remove(key.0 as usize);
+    /// Forgets it. What is to be written to its socket before its end, of which `last_bytes` is the
+    /// plaintext; and what was wrong with what it sent, if anything was.
+    pub(super) fn close(
+        &mut self,
+        key: TlsKey,
+        last_bytes: Option<&[u8]>,
+    ) -> (Vec<u8>, Option<Box<str>>) {
+        let mut stream = self.streams.remove(key.0 as usize);
         self.held_bytes -= stream.held_bytes;
-        stream.connection.fault().map(Into::into)
+        let sealed = stream.connection.seal_last(last_bytes);
+        (sealed, stream.connection.fault().map(Into::into))
     }
 
     /// After every step of a connection: takes note of what it has brought about. Whether bytes went

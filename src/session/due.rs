@@ -36,28 +36,34 @@ pub enum Due {
 
 impl Due {
     /// Every deadline that a session has now: which, and when. `gone_until` is that of one whose connection
-    /// is gone.
+    /// is gone; `waiting_since` as in [`Session::waits_for_flush`].
     fn all(
         session: &Session,
         store: &BlockStore,
         limits: &Limits,
         gone_until: Option<Time>,
+        waiting_since: Option<Time>,
     ) -> impl Iterator<Item = (Due, Time)> {
         let close = match session.phase() {
             Phase::Draining { until, .. } | Phase::Lingering { until, .. } => Some(until),
-            Phase::Naming { .. } | Phase::Chatting | Phase::Doomed { .. } => None,
+            Phase::Naming { .. } | Phase::Posting | Phase::Chatting | Phase::Doomed { .. } => None,
         };
-        let is_naming = matches!(session.phase(), Phase::Naming { .. });
         let name_timeout = match session.dialect {
             Dialect::Http => limits.name_timeout.min(limits.http_head_timeout),
             _ => limits.name_timeout,
         };
-        let name = is_naming.then(|| session.connected_at + name_timeout);
+        let name = match session.phase() {
+            Phase::Naming { .. } => Some(session.connected_at + name_timeout),
+            Phase::Posting => Some(session.active_at + name_timeout),
+            _ => None,
+        };
         let is_silent =
             session.phase() == Phase::Naming { prompted: false } && !session.has_spoken();
         let prompt_timeout = limits.prompt_timeout.filter(|_| is_silent);
         let prompt = prompt_timeout.map(|timeout| session.connected_at + timeout);
-        let oldest = session.outbox.oldest(store).filter(|_| session.is_live());
+        // That no flush had time for it is not its doing.
+        let is_asked = session.is_live() && !session.waits_for_flush(waiting_since);
+        let oldest = session.outbox.oldest(store).filter(|_| is_asked);
         let stall = oldest.map(|oldest| oldest + limits.stall_timeout);
         let resume = match session.hold {
             Hold::Rate(until) | Hold::Answers(until) if session.is_live() => Some(until),
@@ -92,8 +98,10 @@ impl Due {
         store: &BlockStore,
         limits: &Limits,
         gone_until: Option<Time>,
+        waiting_since: Option<Time>,
     ) -> Time {
-        let deadlines = Due::all(session, store, limits, gone_until).map(|(_, at)| at);
+        let deadlines =
+            Due::all(session, store, limits, gone_until, waiting_since).map(|(_, at)| at);
         deadlines.min().unwrap_or(Time::NEVER)
     }
 
@@ -104,8 +112,9 @@ impl Due {
         store: &BlockStore,
         limits: &Limits,
         gone_until: Option<Time>,
+        waiting_since: Option<Time>,
     ) -> Option<Due> {
-        let mut deadlines = Due::all(session, store, limits, gone_until);
+        let mut deadlines = Due::all(session, store, limits, gone_until, waiting_since);
         deadlines.find(|&(_, at)| at <= now).map(|(due, _)| due)
     }
 }

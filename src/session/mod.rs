@@ -186,12 +186,18 @@ impl Session {
 
     /// Whether it still takes part: it has a name, or may yet give one.
     pub fn is_live(&self) -> bool {
-        matches!(self.phase, Phase::Naming { .. } | Phase::Chatting)
+        self.phase.reason().is_none()
     }
 
     /// Whether it ever said anything.
     pub fn has_spoken(&self) -> bool {
         self.bytes_in > 0
+    }
+
+    /// Whether it only waits to be written to: no flush had time for it yet. The first of those for
+    /// whom there was none waits since `waiting_since`.
+    pub fn waits_for_flush(&self, waiting_since: Option<Time>) -> bool {
+        self.dirty && waiting_since.is_some()
     }
 
     /// A line of it was handled.

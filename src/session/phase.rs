@@ -13,6 +13,8 @@ pub enum Phase {
         /// Whether it was told.
         prompted: bool,
     },
+    /// It has no name and has posted: as long as it goes on, it needs none.
+    Posting,
     /// It has a name.
     Chatting,
     /// It has left; what it is owed is still written, until then.
@@ -42,6 +44,8 @@ pub enum Phase {
 pub enum Step {
     /// It was told what to do.
     Prompt,
+    /// It said something without a name.
+    Post,
     /// It got a name.
     Name,
     /// It leaves, for this reason, and may take what it is owed until then.
@@ -58,8 +62,9 @@ impl Phase {
     pub fn after(self, step: Step) -> Option<Phase> {
         Some(match (self, step) {
             (Phase::Naming { prompted: false }, Step::Prompt) => Phase::Naming { prompted: true },
-            (Phase::Naming { .. }, Step::Name) => Phase::Chatting,
-            (Phase::Naming { .. } | Phase::Chatting, Step::End(reason, until)) => {
+            (Phase::Naming { .. }, Step::Post) => Phase::Posting,
+            (Phase::Naming { .. } | Phase::Posting, Step::Name) => Phase::Chatting,
+            (Phase::Naming { .. } | Phase::Posting | Phase::Chatting, Step::End(reason, until)) => {
                 Phase::Draining { reason, until }
             }
             (Phase::Draining { reason, .. }, Step::Linger(until)) => {
@@ -75,7 +80,7 @@ impl Phase {
     /// Why it left, once it has.
     pub fn reason(self) -> Option<CloseReason> {
         match self {
-            Phase::Naming { .. } | Phase::Chatting => None,
+            Phase::Naming { .. } | Phase::Posting | Phase::Chatting => None,
             Phase::Draining { reason, .. }
             | Phase::Lingering { reason, .. }
             | Phase::Doomed { reason } => Some(reason),
@@ -92,6 +97,7 @@ mod tests {
         let at = Time::START;
         let steps = [
             Step::Prompt,
+            Step::Post,
             Step::Name,
             Step::End(CloseReason::Quit, at),
             Step::Linger(at),
@@ -99,10 +105,11 @@ mod tests {
         ];
         let rank = |phase| match phase {
             Phase::Naming { prompted } => u32::from(prompted),
-            Phase::Chatting => 2,
-            Phase::Draining { .. } => 3,
-            Phase::Lingering { .. } => 4,
-            Phase::Doomed { .. } => 5,
+            Phase::Posting => 2,
+            Phase::Chatting => 3,
+            Phase::Draining { .. } => 4,
+            Phase::Lingering { .. } => 5,
+            Phase::Doomed { .. } => 6,
         };
         let mut reached = vec![Phase::Naming { prompted: false }];
         let mut index = 0;
@@ -117,6 +124,6 @@ mod tests {
             }
             index += 1;
         }
-        assert_eq!(reached.len(), 6, "{reached:?}");
+        assert_eq!(reached.len(), 7, "{reached:?}");
     }
 }

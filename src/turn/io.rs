@@ -37,8 +37,10 @@ pub trait Io {
     /// write is worth it.
     fn widen(&mut self, id: SessionId) -> bool;
 
-    /// Closes the socket; its slot is free.
-    fn close(&mut self, id: SessionId, summary: ConnectionSummary);
+    /// Closes the connection; its slot is free. `last_bytes` are all that it is still owed, to be
+    /// written if its socket takes them later; what was promised of them is sealed already. `None`
+    /// if nothing more is to be written.
+    fn close(&mut self, id: SessionId, summary: ConnectionSummary, last_bytes: Option<Vec<u8>>);
 }
 
 /// What became of an attempt to read.

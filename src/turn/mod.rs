@@ -5,18 +5,21 @@
 //! then [`Turn::admit`] or [`Turn::refuse`] for who was accepted and what the operator asks of
 //! [`Turn::hub_mut`], and at last [`Turn::finish`].
 
+mod clock;
+mod flushing;
 mod io;
 
 use std::io::IoSlice;
-use std::time::Duration;
 
 use crate::archive::Recorder;
 use crate::chat::Listen;
 use crate::config::Limits;
-use crate::hub::{self, AfterWrite, Hub, Random, Receive};
+use crate::hub::{self, AfterWrite, Doomed, Hub, Random, Receive};
 use crate::session::{CloseReason, SessionId};
 use crate::time::{Time, WallTime};
 
+use clock::Clock;
+use flushing::Flushing;
 use io::Sockets;
 pub use io::{Event, Fill, Flush, Io};
 
@@ -30,10 +33,25 @@ pub struct Turn {
     /// Where everything that is read arrives first.
     scratch: Vec<u8>,
     put_off: Vec<SessionId>,
-    flushing: Vec<SessionId>,
-    write_bytes_max: usize,
+    flushing: Flushing,
+    /// What this half of the turn has read and written, in bytes, each call at its least.
+    moved_bytes: usize,
+    bounds: Bounds,
 }
 
+/// How much one turn does, so that nobody waits for the next for long.
+#[derive(Debug)]
+struct Bounds {
+    write_bytes_max: usize,
+    reads_per_turn_bytes_max: usize,
+    writes_per_turn_bytes_max: usize,
+    ends_per_turn_max: usize,
+}
+
+/// What a read or a write counts as at least: the kernel moves about as many bytes in the time that
+/// the call takes by itself.
+const READ_COST_BYTES: usize = 2 << 10;
+const WRITE_COST_BYTES: usize = 4 << 10;
 /// Chunks of one gather-write.
 const CHUNKS_MAX: usize = 64;
 /// What is read at once from a member of a room that goes slower, since it may have to wait.
@@ -46,12 +64,18 @@ impl Turn {
     pub fn new(limits: Limits, random: Random) -> Turn {
         Turn {
             scratch: vec![0; limits.read_bytes_max],
-            write_bytes_max: limits.write_bytes_max,
+            bounds: Bounds {
+                write_bytes_max: limits.write_bytes_max,
+                reads_per_turn_bytes_max: limits.reads_per_turn_bytes_max,
+                writes_per_turn_bytes_max: limits.writes_per_turn_bytes_max,
+                ends_per_turn_max: limits.ends_per_turn_max,
+            },
+            moved_bytes: 0,
             hub: Hub::new(limits, random),
             sockets: Sockets::default(),
             clock: Clock::default(),
             put_off: Vec::new(),
-            flushing: Vec::new(),
+            flushing: Flushing::default(),
         }
     }
 
@@ -75,7 +99,15 @@ impl Turn {
         if self.sockets.listed() > 0 {
             return Some(Time::START);
         }
-        self.hub.next_timeout().map(|at| self.clock.real(at))
+        self.due().map(|at| self.clock.real(at))
+    }
+
+    /// When something is due that is not for a socket to say, in the time of the engine.
+    fn due(&self) -> Option<Time> {
+        if self.flushing.has_waiting() {
+            return Some(Time::START);
+        }
+        self.hub.next_timeout()
     }
 
     /// The kernel says that a socket has become ready. This only sets bits.
@@ -99,7 +131,7 @@ impl Turn {
     /// The first half of a turn, at `now`, which never goes back. Deadlines come before reading, so
     /// that what they release is read in this turn.
     pub fn start(&mut self, now: Time, wall: WallTime, io: &mut impl Io) {
-        let now = self.clock.start_turn(now, self.hub.next_timeout());
+        let now = self.clock.start_turn(now, self.due());
         self.hub.handle_timeout(now, wall);
         self.read(io);
         self.hub.answer(|id| io.address_group(id));
@@ -131,12 +163,16 @@ impl Turn {
         debug_assert_eq!(self.unsound(), None);
     }
 
-    /// Reads from everybody who waits for it, one buffer each.
+    /// Reads from everybody who waits for it, one buffer each, as far as this turn has time.
     fn read(&mut self, io: &mut impl Io) {
+        self.moved_bytes = 0;
         while let Some(id) = self.hub.sessions_mut().poll_released() {
             self.sockets.list(id);
         }
         for _ in 0..self.sockets.listed() {
+            if self.moved_bytes >= self.bounds.reads_per_turn_bytes_max {
+                break;
+            }
             if let Some(id) = self.sockets.next_listed() {
                 self.read_one(id, io);
             }
@@ -198,6 +234,7 @@ impl Turn {
         };
         let length_max = self.scratch.len().min(most);
         let (length, fill) = io.fill(id, &mut self.scratch[..length_max]);
+        self.moved_bytes += length.max(READ_COST_BYTES);
         if let Some(socket) = self.sockets.get_mut(id) {
             socket.readable = fill == Fill::Full;
         }
@@ -225,14 +262,21 @@ impl Turn {
         }
     }
 
-    /// Writes to everybody who is owed something.
+    /// Writes to everybody who is owed something, as far as this turn has time.
     fn flush(&mut self, io: &mut impl Io) {
-        let mut flushing = std::mem::take(&mut self.flushing);
-        self.hub.sessions_mut().swap_dirty(&mut flushing);
-        for &id in &flushing {
+        self.moved_bytes = 0;
+        self.hub.sessions_mut().take_dirty(&mut self.flushing.fresh);
+        let bytes_max = self.bounds.writes_per_turn_bytes_max;
+        while self.moved_bytes < bytes_max {
+            let half_spent = self.moved_bytes >= bytes_max / 2;
+            let Some(id) = self.flushing.next(half_spent) else {
+                break;
+            };
+            self.hub.sessions_mut().clear_dirty(id);
             self.flush_one(id, io);
         }
-        self.flushing = flushing;
+        let waiting_since = self.flushing.put_off(self.clock.last);
+        self.hub.sessions_mut().set_waiting_since(waiting_since);
     }
 
     fn flush_one(&mut self, id: SessionId, io: &mut impl Io) {
@@ -260,10 +304,15 @@ impl Turn {
         while self.sockets.get(id).is_some_and(|socket| socket.writable)
             && self.hub.sessions().queued_bytes(id) > 0
         {
-            if written >= self.write_bytes_max {
+            if written >= self.bounds.write_bytes_max {
                 return self.hub.sessions_mut().mark_writable(id);
             }
-            match write_chunks(&self.hub, id, io) {
+            let flushed = write_chunks(&self.hub, id, io);
+            self.moved_bytes += match flushed {
+                Flush::Took(count) | Flush::Promised(count) => count.max(WRITE_COST_BYTES),
+                Flush::Blocked | Flush::Lost => WRITE_COST_BYTES,
+            };
+            match flushed {
                 Flush::Took(count) => {
                     self.hub.sessions_mut().consume(id, count);
                     written += count;
@@ -294,12 +343,16 @@ impl Turn {
         socket.writable
     }
 
-    /// Closes what is doomed: here, and nowhere else, is a slot freed.
+    /// Closes what is doomed, as far as this turn has time: here, and nowhere else, is a slot freed.
     fn reap(&mut self, io: &mut impl Io) {
-        while let Some(id) = self.hub.sessions_mut().poll_doomed() {
+        for _ in 0..self.bounds.ends_per_turn_max {
+            let Some(doomed) = self.hub.sessions_mut().poll_doomed() else {
+                break;
+            };
+            let Doomed { id, last_bytes } = doomed;
             if let Some(summary) = self.hub.remove(id) {
                 self.sockets.remove(id);
-                io.close(id, summary);
+                io.close(id, summary, last_bytes);
             }
         }
     }
@@ -338,71 +391,4 @@ fn write_chunks(hub: &Hub, id: SessionId, io: &mut impl Io) -> Flush {
         count += 1;
     }
     io.flush(id, &gathered[..count])
-}
-
-/// The time as the engine has it. Time in which the loop did not run although something was due (a
-/// stopped process, a paused machine) counts against nobody: it is left out.
-#[derive(Debug, Default)]
-struct Clock {
-    /// What was left out so far.
-    stopped: Duration,
-    /// When the turn before began.
-    last: Time,
-}
-
-/// A turn that begins later than this behind its time was kept from running.
-const LATE_MIN: Duration = Duration::from_secs(1);
-
-impl Clock {
-    /// The time of a turn that begins at `now` and of which the first deadline was `due`. Whoever
-    /// the gap concerns has a second left, so that what is ready is served before.
-    fn start_turn(&mut self, now: Time, due: Option<Time>) -> Time {
-        let engine = now - self.stopped;
-        let expected = due.map_or(engine, |due| due.max(self.last));
-        let gap = engine.since(expected);
-        self.last = if gap > LATE_MIN {
-            let resumed = self.last.max(expected - LATE_MIN);
-            self.stopped += engine.since(resumed);
-            resumed
-        } else {
-            engine.max(self.last)
-        };
-        self.last
-    }
-
-    /// When that is outside.
-    fn real(&self, engine: Time) -> Time {
-        if engine == Time::START {
-            return Time::START;
-        }
-        engine + self.stopped
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn seconds(count: u64) -> Time {
-        Time::after_start(Duration::from_secs(count))
-    }
-
-    #[test]
-    fn time_in_which_the_loop_did_not_run_is_left_out() {
-        let mut clock = Clock::default();
-        assert_eq!(clock.start_turn(seconds(5), Some(seconds(9))), seconds(5));
-        assert_eq!(clock.start_turn(seconds(9), Some(seconds(9))), seconds(9));
-        // Stopped from about 9 to 40, with something due at 20.
-        assert_eq!(
-            clock.start_turn(seconds(40), Some(seconds(20))),
-            seconds(19)
-        );
-        assert_eq!(clock.real(seconds(20)), seconds(41));
-        assert_eq!(
-            clock.start_turn(seconds(41), Some(seconds(20))),
-            seconds(20)
-        );
-        // Nothing was due: it slept, as it should.
-        assert_eq!(clock.start_turn(seconds(100), None), seconds(79));
-    }
 }

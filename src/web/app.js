@@ -422,7 +422,6 @@ function rebuild(room, lines = room.lines) {
 
 function drawLines(room) {
 	if (room.lines.length > LINES_MAX) trim(room);
-	const fromEnd = log.scrollHeight - log.scrollTop;
 	if (view.room !== room) {
 		for (const line of view.room?.lines ?? []) line.node = null;
 		log.ariaBusy = true;
@@ -431,18 +430,19 @@ function drawLines(room) {
 		rebuild(room);
 	}
 	if (room.isRebuilt) {
+		const fromEnd = log.scrollHeight - log.scrollTop;
 		box.replaceChildren(...room.lines.map((line, at) => shaped(line, room.lines[at - 1])));
 		log.scrollTop = log.scrollHeight - fromEnd;
 		room.isRebuilt = view.isSparse = false;
 	} else if (view.isAtEnd || box.childElementCount < LINES_MAX) {
-		// Of a flood only the newest, until there is time.
+		// Of a flood the newest, until there is time.
 		const next = room.lines.findLastIndex((line) => line.node) + 1, first = Math.max(next, room.lines.length - DRAWN_AT_ONCE);
 		view.isSparse ||= first > next;
-		if (view.isSparse) redraw(next === room.lines.length && rebuild(room));
+		if (view.isSparse) redraw(Date.now() - link.heardAt > 99 && rebuild(room));
 		box.append(...room.lines.slice(first).map((line, at) => shaped(line, room.lines[first + at - 1])));
 		while (box.childElementCount > LINES_MAX) box.firstChild.remove();
 	}
-	// Else it waits behind the button: who reads is not disturbed.
+	// Else it waits behind the button, to disturb nobody.
 	view.marked?.classList.remove('new');
 	view.marked = room.mark?.node;
 	view.marked?.classList.add('new');

@@ -18,6 +18,7 @@ mod away;
 mod cold;
 mod devtools;
 mod firefox;
+mod flood;
 mod hostile;
 mod link;
 mod looks;

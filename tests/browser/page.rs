@@ -89,6 +89,7 @@ impl Page {
             "ArrowUp" => (38, ""),
             "ArrowDown" => (40, ""),
             " " => (32, " "),
+            "x" => (88, "x"),
             other => panic!("no code for {other}"),
         };
         let mut event = json!({"type": "keyDown", "key": key, "code": key, "modifiers": modifiers,

@@ -6,11 +6,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use serde_json::{Value, json};
+
+use super::common::process::ends_within;
 
 /// Long enough for a loaded machine; reached only by a test that fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,25 +40,18 @@ impl FakeServer {
 
     /// The next connection.
     pub fn accept(&self) -> Peer {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.listener.accept() {
-                Ok((stream, _)) => {
-                    stream.set_nonblocking(false).unwrap();
-                    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-                    stream.set_write_timeout(Some(PATIENCE)).unwrap();
-                    return Peer {
-                        stream,
-                        unread: Vec::new(),
-                        last: Value::Null,
-                    };
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    assert!(Instant::now() < deadline, "the client does not connect");
-                    thread::sleep(Duration::from_millis(2));
-                }
-                Err(error) => panic!("accept: {error}"),
-            }
+        let mut events = [PollFd::new(&self.listener, PollFlags::IN)];
+        let patience = PATIENCE.try_into().unwrap();
+        let ready = poll(&mut events, Some(&patience)).unwrap();
+        assert!(ready > 0, "the client does not connect");
+        let (stream, _) = self.listener.accept().unwrap();
+        stream.set_nonblocking(false).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        Peer {
+            stream,
+            unread: Vec::new(),
+            last: Value::Null,
         }
     }
 
@@ -284,7 +280,7 @@ fn of_text(line: &str) -> Value {
 }
 
 /// What one stream of the client has said so far.
-type Heard = Arc<Mutex<Vec<u8>>>;
+type Heard = Arc<(Mutex<Vec<u8>>, Condvar)>;
 
 /// A running client.
 pub struct Client {
@@ -404,29 +400,25 @@ impl Client {
 
     #[track_caller]
     fn wait_for(&self, heard: &Heard, part: &str) {
-        let deadline = Instant::now() + PATIENCE;
-        while !text(heard).contains(part) {
-            let transcript = self.transcript();
-            assert!(
-                Instant::now() < deadline,
-                "no {part:?} in time\n{transcript}"
-            );
-            thread::sleep(Duration::from_millis(2));
-        }
+        let (bytes, grown) = &**heard;
+        let is_missing = |bytes: &mut Vec<u8>| !String::from_utf8_lossy(bytes).contains(part);
+        let (bytes, waited) = grown
+            .wait_timeout_while(bytes.lock().unwrap(), PATIENCE, is_missing)
+            .unwrap();
+        drop(bytes);
+        assert!(
+            !waited.timed_out(),
+            "no {part:?} in time\n{}",
+            self.transcript()
+        );
     }
 
     /// Waits for its end.
     #[track_caller]
     pub fn wait(mut self) -> Ended {
-        let deadline = Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            let transcript = self.transcript();
-            assert!(Instant::now() < deadline, "it does not end\n{transcript}");
-            thread::sleep(Duration::from_millis(2));
-        };
+        let has_ended = ends_within(&self.child, PATIENCE);
+        assert!(has_ended, "it does not end\n{}", self.transcript());
+        let status = self.child.wait().unwrap();
         for reader in self.readers.drain(..) {
             reader.join().unwrap();
         }
@@ -460,13 +452,14 @@ fn listen(mut source: impl Read + Send + 'static, heard: &Heard) -> thread::Join
         let mut chunk = [0; 65536];
         // A pseudo-terminal ends with an error.
         while let Ok(count @ 1..) = source.read(&mut chunk) {
-            heard.lock().unwrap().extend_from_slice(&chunk[..count]);
+            heard.0.lock().unwrap().extend_from_slice(&chunk[..count]);
+            heard.1.notify_all();
         }
     })
 }
 
 fn text(heard: &Heard) -> String {
-    String::from_utf8_lossy(&heard.lock().unwrap()).into_owned()
+    String::from_utf8_lossy(&heard.0.lock().unwrap()).into_owned()
 }
 
 /// A client at a pseudo-terminal.

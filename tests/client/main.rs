@@ -16,6 +16,7 @@ mod terminal_support;
 mod tls_support;
 
 mod bounds;
+mod coming_back;
 mod scripted;
 mod terminal_link;
 mod terminal_operator;

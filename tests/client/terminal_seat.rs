@@ -78,7 +78,9 @@ fn every_letter_stays_whole_while_500_lines_a_second_come() {
         let start = Instant::now();
         for number in 0..LINES {
             let due = start + Duration::from_secs_f64(number as f64 / 500.0);
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            while Instant::now() < due {
+                std::thread::park_timeout(due.saturating_duration_since(Instant::now()));
+            }
             peer.says(&format!("<ben> line {number}\n"));
         }
         peer
@@ -343,7 +345,7 @@ fn the_prompt_shows_room_and_link() {
     sitting.types("hello\r");
     peer.hears("hello");
     assert_eq!(peer.last["room"], "Den");
-    std::thread::sleep(Duration::from_millis(25));
+    peer.hears_nothing_for(Duration::from_millis(25));
     peer.does_it();
     sitting.sees("the time it took", |model| {
         let (row, _) = model.cursor_row();
@@ -504,7 +506,7 @@ fn an_escape_eats_nothing_that_follows() {
     ] {
         let (sitting, mut peer, _server) = seated(&[]);
         sitting.types(keys);
-        std::thread::sleep(Duration::from_millis(100));
+        peer.hears_nothing_for(Duration::from_millis(100));
         sitting.types("/msg ben secret\r");
         peer.hears("/msg ben secret");
     }

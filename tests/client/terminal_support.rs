@@ -7,9 +7,9 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::process::{Child, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pty_process::Size;
 use pty_process::blocking::{Command, Pty};
@@ -17,6 +17,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{Termios, tcgetattr};
+
+use super::common::process::ends_within;
 
 /// Long enough for a loaded machine; reached only by a test that fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -155,8 +157,14 @@ pub struct Sitting {
     /// Keeps the terminal alive when the program has gone.
     theirs: OwnedFd,
     settings: Termios,
-    model: Arc<Mutex<Model>>,
+    shown: Arc<Screen>,
     watch: Watch,
+}
+
+/// The model, and the news that something was shown to it.
+struct Screen {
+    model: Mutex<Model>,
+    news: Condvar,
 }
 
 /// Ends with the test.
@@ -178,7 +186,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn start(pty: Arc<Pty>, model: Arc<Mutex<Model>>) -> Self {
+    fn start(pty: Arc<Pty>, screen: Arc<Screen>) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let is_over_too = Arc::clone(&is_over);
         let is_paused = Arc::new(AtomicBool::new(false));
@@ -189,7 +197,7 @@ impl Watch {
                 // Asked first: what is written before the end is shown, whatever comes later.
                 let is_last = is_over_too.load(Ordering::SeqCst);
                 if is_paused_too.load(Ordering::SeqCst) && !is_last {
-                    thread::sleep(Duration::from_millis(1));
+                    thread::park_timeout(Duration::from_millis(100));
                     continue;
                 }
                 if !is_readable(&pty) {
@@ -200,7 +208,8 @@ impl Watch {
                 }
                 match (&*pty).read(&mut chunk) {
                     Ok(count @ 1..) => {
-                        model.lock().unwrap().take(&chunk[..count]);
+                        screen.model.lock().unwrap().take(&chunk[..count]);
+                        screen.news.notify_all();
                     }
                     _ => return,
                 }
@@ -213,9 +222,16 @@ impl Watch {
         }
     }
 
+    fn wake(&self) {
+        if let Some(reader) = &self.reader {
+            reader.thread().unpark();
+        }
+    }
+
     /// Ends when everything is shown that has been written.
     fn finish(&mut self) {
         self.is_over.store(true, Ordering::SeqCst);
+        self.wake();
         if let Some(reader) = self.reader.take() {
             let _ = reader.join();
         }
@@ -263,15 +279,18 @@ impl Sitting {
             bytes,
             undrawn,
         };
-        let model = Arc::new(Mutex::new(model));
+        let shown = Arc::new(Screen {
+            model: Mutex::new(model),
+            news: Condvar::default(),
+        });
         let pty = Arc::new(pty);
-        let watch = Watch::start(Arc::clone(&pty), Arc::clone(&model));
+        let watch = Watch::start(Arc::clone(&pty), Arc::clone(&shown));
         Sitting {
             program,
             pty,
             theirs,
             settings,
-            model,
+            shown,
             watch,
         }
     }
@@ -306,7 +325,8 @@ impl Sitting {
     }
 
     pub fn model(&self) -> MutexGuard<'_, Model> {
-        self.model
+        self.shown
+            .model
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -314,15 +334,12 @@ impl Sitting {
     /// Waits until the screen is so.
     #[track_caller]
     pub fn sees(&self, what: &str, is_so: impl Fn(&Model) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !is_so(&self.model()) {
-            assert!(
-                Instant::now() < deadline,
-                "never seen: {what}\n{}",
-                self.screen()
-            );
-            thread::sleep(Duration::from_millis(1));
-        }
+        let news = &self.shown.news;
+        let (model, waited) = news
+            .wait_timeout_while(self.model(), PATIENCE, |model| !is_so(model))
+            .unwrap();
+        drop(model);
+        assert!(!waited.timed_out(), "never seen: {what}\n{}", self.screen());
     }
 
     /// Waits until a row holds this text.
@@ -376,23 +393,15 @@ impl Sitting {
 
     pub fn goes_on_reading(&self) {
         self.watch.is_paused.store(false, Ordering::SeqCst);
+        self.watch.wake();
     }
 
     /// Waits for the end of the program, and until all it has written is on the screen.
     #[track_caller]
     pub fn waits(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = self.program.0.try_wait().unwrap() {
-                break status;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "it does not end\n{}",
-                self.screen()
-            );
-            thread::sleep(Duration::from_millis(1));
-        };
+        let has_ended = ends_within(&self.program.0, PATIENCE);
+        assert!(has_ended, "it does not end\n{}", self.screen());
+        let status = self.program.0.wait().unwrap();
         self.watch.finish();
         status
     }
@@ -435,17 +444,9 @@ impl Sitting {
             ..
         } = self;
         drop((watch, theirs, pty));
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = program.0.try_wait().unwrap() {
-                return status;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "it stays though its terminal has gone"
-            );
-            thread::sleep(Duration::from_millis(1));
-        }
+        let has_ended = ends_within(&program.0, PATIENCE);
+        assert!(has_ended, "it stays though its terminal has gone");
+        program.0.wait().unwrap()
     }
 
     /// Whether this stands anywhere on the screen now.

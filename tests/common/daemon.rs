@@ -7,10 +7,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{Pid, Signal, kill_process};
 
-use super::process::raise_own_files_max;
+use super::process::{ends_within, raise_own_files_max};
 use super::{Client, PATIENCE, PROMPT, Program};
 
 /// A running server on a port of its own.
@@ -345,13 +344,6 @@ fn wait_for_exit(child: &mut Child, patience: Duration) -> ExitStatus {
         panic!("chatd did not end within {patience:?}");
     }
     child.wait().expect("the status of an ended process")
-}
-
-fn ends_within(child: &Child, patience: Duration) -> bool {
-    let process = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).expect("a handle");
-    let mut events = [PollFd::new(&process, PollFlags::IN)];
-    let timeout = patience.try_into().expect("a timeout of some seconds");
-    poll(&mut events, Some(&timeout)).expect("waiting for the process") > 0
 }
 
 /// `ADDR:PORT` of a log line that says `listening on ADDR:PORT`.

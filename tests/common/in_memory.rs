@@ -225,7 +225,7 @@ impl Io for Sockets {
         false
     }
 
-    fn close(&mut self, id: SessionId, summary: ConnectionSummary) {
+    fn close(&mut self, id: SessionId, summary: ConnectionSummary, _: Option<Vec<u8>>) {
         panic!("{id:?} was closed, and nobody is to be: {summary:?}");
     }
 }

@@ -21,6 +21,7 @@
 
 mod client;
 mod daemon;
+mod expecting;
 pub mod http;
 mod news;
 mod pair;

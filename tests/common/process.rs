@@ -1,12 +1,24 @@
-//! What the kernel says of a running process: memory, descriptors, time on the processor; and the
-//! one limit that can be changed from outside. Not how to start or end it (that is `Daemon`).
+//! What the kernel says of a running process: memory, descriptors, time on the processor, its end; and
+//! the one limit that can be changed from outside. Not how to start or end it (that is `Daemon`).
 //! Linux only, as the server is where these tests run.
 
 use std::collections::HashSet;
 use std::fs;
+use std::process::Child;
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{
+    Pid, PidfdFlags, Resource, Rlimit, getrlimit, pidfd_open, prlimit, setrlimit,
+};
+
+/// Whether a child has ended by now, or does within so long.
+pub fn ends_within(child: &Child, patience: Duration) -> bool {
+    let process = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).expect("a handle");
+    let mut events = [PollFd::new(&process, PollFlags::IN)];
+    let timeout = patience.try_into().expect("a timeout of some seconds");
+    poll(&mut events, Some(&timeout)).expect("waiting for the process") > 0
+}
 
 /// Bytes of memory that the process holds now and that are no file's.
 pub fn memory_bytes(process: u32) -> usize {

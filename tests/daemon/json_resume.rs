@@ -194,6 +194,7 @@ fn a_token_is_good_once_and_a_wrong_one_is_name_in_use() {
     ask_back(&mut second, "bot", &token, json!({}));
     let fresh = expect_welcome(&mut second, "bot");
     expect_entered(&mut second, "lobby", 2);
+    second.expect_silence();
     let mut thief = chatd.program();
     thief.ask(json!({"do": "ping"}));
     thief.expect_all(&[hello(), json!({"is": "pong"})]);
@@ -225,6 +226,30 @@ fn a_token_is_good_once_and_a_wrong_one_is_name_in_use() {
     thief.ask(json!({"do": "enter", "name": "BOT", "resume": fresh}));
     assert_eq!(thief.next()["is"], "welcome");
     second.expect_ended("replaced");
+}
+
+#[test]
+fn a_welcome_that_was_lost_on_its_way_locks_nobody_out() {
+    let chatd = Daemon::start(&[]);
+    let mut ann = chatd.join("ann");
+    let mut first = chatd.program();
+    let token = first.enter("bot", &["lobby"]);
+    ann.expect_line("* bot joined (2 here)");
+    let mut seats = vec![first];
+    for _ in 0..3 {
+        // It asks as if it had never read the welcome of the one before.
+        let mut next = chatd.program();
+        ask_back(&mut next, "bot", &token, json!({}));
+        expect_welcome(&mut next, "bot");
+        expect_entered(&mut next, "lobby", 2);
+        seats.last_mut().unwrap().expect_ended("replaced");
+        seats.push(next);
+    }
+    ann.expect_silence_until_pong();
+    seats.last_mut().unwrap().expect_silence();
+    let mut late = chatd.program();
+    ask_back(&mut late, "bot", &token, json!({}));
+    late.expect_refused("name-in-use");
 }
 
 #[test]
@@ -299,6 +324,7 @@ fn of_many_who_come_back_with_one_token_one_gets_it() {
     let token = old.enter("bot", &["lobby"]);
     ann.expect_line("* bot joined (2 here)");
     let mut many: Vec<Program> = (0..MANY).map(|_| chatd.program()).collect();
+    chatd.pass_accepting();
     chatd.signal(crate::common::Signal::STOP);
     for program in &mut many {
         program.ask(json!({"do": "enter", "name": "bot", "resume": token}));

@@ -25,6 +25,7 @@ mod faults_read_write;
 mod faults_stood_still;
 mod faults_text;
 mod flags;
+mod forgetting;
 mod json_bounds;
 mod json_entering;
 mod json_history;

@@ -9,7 +9,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use socket2::{Domain, Socket, Type};
 
-use crate::common::process::processor_time;
+use crate::common::process::{ends_within, processor_time};
 
 /// How long anything may take before a test fails; nothing here waits for this in earnest.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -172,6 +172,8 @@ fn a_check_prints_every_setting_as_its_flag_takes_it() {
         ("announce-max", "23"),
         ("drain-timeout", "0"),
         ("data", "/tmp"),
+        ("keep", "30d"),
+        ("keep-bytes", "23000000"),
         ("tls", "off"),
         ("tls-cert", "/etc/cert.pem"),
         ("tls-key", "/etc/key.pem"),
@@ -367,7 +369,7 @@ fn to_the_journal_lines_have_a_priority_and_no_time() {
     });
     assert!(line.starts_with("<6>listening on 127.0.0.1:"), "{line:?}");
     terminate(&child.0);
-    until("the end", || child.0.try_wait().unwrap());
+    child.ends();
 }
 
 #[test]
@@ -676,12 +678,20 @@ fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
             return answer;
         }
         assert!(Instant::now() < deadline, "{what} did not come");
-        thread::sleep(Duration::from_millis(2));
+        thread::park_timeout(Duration::from_millis(2));
     }
 }
 
 /// A child that does not outlive its test.
 struct Ended(Child);
+
+impl Ended {
+    #[track_caller]
+    fn ends(&mut self) -> ExitStatus {
+        assert!(ends_within(&self.0, DEADLINE), "the end did not come");
+        self.0.wait().unwrap()
+    }
+}
 
 impl Drop for Ended {
     fn drop(&mut self) {
@@ -744,7 +754,7 @@ impl Running {
     #[track_caller]
     fn stops_cleanly(mut self) {
         terminate(&self.child.0);
-        let status = until("the end", || self.child.0.try_wait().unwrap());
+        let status = self.child.ends();
         self.transcript.extend(self.lines.iter());
         assert_eq!(status.code(), Some(0), "log: {:#?}", self.transcript);
     }

@@ -11,8 +11,11 @@
 #![allow(clippy::too_many_lines, reason = "some are lists of cases")]
 
 mod archive;
+mod bounded_by_hand;
 mod circles;
+mod ending_by_hand;
 mod fair_by_hand;
+mod fair_stage;
 mod imports;
 mod listeners_by_hand;
 mod load_checks;
@@ -20,7 +23,9 @@ mod names;
 mod reserved_names;
 mod sealed_by_hand;
 mod simulation;
+mod takeover_by_hand;
 mod turn_by_hand;
+mod turn_stage;
 mod web_by_hand;
 mod web_stage;
 mod websocket_by_hand;

@@ -32,6 +32,8 @@ struct Connection {
     end: Option<Fill>,
     /// The kernel takes nothing.
     is_full: bool,
+    /// Nor does it when it is widened.
+    has_no_more_room: bool,
     /// What is sealed and not in the kernel.
     sealed: Vec<u8>,
     heard: String,
@@ -39,6 +41,8 @@ struct Connection {
     is_widened: bool,
     is_shut: bool,
     closed: Option<CloseReason>,
+    /// What is to be written after its end.
+    last_bytes: Option<Vec<u8>>,
 }
 
 impl Io for Connections {
@@ -84,12 +88,14 @@ impl Io for Connections {
     fn widen(&mut self, id: SessionId) -> bool {
         let connection = self.0.get_mut(&id.0).unwrap();
         connection.is_widened = true;
-        connection.is_full = false;
-        true
+        connection.is_full = connection.has_no_more_room;
+        !connection.is_full
     }
 
-    fn close(&mut self, id: SessionId, summary: ConnectionSummary) {
-        self.0.get_mut(&id.0).unwrap().closed = Some(summary.reason);
+    fn close(&mut self, id: SessionId, summary: ConnectionSummary, last_bytes: Option<Vec<u8>>) {
+        let connection = self.0.get_mut(&id.0).unwrap();
+        connection.closed = Some(summary.reason);
+        connection.last_bytes = last_bytes;
     }
 }
 
@@ -146,6 +152,29 @@ impl Stage {
             "{slot} has heard:\n{heard}\nnot:\n{end}"
         );
     }
+}
+
+/// The same where the kernel has no room for it until the end: the transport has the socket then, and
+/// is given all that is owed, what it has sealed of that included.
+#[test]
+fn f88_what_is_sealed_at_the_end_is_followed_by_why() {
+    let mut stage = Stage::with_ann_and_ben(Limits {
+        stall_timeout: Duration::from_secs(1),
+        ..Limits::default()
+    });
+    stage.connection(1).is_full = true;
+    stage.connection(1).has_no_more_room = true;
+    stage.say(0, "of this line the head is sealed\n");
+    stage.say(0, "never read\n");
+    stage.turn_after(1001, |_| {});
+    stage.turn_after(5001, |_| {});
+    assert_eq!(stage.connection(1).closed, Some(CloseReason::TooSlow));
+    let last_bytes = stage.connection(1).last_bytes.take();
+    assert_eq!(
+        String::from_utf8(last_bytes.unwrap()).unwrap(),
+        "<ann> of this line the head is sealed\n\
+         ! too-slow you did not read what was waiting for you; connect again\n",
+    );
 }
 
 /// What is sealed cannot be taken back: who is cut reads that and the rest of

@@ -39,6 +39,8 @@ pub(crate) struct Socket {
     is_unwanted: bool,
     pub(crate) is_shut: bool,
     pub(crate) closed: Option<CloseReason>,
+    /// What is to be written after its end.
+    pub(crate) last_bytes: Option<Vec<u8>>,
 }
 
 impl Io for Sockets {
@@ -85,8 +87,10 @@ impl Io for Sockets {
         false
     }
 
-    fn close(&mut self, id: SessionId, summary: ConnectionSummary) {
-        self.0.get_mut(&id.0).unwrap().closed = Some(summary.reason);
+    fn close(&mut self, id: SessionId, summary: ConnectionSummary, last_bytes: Option<Vec<u8>>) {
+        let socket = self.0.get_mut(&id.0).unwrap();
+        socket.closed = Some(summary.reason);
+        socket.last_bytes = last_bytes;
     }
 }
 

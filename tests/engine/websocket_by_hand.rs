@@ -145,3 +145,37 @@ fn a_frame_is_not_waited_for_while_nothing_is_read() {
     stage.pass_until(25_000 + 11_000);
     assert_eq!(stage.socket(0).closed, Some(CloseReason::HalfFrame));
 }
+
+/// The rest of the frame it is in the middle of, why it was cut, and the end of the WebSocket are
+/// owed to it although its socket took nothing until it was closed.
+#[test]
+fn f88_a_websocket_that_takes_nothing_until_it_is_closed_is_still_owed_why() {
+    let mut stage = Stage::new(Limits::default());
+    stage.websocket(0);
+    stage.connect(1, b"ben\n");
+    stage.socket(0).takes = Some(3);
+    stage.say(0, &frame(0x81, b"{\"do\":\"join\",\"room\":\"lobby\"}"));
+    stage.say(1, b"one\n");
+    stage.pass_until(15_000);
+    assert_eq!(stage.socket(0).closed, Some(CloseReason::TooSlow));
+    let rest = stage.socket(0).last_bytes.take().unwrap();
+    let mut told = &[stage.taken(0), rest].concat()[..];
+    let mut frames = Vec::new();
+    while let [head, short, ..] = *told {
+        let (start, length) = match short {
+            126 => (4, usize::from(u16::from_be_bytes([told[2], told[3]]))),
+            _ => (2, usize::from(short)),
+        };
+        frames.push((head, told[start..start + length].to_vec()));
+        told = &told[start + length..];
+    }
+    let [entered, refused, close] = &frames[..] else {
+        panic!("{frames:?}");
+    };
+    let is_in = |words: &[u8], (head, payload): &(u8, Vec<u8>)| {
+        *head == 0x81 && payload.windows(words.len()).any(|part| part == words)
+    };
+    assert!(is_in(b"\"is\":\"entered\"", entered), "{frames:?}");
+    assert!(is_in(b"\"code\":\"too-slow\"", refused), "{frames:?}");
+    assert_eq!((close.0, &close.1[..2]), (0x88, &1008u16.to_be_bytes()[..]));
+}

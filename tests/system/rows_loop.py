@@ -2,27 +2,35 @@
 that jumps; signals."""
 
 import asyncio
+import pathlib
 import signal
 import subprocess
 import time
 
-from chat import check, connect, join
+from chat import Member, check, connect, join
 from conversation import talk
+from doors import JsonMember, TlsMember, WebSocketMember
 from needs import CALLS, faketime
 from rows import Trace, row
 
 
+def preloaded(setting, name):
+    """What stands between chatd and libc, made of this source."""
+    made = setting.scratch / f"{name}.so"
+    source = pathlib.Path(__file__).with_name(f"{name}.c")
+    subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o", made, source,
+                    "-ldl"], check=True)
+    return str(made)
+
+
 @row("F15", "short reads and writes, interruptions, busy sockets", ["shim"])
 async def f15(setting):
-    shim = setting.scratch / "short_io.so"
-    source = __file__.replace("rows_loop.py", "short_io.c")
-    subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o", shim,
-                    source, "-ldl"], check=True)
+    shim = preloaded(setting, "short_io")
     heard, faults = 0, 0
     for seed in range(1, setting.pick(3, 40) + 1):
         for percent in (20, 70):
             report = setting.scratch / "report"
-            environment = {"LD_PRELOAD": str(shim), "SHORT_IO_SEED": str(seed),
+            environment = {"LD_PRELOAD": shim, "SHORT_IO_SEED": str(seed),
                            "SHORT_IO_PERCENT": str(percent), "SHORT_IO_REPORT": str(report)}
             with setting.daemon("--rate", "0", environment=environment) as daemon:
                 await daemon.listening()
@@ -53,6 +61,47 @@ async def f16(setting):
     check(idle < 20, f"{idle} calls in 2 s while nothing happens")
     return f"{heard} lines heard through {injected} interruptions of {', '.join(sorted(kinds))}; " \
            f"{idle} calls in 2 idle seconds"
+
+
+@row("F88", "the kernel has no room for the last lines of sleepers", ["shim"])
+async def f88(setting):
+    count, lines = setting.pick(3, 30), 400
+    environment = {"LD_PRELOAD": preloaded(setting, "small_buffers"), "SEND_BYTES_MAX": "8192"}
+    flags = ["--rate", "0", "--stall-timeout", "2"]
+    with setting.daemon(*flags, environment=environment) as daemon:
+        await daemon.listening()
+        talker = await join(daemon.address, "talker")
+        sleepers = []
+        for kind in (Member, JsonMember, WebSocketMember, TlsMember):
+            for number in range(count):
+                name = f"{kind.__name__}-{number}"
+                sleeper = await join(daemon.address, name, kind=kind, receive_bytes=4096)
+                sleeper.stall()
+                sleepers.append(sleeper)
+        talker.say(*(f"{number} {'z' * 1000}" for number in range(lines)))
+        await talker.pong()
+        # Cut after 2 s to 4 s; 5 s later nothing is left of their sessions.
+        await asyncio.sleep(12)
+        await talker.pong()
+        read = [await woken(sleeper) for sleeper in sleepers]
+        check(max(read) < lines, f"nobody was cut amid its lines: {read}")
+    return f"{len(sleepers)} sleepers of 4 doors read {min(read)} to {max(read)} of {lines} " \
+           "lines and then why they were cut"
+
+
+async def woken(sleeper):
+    """It reads what it has slept through, which ends with why it was cut. How many lines."""
+    sleeper.transport.resume_reading()
+    # What was lost since the buffer was full is sent again after pauses that double.
+    lines = await sleeper.rest(60)
+    last = lines.pop() if lines else None
+    said = [line.split()[1] for line in lines if line.startswith("<talker> ")]
+    check(said == [str(number) for number in range(len(said))], f"{sleeper.name} has read {said}")
+    check(last and last.startswith("! too-slow ") and sleeper.lost is None,
+          f"{sleeper.name} has read {len(said)} lines, then {last!r}, {sleeper.lost}")
+    if isinstance(sleeper, WebSocketMember):
+        check(sleeper.close_code == 1008, f"{sleeper.name} was closed with {sleeper.close_code}")
+    return len(said)
 
 
 @row("F27", "the wall clock jumps by hours", ["faketime"])

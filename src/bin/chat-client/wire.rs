@@ -38,6 +38,9 @@ pub struct Event {
     pub last: Option<String>,
     pub names: Vec<String>,
     pub here: u64,
+    /// Of a greeting: bytes of a text, and whether there is a past on disk to ask for.
+    pub line_max: usize,
+    pub search: bool,
     /// How many are left out; in a page only whether there are any.
     #[serde(deserialize_with = "count")]
     pub more: u64,
@@ -66,11 +69,14 @@ impl Event {
             resume,
             last,
             names,
+            messages,
             ..
         } = self;
         let optional = [room, resume, last].into_iter().flatten();
         let kept = [id, name, from, to].into_iter().chain(optional);
-        kept.chain(names).all(|name| name.len() <= NAME_BYTES_MAX)
+        let paged = messages.iter().map(|message| &message.id);
+        let mut kept = kept.chain(names).chain(paged);
+        kept.all(|name| name.len() <= NAME_BYTES_MAX)
     }
 }
 
@@ -99,11 +105,29 @@ pub struct RoomEntry {
 /// A message in a page of the past.
 #[derive(Debug, Deserialize)]
 pub struct PastMessage {
+    pub id: String,
     pub at: String,
     pub from: String,
     pub text: String,
     #[serde(default)]
     pub action: bool,
+}
+
+impl PastMessage {
+    /// The same as a line of its room.
+    pub fn said_in(self, room: &str) -> Event {
+        Event {
+            is: "said".to_owned(),
+            room: Some(room.to_owned()),
+            id: self.id,
+            at: Some(self.at),
+            from: self.from,
+            text: self.text,
+            action: self.action,
+            past: true,
+            ..Event::default()
+        }
+    }
 }
 
 /// A request as a line, with its LF. The answer carries the same `reference`.

@@ -7,6 +7,7 @@
 
 mod fields;
 mod read;
+mod shown;
 mod write;
 
 pub use read::Line;

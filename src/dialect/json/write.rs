@@ -1,7 +1,6 @@
 //! What a program is told: a fact or a reply → whole lines. The shapes of the lines stand here as
 //! types, which serde writes; no allocation but for `out` itself. Pure functions.
 
-use std::fmt::Display;
 use std::ops::Not;
 
 use serde::ser::Error as _;
@@ -12,6 +11,8 @@ use crate::chat::{Answer, Cause, Fact, Manner, Message, MessageId, Messages, Roo
 use crate::dialect::cleaning::is_control;
 use crate::dialect::stamp::Rfc3339Millis;
 use crate::dialect::{Hello, Refusal, Reply};
+
+use super::shown::{self, Shown};
 
 /// At most so many names are told to who comes into a room, and to who asks; and so many rooms.
 const ENTERED_NAMES_MAX: usize = 100;
@@ -70,6 +71,10 @@ enum Details<'a> {
     Topic {
         text: &'a str,
         by: &'a str,
+    },
+    Forgotten {
+        #[serde(serialize_with = "shown::ids")]
+        ids: &'a [MessageId],
     },
     Private {
         from: &'a str,
@@ -215,15 +220,6 @@ impl Serialize for PageMessages<'_> {
     }
 }
 
-/// A string that is written as it is shown.
-struct Shown<T>(T);
-
-impl<T: Display> Serialize for Shown<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
 /// Appends a fact as whole lines, and says how many: none for what no program is told.
 pub fn encode(fact: &Fact<'_>, out: &mut Vec<u8>) -> u32 {
     if let What::Entered {
@@ -270,6 +266,7 @@ impl<'a> News<'a> {
             What::Renamed { .. } if fact.room.is_none() => return None,
             What::Renamed { from, to } => ("renamed", false, Details::Renamed { from, to }),
             What::Topic { text, by } => ("topic", false, Details::Topic { text, by }),
+            What::Forgotten { ids } => ("forgotten", false, Details::Forgotten { ids }),
             What::Private { from, text } => ("private", true, Details::Private { from, text }),
             What::Announcement { text } => ("announcement", false, Details::Announcement { text }),
             What::Entered { .. } | What::Parted | What::Closed => return None,
@@ -523,6 +520,13 @@ mod tests {
                     here: 8412,
                 },
                 format!(r#"{{"is":"churn",{room},{at},"joined":37,"left":0,"here":8412}}"#),
+            ),
+            (
+                LOBBY,
+                What::Forgotten {
+                    ids: &[MessageId::ZERO],
+                },
+                format!(r#"{{"is":"forgotten",{room},{at},"ids":["0-0"]}}"#),
             ),
             (
                 LOBBY,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use log::{error, info, warn};
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::archive::{Records, Reply, ReservedId};
+use crate::archive::{Record, Records, Reply, ReservedId};
 use crate::chat::MessageId;
 use crate::time::WallTime;
 
@@ -215,12 +215,19 @@ impl Writer {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut done = Done::default();
         let mut rows = RowWriter::new(&transaction, &mut self.rooms)?;
+        let mut records: Vec<Record<'_>> = Vec::new();
         for chunk in self.pending.batch(COMMIT_BYTES) {
-            for record in Records::new(&chunk.bytes) {
-                rows.write(&record)?;
-                done.last = done.last.max(record.id());
-            }
+            records.extend(Records::new(&chunk.bytes));
             done.chunks += 1;
+        }
+        done.last = records.iter().map(Record::id).max().unwrap_or_default();
+        // By rooms, which lie apart in the database: a page is then found and filled once. What is to
+        // be forgotten stays behind what came before it.
+        for run in records.chunk_by_mut(|before, _| before.room().is_some()) {
+            run.sort_by(|a, b| place(a).cmp(&place(b)));
+        }
+        for record in &records {
+            rows.write(record)?;
         }
         (done.messages, done.forgotten) = rows.finish();
         if syncs {
@@ -389,6 +396,11 @@ fn reopen(folder: &Folder) -> rusqlite::Result<Connection> {
             rusqlite::Error::SqliteFailure(cannot_open, Some(other.to_string()))
         }
     })
+}
+
+/// Where a record stands among those of a run: by its room; what is of none is last.
+fn place<'r>(record: &'r Record<'_>) -> (bool, Option<&'r str>) {
+    (record.room().is_none(), record.room())
 }
 
 /// The first id that long after this one.

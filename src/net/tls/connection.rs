@@ -2,6 +2,8 @@
 //! holds rustls's state and what has become of each direction; it knows no session, and not when to
 //! read or write. Owned by the table of them.
 
+mod ending;
+
 use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
@@ -34,6 +36,8 @@ pub(super) struct TlsConnection {
     accepted_at: Instant,
     /// Bytes lie in rustls that it has not looked at.
     is_unprocessed: bool,
+    /// The socket had nothing more a moment ago.
+    is_exhausted: bool,
     held: Held,
     sealing: Sealing,
     /// A flush came before the handshake was done.
@@ -63,6 +67,7 @@ impl TlsConnection {
             records: Records::default(),
             accepted_at,
             is_unprocessed: true,
+            is_exhausted: fill == Fill::Exhausted,
             held: Held::default(),
             sealing: Sealing::Done,
             is_awaited: false,
@@ -97,6 +102,7 @@ impl TlsConnection {
             if self.is_unprocessed {
                 if self.is_handshaking() && !share.is_left() {
                     self.effects.waits = true;
+                    self.is_exhausted = false;
                     return (length, Fill::Exhausted);
                 }
                 self.process(share, limits);
@@ -107,6 +113,9 @@ impl TlsConnection {
                 Input::Ending(end) => return (length, self.end(end)),
                 Input::Deaf => return (length, self.drop_rest(socket, &mut buffer[length..])),
                 Input::Over(end) => return (length, end),
+            }
+            if std::mem::take(&mut self.is_exhausted) {
+                return (length, Fill::Exhausted);
             }
             if read_bytes >= buffer.len() {
                 return (length, Fill::Full);
@@ -119,12 +128,14 @@ impl TlsConnection {
         }
     }
 
-    /// Seals and writes. Nothing counts as taken before it is wholly in the kernel.
+    /// Seals and writes. Nothing counts as taken before it is wholly in the kernel. `is_drained` asks
+    /// the kernel whether it has nothing more for the other side.
     pub(super) fn flush(
         &mut self,
         socket: &mut TcpStream,
         chunks: &[IoSlice<'_>],
         limits: &Limits,
+        is_drained: impl FnOnce(&TcpStream) -> bool,
     ) -> Flush {
         if self.is_handshaking() {
             self.is_awaited = true;
@@ -141,7 +152,10 @@ impl TlsConnection {
             (Pushed::All, Sealing::Done | Sealing::DoneLate) => {}
         }
         debug_assert_eq!(self.output, Output::Open, "nothing follows a close_notify");
+        let offered_bytes: usize = chunks.iter().map(|chunk| chunk.len()).sum();
+        let is_much = offered_bytes > limits.tls_seal_bytes_max;
         let bytes_max = match self.sealing {
+            Sealing::Done if is_much && is_drained(socket) => limits.tls_seal_drained_bytes_max,
             Sealing::Done => seal_bytes_max(socket, chunks, limits),
             _ => limits.tls_seal_blocked_bytes_max,
         };
@@ -183,23 +197,6 @@ impl TlsConnection {
             let _ = socket.shutdown(Shutdown::Write);
             self.output = Output::Shut;
         }
-    }
-
-    /// Says that nothing more will be written, then shuts the socket's side, as soon as it takes
-    /// that.
-    pub(super) fn shut(&mut self, socket: &mut TcpStream) {
-        // After a fault that is no end in good order, whether an alert has said so or not.
-        if !self.is_handshaking() && self.fault.is_none() {
-            self.rustls.send_close_notify();
-        }
-        self.output = Output::Closing;
-        self.write_pending(socket);
-    }
-
-    /// Whether it is to stay although the other side has ended: that it ends was not written yet,
-    /// or more than what ended may come.
-    pub(super) fn must_linger(&self) -> bool {
-        self.output == Output::Closing || !matches!(self.input, Input::Over(_))
     }
 
     /// Whether there is something that it had no time for.

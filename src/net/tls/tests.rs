@@ -16,6 +16,8 @@ use crate::net::listener::SEND_BUFFER_BYTES;
 use super::identity::{self, Identity};
 use super::*;
 
+mod ending;
+
 /// What connections need that the server has.
 struct Table {
     streams: TlsStreams,
@@ -207,7 +209,7 @@ fn d21_what_a_hello_without_end_holds_is_counted_bounded_and_given_back() {
         streams.streams[key.0 as usize].connection.fault().is_some()
     });
     assert!(table.streams.held_bytes() <= bytes_max + 4096);
-    assert!(table.streams.close(ends.key).is_some());
+    assert!(table.streams.close(ends.key, None).1.is_some());
     assert_eq!(table.streams.held_bytes(), 0);
 }
 
@@ -278,9 +280,8 @@ fn what_is_sealed_is_bounded_and_promised_until_the_kernel_has_it() {
     let promised = loop {
         match flush(&mut table, &mut ends, taken) {
             Flush::Took(count) => {
-                let least = limits.tls_seal_blocked_bytes_max;
-                let least = least.min(said.len() - taken);
-                assert!((least..=limits.tls_seal_bytes_max).contains(&count));
+                let least = limits.tls_seal_blocked_bytes_max.min(said.len() - taken);
+                assert!((least..=limits.tls_seal_drained_bytes_max).contains(&count));
                 sealed_most = sealed_most.max(count);
                 taken += count;
             }
@@ -291,8 +292,8 @@ fn what_is_sealed_is_bounded_and_promised_until_the_kernel_has_it() {
             taken = 0;
         }
     };
-    assert_eq!(sealed_most, limits.tls_seal_bytes_max);
-    assert_eq!(promised, limits.tls_seal_blocked_bytes_max);
+    assert!(sealed_most >= limits.tls_seal_bytes_max);
+    assert!(promised <= limits.tls_seal_drained_bytes_max);
     assert!(table.streams.held_bytes() >= promised);
     assert_eq!(
         flush(&mut table, &mut ends, taken),
@@ -318,7 +319,10 @@ fn what_is_sealed_is_bounded_and_promised_until_the_kernel_has_it() {
     let next = flush(&mut table, &mut ends, 0);
     assert_eq!(next, Flush::Took(limits.tls_seal_blocked_bytes_max));
     let next = flush(&mut table, &mut ends, 0);
-    assert_eq!(next, Flush::Took(limits.tls_seal_bytes_max));
+    let Flush::Took(count) = next else {
+        panic!("{next:?}");
+    };
+    assert!(count >= limits.tls_seal_blocked_bytes_max, "{count}");
 }
 
 /// Until the turn is told that this connection takes bytes: the kernel may have said so before it

@@ -12,6 +12,45 @@ pub(crate) const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: localhost:5001\r\nCo
 pub(crate) const UPGRADED: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
      Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
+/// A post, with its body, whole or not.
+pub(crate) fn post(rng: &mut Rng, name: &str, room: &str) -> Vec<u8> {
+    let name = if rng.bool() { "cron" } else { name };
+    let mut body = Vec::new();
+    for number in 0..rng.u32(..6) {
+        let line: &[u8] = match rng.u32(..40) {
+            0 => b"\xff",
+            1 => b" ",
+            2 => b"a\x1b[1m\r",
+            3 => &[b'x'; 500],
+            _ => b"posted",
+        };
+        body.extend_from_slice(line);
+        body.extend_from_slice(format!(" {number}").as_bytes());
+        body.push(b'\n');
+    }
+    // What is missing comes later, if it comes.
+    let more = if rng.u32(..10) == 0 { 20 } else { 0 };
+    let length = body.len() + more;
+    let head = match rng.u32(..30) {
+        0 => format!("POST /rooms/{room}?name={name} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        1 => format!(
+            "POST /rooms/{room} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
+        ),
+        _ => format!(
+            "POST /rooms/{room}?name={name} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
+        ),
+    };
+    let mut out = head.into_bytes();
+    out.extend(body);
+    out
+}
+
+/// A request for what was said in a room.
+pub(crate) fn read(since: Option<&str>, room: &str) -> Vec<u8> {
+    let query = since.map_or(String::new(), |id| format!("?since={id}"));
+    format!("GET /rooms/{room}{query} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
+}
+
 /// A client pings no more often than it may for nothing.
 const PINGS_MAX: u32 = 2;
 

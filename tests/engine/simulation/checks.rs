@@ -10,6 +10,7 @@ use chatd::session::SessionId;
 
 use super::driver::Simulation;
 use super::heard::Event;
+use super::pacing::Took;
 use super::peer::Peer;
 use super::walk::Segment;
 use super::web::Door;
@@ -223,8 +224,18 @@ impl Simulation {
                 hub.sessions().wants_input(id),
             );
             let peer = self.world.peers[slot].as_mut();
+            let told_besides = peer.as_ref().map_or(0, |peer| peer.stream.told_besides());
             if let Some((lag, rooms)) = peer.and_then(Peer::lag_and_rooms) {
-                lag.note(self.world.now, owed, self.limits.outbox_bytes_max, rooms);
+                let took = Took {
+                    queued: owed,
+                    taken: hub
+                        .sessions()
+                        .get(id)
+                        .map_or(0, |session| session.outbox.bytes_taken()),
+                    told_besides,
+                    rooms,
+                };
+                lag.note(self.world.now, &took, &self.limits);
                 self.report.slowed += u64::from(lag.slows(self.world.now));
             }
             if owed > self.limits.outbox_bytes_max && socket.ended_in.is_none() {

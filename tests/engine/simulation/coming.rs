@@ -48,6 +48,7 @@ impl World {
             rooms: Vec::new(),
             echo: self.peer_ref(slot).language() == Language::Json,
             token: None,
+            token_before: None,
         });
         self.welcome(asker)?;
         self.record(Some(slot), &Recorded::Joined((*name).into()))?;

@@ -10,6 +10,7 @@ use chatd::turn;
 use fastrand::Rng;
 
 use super::browser;
+use super::bursts;
 use super::driver::Simulation;
 use super::plan::{self, Known};
 use super::sniff::Language;
@@ -49,6 +50,8 @@ pub(crate) struct Crowd {
     size: usize,
     /// How often clients still do something before all leave.
     acts_left: u32,
+    /// They say much at once, to readers who may take it.
+    pub(crate) is_loud: bool,
     closed: bool,
 }
 
@@ -69,6 +72,7 @@ impl Crowd {
             messages: 0,
             size,
             acts_left: rng.u32(15..=100),
+            is_loud: rng.u32(..12) == 0,
             closed: false,
         }
     }
@@ -298,7 +302,11 @@ impl Simulation {
             _ => {
                 let known = self.known(slot);
                 let serials = &mut self.crowd.messages;
-                let bytes = plan::bytes(&mut self.rng, serials, &self.limits, speaks, &known);
+                let rng = &mut self.rng;
+                let bytes = match self.crowd.is_loud && rng.u32(..3) == 0 {
+                    true => bursts::burst(rng, serials, &self.limits, speaks, &known),
+                    false => plan::bytes(rng, serials, &self.limits, speaks, &known),
+                };
                 self.send(slot, &bytes);
             }
         }
@@ -313,13 +321,15 @@ impl Simulation {
         let keys = world.member(slot).map_or(&[][..], |member| &member.rooms);
         let rooms = keys.iter().map(|key| world.rooms[key].name.to_string());
         let said = world.rooms.values().flat_map(|room| &room.said);
-        let others = (0..world.peers.len()).filter_map(|other| world.member(other));
+        let others = world.peers.iter().flatten();
         Known {
             rooms: rooms.collect(),
             ids: said.map(|said| said.id.to_string()).collect(),
             tokens: others
-                .filter_map(|member| {
-                    Some((member.name.to_string(), member.token.as_ref()?.to_string()))
+                .flat_map(|peer| {
+                    let name = peer.member().map(|member| member.name.to_string());
+                    let tokens = peer.tokens().map(str::to_owned);
+                    tokens.map(move |token| (name.clone().unwrap_or_default(), token))
                 })
                 .collect(),
         }

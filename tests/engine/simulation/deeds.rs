@@ -104,7 +104,11 @@ impl World {
                     self.check_pace(slot, &next.asked)?;
                 }
                 self.take_line(slot, &next, unheld)?;
-                self.act(asker, next.asked)
+                let is_said = matches!(next.asked, Asked::Say { .. } | Asked::Post { .. });
+                self.is_paced = is_said && !unheld;
+                let outcome = self.act(asker, next.asked);
+                self.is_paced = false;
+                outcome
             }
         }
     }
@@ -191,6 +195,14 @@ impl World {
         peer.input.pending.pop_front();
         peer.budget -= 1;
         peer.lines_in += 1;
+        let active_at = peer.active_at;
+        if let Some(member) = peer.member_mut() {
+            // Who says something after it was told another has read that.
+            member.token_before = member
+                .token_before
+                .take()
+                .filter(|&(_, at)| at >= active_at);
+        }
         peer.throttle.take_line(now);
         peer.throttle.take_bytes(now, next.asked.said_bytes());
         self.allow_replay();
@@ -283,7 +295,7 @@ impl World {
         self.done(asker, Some(id))
     }
 
-    fn said(
+    pub(crate) fn said(
         &mut self,
         to: &For,
         key: &Rc<str>,
@@ -314,6 +326,11 @@ impl World {
         self.close_if_empty(&key)?;
         let (name, room) = (name.into(), room.into());
         self.record(Some(asker.slot), &Recorded::Posted { name, room })?;
+        let now = self.now;
+        let peer = self.peer(asker.slot);
+        if peer.member().is_none() {
+            (peer.has_posted, peer.active_at) = (true, now);
+        }
         self.done(asker, Some(id))
     }
 

@@ -13,6 +13,7 @@ use chatd::time::{Time, WallTime};
 use chatd::turn::Turn;
 use fastrand::Rng;
 
+use super::bursts;
 use super::crowd::{Crowd, Event};
 use super::heard::{self, Log, Witness};
 use super::network::Network;
@@ -54,13 +55,17 @@ const LATE_MIN: Duration = Duration::from_secs(1);
 impl Simulation {
     pub(crate) fn new(seed: u64, trace: Trace) -> Simulation {
         let mut rng = Rng::with_seed(seed);
+        let crowd = Crowd::new(&mut rng);
         let mut limits = plan::limits(&mut rng);
+        if crowd.is_loud {
+            bursts::suit(&mut limits, &mut rng);
+        }
         let log = Log::default();
         let has_web = rng.u32(..3) > 0;
         // A browser would take a prompt for the answer to what it asks later.
         limits.prompt_timeout = limits.prompt_timeout.filter(|_| !has_web);
         let mut simulation = Simulation {
-            crowd: Crowd::new(&mut rng),
+            crowd,
             turn: Turn::new(limits.clone(), random(rng.fork(), &log)),
             network: Network::new(rng.fork(), &log),
             rng,

@@ -77,6 +77,8 @@ impl World {
         let order = is_plain.then_some(&spoke[..]);
         for slot in 0..self.peers.len() {
             if let Some(peer) = &mut self.peers[slot] {
+                // Who went out of its rooms was told before what they had said, in their order to it.
+                let order = order.filter(|_| peer.is_live());
                 peer.stream
                     .finish(order)
                     .map_err(|fault| format!("slot {slot} {fault}"))?;
@@ -122,6 +124,9 @@ impl World {
 
     /// It has ended, by no line of its own: why?
     pub(crate) fn end_with_cause(&mut self, slot: usize) -> Outcome {
+        if self.peer(slot).input.door.awaits_answer() && !self.peer(slot).failed {
+            return self.answer_in_time(slot);
+        }
         let (now, limits) = (self.now, self.limits.clone());
         let sealing = self.sealing;
         let peer = self.peer(slot);
@@ -191,6 +196,11 @@ impl World {
                 peer.state
             ));
         };
+        // A request that was whole when the fault came was answered, though nothing of that is written.
+        let reason = match (reason, summary.reason) {
+            (CloseReason::TlsFault, CloseReason::Answered) => CloseReason::Answered,
+            (reason, _) => reason,
+        };
         let said = (
             summary.reason,
             summary.name.as_deref(),
@@ -243,6 +253,9 @@ impl World {
         for peer in cuts.iter().filter_map(|&slot| self.peers[slot].as_ref()) {
             let owed = peer.owed_bytes + peer.stream.told_bytes + leaves;
             if owed > limits.outbox_bytes_max {
+                if !is_pressed && !stalled(peer, self.now, limits.stall_timeout) {
+                    self.check_cut_of_reader(peer, peer.stream.told_besides() + leaves)?;
+                }
                 continue;
             }
             if !is_pressed || peer.oldest.is_none() {
@@ -301,7 +314,11 @@ pub(crate) fn is_late(peer: &Peer, now: Time, limits: &Limits) -> bool {
         true => limits.name_timeout.min(limits.http_head_timeout),
         false => limits.name_timeout,
     };
-    matches!(peer.state, State::Naming { .. }) && peer.connected_at + timeout <= now
+    let since = match peer.has_posted {
+        true => peer.active_at,
+        false => peer.connected_at,
+    };
+    matches!(peer.state, State::Naming { .. }) && since + timeout <= now
 }
 
 /// What it is owed has lain too long.

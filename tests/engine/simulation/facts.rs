@@ -144,6 +144,7 @@ impl World {
     /// A room has said something: it is due to its members, in both languages where both are there.
     fn hear(&mut self, room: Option<&Rc<str>>, but: &[usize], id: MessageId, what: &Happened) {
         let key = room.expect("it was said in a room");
+        let is_paced = self.is_paced;
         let room = &self.rooms[key];
         let seats: Vec<usize> = room.seats.iter().map(|seat| seat.slot).collect();
         let name = Rc::clone(&room.name);
@@ -168,7 +169,7 @@ impl World {
                 let words = Rc::new(words);
                 self.said_bytes += encodings * words.bytes_max();
                 for &slot in there.iter().filter(|slot| !but.contains(slot)) {
-                    self.peer(slot).stream.hear(key, &words);
+                    self.peer(slot).stream.hear(key, &words, is_paced);
                 }
             }
         }

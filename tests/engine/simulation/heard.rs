@@ -163,6 +163,7 @@ impl Happened {
             },
             What::Parted => Happened::Parted,
             What::Closed => Happened::Closed,
+            What::Forgotten { .. } => unreachable!("no operator takes anything back here"),
         }
     }
 }

@@ -51,7 +51,12 @@ impl Input {
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Option<Came> {
         match &mut self.door {
             Door::None => {}
-            Door::Request => return None,
+            Door::Posting(posting) => {
+                let left = posting.body_bytes - posting.body.len();
+                posting.body.extend(bytes.iter().take(left));
+                return None;
+            }
+            Door::Request | Door::Reading(_) => return None,
             Door::Head(head) => {
                 head.extend_from_slice(bytes);
                 return self.enter();
@@ -90,12 +95,16 @@ impl Input {
         };
         let behind = bytes.split_off(web::end_of_head(bytes)?);
         let request = web::request(bytes);
-        self.door = Door::Request;
-        if request == Request::Upgrade {
-            self.language = Some(Language::Json);
-            self.door = Door::Frames(Box::default());
-            self.feed(&behind);
-        }
+        self.door = match &request {
+            Request::Upgrade => {
+                self.language = Some(Language::Json);
+                Door::Frames(Box::default())
+            }
+            Request::Post(posting) => Door::Posting(Box::new(posting.clone())),
+            Request::Read(reading) => Door::Reading(Box::new(reading.clone())),
+            Request::Answered(_) => Door::Request,
+        };
+        self.feed(&behind);
         Some(Came::Request(request))
     }
 
@@ -167,8 +176,12 @@ impl Input {
             Item::TooLong => 10 * self.line_bytes_max + 200,
         };
         let lines: usize = self.pending.iter().map(bytes).sum();
+        let body = match &self.door {
+            Door::Posting(posting) => posting.body_bytes,
+            _ => 0,
+        };
         // Memory is asked for in steps, and up to 4 KiB of it may be loose.
-        2 * (lines + 10 * self.line_bytes_max + 200) + 4096
+        2 * (lines + body + 10 * self.line_bytes_max + 200) + 4096
     }
 
     /// All that is not handled yet, as it came, but for the ends of its lines.

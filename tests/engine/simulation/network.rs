@@ -158,9 +158,12 @@ impl Io for Network {
         self.get_mut(id.slot()).is_some_and(Socket::widen)
     }
 
-    fn close(&mut self, id: SessionId, summary: ConnectionSummary) {
+    fn close(&mut self, id: SessionId, summary: ConnectionSummary, last_bytes: Option<Vec<u8>>) {
         match self.sockets[id.slot()].take() {
-            Some(socket) => self.closed.push((id.slot(), socket)),
+            Some(mut socket) => {
+                socket.last_bytes = last_bytes;
+                self.closed.push((id.slot(), socket));
+            }
             None => self.fault = Some(format!("slot {} was closed twice", id.0)),
         }
         self.progress = true;

@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 
 use chatd::hub::Recorded;
-use chatd::session::SessionId;
+use chatd::session::{CloseReason, SessionId};
 
 use super::browser::UPGRADED;
 use super::driver::Simulation;
 use super::ends::{check_line, is_cut};
 use super::heard::Event;
+use super::peer::State;
 use super::socket::{Owed, Socket};
 use super::trace::story;
 use super::walk::{Seen, Segment};
@@ -24,21 +25,27 @@ impl Simulation {
             .into_iter()
             .chain(orders)
             .collect();
-        let records = segments.iter().flat_map(|segment| &segment.records);
-        let ended: BTreeSet<usize> = records
-            .filter(|record| record.what == Recorded::Ended)
-            .filter_map(|record| Some(record.session?.slot()))
-            .collect();
+        let ends = |segment: &&Segment| -> Vec<usize> {
+            let ends = segment.records.iter();
+            let ends = ends.filter(|record| record.what == Recorded::Ended);
+            ends.filter_map(|record| Some(record.session?.slot()))
+                .collect()
+        };
+        let ended: BTreeSet<usize> = segments.iter().flat_map(ends).collect();
+        // Only to be cut does somebody end as late as that.
+        let cut_last = ends(&&seen.finish);
         let mut closed = std::mem::take(&mut self.network.closed);
         let mut copied = 0;
         for slot in 0..self.network.sockets.len() {
             if let Some(mut socket) = self.network.sockets[slot].take() {
-                copied += self.observe_one(slot, &mut socket, ended.contains(&slot), false)?;
+                let how = (ended.contains(&slot), cut_last.contains(&slot), false);
+                copied += self.observe_one(slot, &mut socket, how)?;
                 self.network.sockets[slot] = Some(socket);
             }
         }
         for (slot, socket) in &mut closed {
-            copied += self.observe_one(*slot, socket, ended.contains(slot), true)?;
+            let how = (ended.contains(slot), cut_last.contains(slot), true);
+            copied += self.observe_one(*slot, socket, how)?;
             for event in &seen.finish.log {
                 if let Event::Close(other, summary) = event
                     && other == slot
@@ -56,8 +63,7 @@ impl Simulation {
         &mut self,
         slot: usize,
         socket: &mut Socket,
-        has_ended: bool,
-        is_gone: bool,
+        (has_ended, is_cut_last, is_gone): (bool, bool, bool),
     ) -> Result<usize, String> {
         let turn = self.report.turns;
         if has_ended && socket.ended_in.replace(turn).is_some() {
@@ -89,6 +95,12 @@ impl Simulation {
             if is_lost {
                 socket.forget_owed();
             } else {
+                let reason = match peer.state {
+                    State::Ended { reason, .. } if !has_ended => Some(reason),
+                    _ => None,
+                };
+                self.report.kept_ends += u64::from(socket.last_bytes.is_some());
+                check_last_bytes(socket, reason).map_err(|it| format!("slot {slot}: {it}"))?;
                 socket.bytes_out += std::mem::take(&mut socket.taken).len() as u64;
             }
             return Ok(0);
@@ -103,6 +115,8 @@ impl Simulation {
         self.report.promised_cuts += u64::from(was_cut && is_promised);
         let (lines, unheard) = self.owe(slot, socket, units)?;
         let peer = self.world.peer(slot);
+        // Who has said its last frame is not told why it is cut.
+        let was_cut = was_cut || (is_cut_last && peer.input.ending().is_some());
         peer.was_cut = was_cut;
         peer.stream.start(lines, was_cut);
         peer.stream.was_pinged = unheard > 0;
@@ -137,6 +151,9 @@ impl Simulation {
             });
             match unit.told {
                 Told::Line(line) => {
+                    self.report.posts += u64::from(line.starts_with("HTTP/1.1 201 "));
+                    let is_past = line.starts_with("HTTP/1.1 200 ") && line.contains("caught-up");
+                    self.report.reads += u64::from(is_past);
                     check_line(&line).map_err(|fault| format!("slot {slot}: {fault}"))?;
                     lines.push(line);
                 }
@@ -220,6 +237,33 @@ impl Simulation {
             line.turn = self.report.turns;
         }
         Ok((units, Some(all.len())))
+    }
+}
+
+/// What is written to somebody after its end is all that it is owed then, and is not forgotten if it
+/// says why it ended. `reason` is why, if that was in an earlier turn.
+fn check_last_bytes(socket: &Socket, reason: Option<CloseReason>) -> Result<(), String> {
+    let owed = socket.owed_contents();
+    let Some(last_bytes) = &socket.last_bytes else {
+        let is_told = reason.is_some_and(|reason| reason.refusal().is_some());
+        return match is_told && owed.len() - socket.taken.len() <= 256 << 10 {
+            true => Err(format!("{:?} is forgotten at its end", show(&owed))),
+            false => Ok(()),
+        };
+    };
+    let all = [&socket.taken[..], last_bytes].concat();
+    let is_owed = match reason {
+        Some(_) => all == owed,
+        // It was cut just now: what was begun or promised follows, then why.
+        None => all.starts_with(&socket.rest_of(socket.must_follow())),
+    };
+    match is_owed {
+        true => Ok(()),
+        false => Err(format!(
+            "it ends with {:?}, not {:?}",
+            show(&all),
+            show(&owed)
+        )),
     }
 }
 

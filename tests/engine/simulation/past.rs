@@ -188,6 +188,25 @@ impl PageTold {
         (&kept[first..end], first > 0)
     }
 
+    /// The same over HTTP: as the past of a room.
+    pub(crate) fn fits_in_lines(&self, told: &[Value]) -> bool {
+        let Some((end, told)) = told.split_last() else {
+            return false;
+        };
+        let is_right = |kept: usize| {
+            let messages = self.page(kept).0.iter().map(|said| {
+                let mut line = said.json();
+                line["is"] = "said".into();
+                line["room"] = (*self.room).into();
+                line["past"] = true.into();
+                line
+            });
+            messages.eq(told.iter().cloned())
+        };
+        let is_whole = is_end(end) && end["room"] == *self.room && end.get("missed").is_some();
+        is_whole && (self.least..=self.most).any(is_right)
+    }
+
     fn fits_with(&self, lines: &[String], kept: usize) -> Option<usize> {
         let (messages, more) = self.page(kept);
         if self.language == Language::Text {

@@ -40,12 +40,18 @@ pub(crate) struct Member {
     pub(crate) echo: bool,
     /// By which it comes back, if it is a program.
     pub(crate) token: Option<Rc<str>>,
+    /// By which it came back, and when, as long as nobody knows whether it was told the other.
+    pub(crate) token_before: Option<(Rc<str>, Time)>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) state: State,
     pub(crate) connected_at: Time,
+    /// When it last said something, without a name or with one.
+    pub(crate) active_at: Time,
+    /// It has posted without a name, and may go on so.
+    pub(crate) has_posted: bool,
     pub(crate) left_as: Option<Rc<str>>,
     pub(crate) input: Input,
     pub(crate) greeted: bool,
@@ -81,6 +87,8 @@ impl Peer {
         Peer {
             state: State::Naming { prompted: false },
             connected_at: now,
+            active_at: now,
+            has_posted: false,
             left_as: None,
             input: Input::new(limits.line_bytes_max, has_web),
             greeted: false,
@@ -110,6 +118,15 @@ impl Peer {
             State::Chatting(member) => Some(member),
             _ => None,
         }
+    }
+
+    /// By which somebody may prove to be it.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = &str> {
+        let member = self.member().into_iter();
+        member.flat_map(|member| {
+            let before = member.token_before.iter().map(|(token, _)| &**token);
+            member.token.as_deref().into_iter().chain(before)
+        })
     }
 
     pub(crate) fn lag_and_rooms(&mut self) -> Option<(&mut Lag, &[Rc<str>])> {
@@ -157,7 +174,7 @@ pub(crate) enum Warned {
 }
 
 impl Throttle {
-    fn new(limits: &Limits) -> Throttle {
+    pub(crate) fn new(limits: &Limits) -> Throttle {
         let bytes = match limits.rate_lines_per_second {
             0 => 0,
             _ => limits.byte_rate_bytes_per_second,

@@ -7,6 +7,7 @@ use chatd::config::Limits;
 use fastrand::Rng;
 use serde_json::{Value, json};
 
+use super::browser;
 use super::sniff::Language;
 
 const NAMES: [&str; 16] = [
@@ -45,11 +46,11 @@ fn room(rng: &mut Rng) -> &'static str {
     ROOMS[rng.usize(..ROOMS.len())]
 }
 
-fn milliseconds(rng: &mut Rng, from: u64, to: u64) -> Duration {
+pub(crate) fn milliseconds(rng: &mut Rng, from: u64, to: u64) -> Duration {
     Duration::from_micros(rng.u64(from * 1000..=to * 1000))
 }
 
-fn pick<T: Copy>(rng: &mut Rng, choices: &[T]) -> T {
+pub(crate) fn pick<T: Copy>(rng: &mut Rng, choices: &[T]) -> T {
     choices[rng.usize(..choices.len())]
 }
 
@@ -97,7 +98,7 @@ pub(crate) fn limits(rng: &mut Rng) -> Limits {
                 1, 16, 16, 16, 64, 64, 300, 300, 300, 4096, 4096, 4096, 4096, 4096, 4096, 4096,
             ],
         ),
-        turn_bytes_max: pick(rng, &[100, 1000, 1 << 24, 1 << 24]),
+        turn_bytes_max: pick(rng, &[100, 1000, outbox_bytes_max * 3 / 8, 1 << 24]),
         answer_bytes_per_second: pick(rng, &[3000, 1 << 20, 1 << 20]),
         answer_burst_bytes_max: pick(rng, &[1, 5000, 4 << 20]),
         answers_per_turn_bytes_max: pick(rng, &[1, 1000, 256 << 10, 256 << 10]),
@@ -117,6 +118,14 @@ pub(crate) fn first_bytes(rng: &mut Rng, speaks: Language, known: &Known) -> Vec
         (6..=7, _) => b"  \t             pat\n".to_vec(),
         (8..=9, Language::Text) => b"/quit\n".to_vec(),
         (10..=13, Language::Text) => b"\n\n/help\nPOST /x HTTP/1.1\r\nann\n".to_vec(),
+        (17..=34, Language::Text) => {
+            let (name, room) = (name(rng), room(rng));
+            browser::post(rng, name, room)
+        }
+        (35..=44, Language::Text) => {
+            let since = rng.bool().then(|| id(rng, known));
+            browser::read(since.as_deref(), room(rng))
+        }
         (14..=16, Language::Text) => {
             let bad = pick(rng, &BAD_NAMES);
             format!("{bad}\n{}\n", name(rng)).into_bytes()
@@ -190,7 +199,7 @@ fn id(rng: &mut Rng, known: &Known) -> String {
     }
 }
 
-fn post(rng: &mut Rng, text: &str) -> Value {
+pub(crate) fn post(rng: &mut Rng, text: &str) -> Value {
     let name = if rng.bool() { "cron" } else { name(rng) };
     json!({ "do": "post", "room": room(rng), "name": name, "text": text })
 }
@@ -340,7 +349,7 @@ fn json_line(rng: &mut Rng, serial: u64, limits: &Limits, known: &Known, out: &m
     push(out, &line);
 }
 
-fn push(out: &mut Vec<u8>, line: &Value) {
+pub(crate) fn push(out: &mut Vec<u8>, line: &Value) {
     out.extend_from_slice(line.to_string().as_bytes());
     out.push(b'\n');
 }

@@ -34,11 +34,16 @@ impl World {
     }
 
     fn play_fill(&mut self, slot: usize, bytes: &[u8], fill: Fill) -> Outcome {
+        let now = self.now;
         let is_read_on = matches!(self.log.front(), Some(Event::Fill(next, ..)) if *next == slot);
         let peer = self.peer(slot);
         // Whoever is held back is read from only when it is broken, and then to its end; who is
         // not, once, and then again if it is broken.
-        let may_be_held = peer.input.has_line() || peer.input.ended || peer.waits || peer.survived;
+        let may_be_held = peer.input.has_line()
+            || peer.input.ended
+            || peer.waits
+            || peer.survived
+            || peer.input.door.awaits_answer();
         let is_held = peer.failed && may_be_held && (fill == Fill::Lost) != is_read_on;
         // Where memory is short, it is not read to its end.
         let is_cut_short = self.may_be_short && fill == Fill::Full && !is_read_on;
@@ -62,6 +67,9 @@ impl World {
             return Err(format!("slot {slot} was read from although it has lines"));
         }
         peer.bytes_in += bytes.len() as u64;
+        if !bytes.is_empty() {
+            peer.active_at = now;
+        }
         if peer.is_live() {
             let came = peer.input.feed(bytes);
             self.obey(slot, came)?;
@@ -84,6 +92,12 @@ impl World {
             Some(Came::Foreign(head)) => self.end_foreign(slot, head),
             Some(Came::Request(Request::Upgrade)) => self.tell(slot, &[Words::Upgraded]),
             Some(Came::Request(Request::Answered(status))) => self.answer_request(slot, status),
+            // Both are answered in their time.
+            Some(Came::Request(Request::Post(_))) => Ok(()),
+            Some(Came::Request(Request::Read(reading))) => {
+                self.note_reading(slot, &reading.room);
+                Ok(())
+            }
         }
     }
 
@@ -194,7 +208,7 @@ impl World {
     pub(crate) fn play_postponed(&mut self) -> Outcome {
         self.settle()?;
         while matches!(self.log.front(), Some(Event::Fact(_) | Event::Token(_)))
-            && self.takeovers.is_empty()
+            && (self.takeovers.is_empty() || self.is_post_next())
         {
             self.play_unasked()?;
             self.settle()?;
@@ -206,7 +220,8 @@ impl World {
     /// is; and if it has ended its side, it leaves.
     pub(crate) fn after_run(&mut self, slot: usize) -> Outcome {
         let peer = self.peer(slot);
-        if peer.is_live() && peer.input.ended && peer.input.pending.is_empty() && !peer.waits {
+        let is_done = peer.input.pending.is_empty() && !peer.input.door.awaits_answer();
+        if peer.is_live() && peer.input.ended && is_done && !peer.waits {
             let reason = peer.input.reason_of_end();
             self.end(slot, reason, None)?;
         }

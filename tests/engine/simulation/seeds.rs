@@ -48,9 +48,12 @@ fn whatever_happens_everybody_sees_what_they_must() {
     assert!(total.pongs > 0 || seeds < 100, "nobody ever pinged");
     for (count, what) in [
         (total.promised_cuts, "was cut who was promised something"),
+        (total.kept_ends, "is told why it was ended after that"),
         (total.slowed, "was ever far behind"),
         (total.truncated, "was cut short"),
         (total.faults, "broke what carried it"),
+        (total.posts, "posted over HTTP"),
+        (total.reads, "read a room over HTTP"),
     ] {
         assert!(count > 0 || seeds < 100, "nobody {what}");
     }

@@ -89,6 +89,8 @@ pub(crate) struct Socket {
     pub(crate) bytes_out: u64,
     /// The turn in which it ended.
     pub(crate) ended_in: Option<u64>,
+    /// What is to be written to it after it was closed.
+    pub(crate) last_bytes: Option<Vec<u8>>,
 }
 
 impl Socket {
@@ -134,6 +136,7 @@ impl Socket {
             taken: Vec::new(),
             bytes_out: 0,
             ended_in: None,
+            last_bytes: None,
         }
     }
 

@@ -21,6 +21,8 @@ pub(crate) struct Stream {
     pub(crate) was_pinged: bool,
     /// What it should have been told in this turn, in bytes.
     pub(crate) told_bytes: usize,
+    /// So much of that was said in its rooms, at their pace.
+    paced_bytes: usize,
 }
 
 impl Stream {
@@ -34,11 +36,18 @@ impl Stream {
             .iter()
             .map(|(_, words)| words.bytes_max())
             .sum();
+        self.paced_bytes = 0;
+    }
+
+    /// What it should have been told in this turn besides what its rooms said at their pace.
+    pub(crate) fn told_besides(&self) -> usize {
+        self.told_bytes - self.paced_bytes
     }
 
     /// One of its rooms says something.
-    pub(crate) fn hear(&mut self, room: &Rc<str>, words: &Rc<Words>) {
+    pub(crate) fn hear(&mut self, room: &Rc<str>, words: &Rc<Words>, is_paced: bool) {
         self.told_bytes += words.bytes_max();
+        self.paced_bytes += if is_paced { words.bytes_max() } else { 0 };
         if !self.blind {
             self.pending.push((Rc::clone(room), Rc::clone(words)));
         }

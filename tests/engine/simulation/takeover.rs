@@ -235,6 +235,12 @@ impl World {
             .member(old)
             .is_some_and(|member| is_still_there(&member.name))
         {
+            let token = takeover.entry.resume.as_deref();
+            let before = token.map(|token| (token.into(), self.now));
+            self.peer(old)
+                .member_mut()
+                .expect("it has a name")
+                .token_before = before;
             self.take_over(asker, old, &entry)?;
         } else {
             match self.judge(asker, &super::asked::Asked::Enter(entry.clone())) {

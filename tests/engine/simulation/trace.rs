@@ -23,8 +23,14 @@ pub(crate) struct Report {
     /// Turns, by readers for whom rooms went slower.
     pub(crate) slowed: u64,
     pub(crate) cuts: u64,
+    /// Connections whose last bytes are written after their end.
+    pub(crate) kept_ends: u64,
     pub(crate) gaps: u64,
     pub(crate) takeovers: u64,
+    /// Over HTTP, of which something was said.
+    pub(crate) posts: u64,
+    /// Requests over HTTP that were told what a room had said.
+    pub(crate) reads: u64,
 }
 
 impl Report {
@@ -54,8 +60,11 @@ impl Report {
         self.faults += other.faults;
         self.slowed += other.slowed;
         self.cuts += other.cuts;
+        self.kept_ends += other.kept_ends;
         self.gaps += other.gaps;
         self.takeovers += other.takeovers;
+        self.posts += other.posts;
+        self.reads += other.reads;
     }
 }
 

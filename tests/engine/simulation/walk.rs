@@ -206,6 +206,7 @@ impl World {
             return false;
         }
         foreseen.quits
+            || peer.input.door.awaits_answer()
             || peer.gone.is_some()
             || is_late(peer, self.now, &self.limits)
             || stalled(peer, self.now, self.limits.stall_timeout)
@@ -219,7 +220,7 @@ impl World {
         if asked.any(|takeover| takeover.old == slot) {
             return true;
         }
-        let token = self.member(slot).and_then(|member| member.token.as_deref());
+        let mut tokens = self.peer_ref(slot).tokens();
         let says_it = |other: usize, token: &str| {
             let mut input = self.peer_ref(other).input.clone();
             for event in &self.log {
@@ -234,7 +235,8 @@ impl World {
         let comes =
             |other: &usize| self.peer_ref(*other).budget > 0 && self.member(*other).is_none();
         let others = (0..self.peers.len()).filter(|&other| self.peers[other].is_some());
-        token.is_some_and(|token| others.filter(comes).any(|other| says_it(other, token)))
+        let others: Vec<usize> = others.filter(comes).collect();
+        tokens.any(|token| others.iter().any(|&other| says_it(other, token)))
     }
 
     fn play_prompts(&mut self) -> Outcome {
@@ -312,7 +314,10 @@ impl World {
             return Ok(());
         }
         if self.peer(slot).is_live() {
-            self.end_with_cause(slot)?;
+            match self.is_post_next() {
+                true => self.play_post(slot)?,
+                false => self.end_with_cause(slot)?,
+            }
         }
         if self.log.len() < before {
             return Ok(());
@@ -358,6 +363,19 @@ impl World {
         let mut records = self.records.iter();
         let joined = records.find(|record| matches!(record.what, Recorded::Joined(_)))?;
         joined.session.map(|session| session.slot())
+    }
+
+    /// Whether what was heard next was posted over HTTP.
+    pub(crate) fn is_post_next(&self) -> bool {
+        let Some(Event::Fact(heard)) = self.log.front() else {
+            return false;
+        };
+        let is_said = matches!(heard.what, Happened::Said { .. });
+        let slot = self.actor().filter(|_| is_said);
+        slot.is_some_and(|slot| {
+            let door = &self.peer_ref(slot).input.door;
+            matches!(door, super::web::Door::Posting(_)) && door.awaits_answer()
+        })
     }
 
     fn posting(&self) -> Option<usize> {

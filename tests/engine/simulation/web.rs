@@ -2,6 +2,8 @@
 //! frames of a WebSocket (RFC 6455, 5). It shares no code with the dialects. Owned by the input of a
 //! peer.
 
+use chatd::chat::MessageId;
+
 /// What the bytes of a client pass before they are lines.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Door {
@@ -11,8 +13,30 @@ pub(crate) enum Door {
     /// A request that is not whole.
     Head(Vec<u8>),
     Frames(Box<Frames>),
-    /// A request that was answered, or will be.
+    /// A post whose body is not whole, or that is not answered yet.
+    Posting(Box<Posting>),
+    /// A request for what was said that is not answered yet.
+    Reading(Box<Reading>),
+    /// A request that was answered.
     Request,
+}
+
+/// `POST /rooms/ROOM?name=NAME`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Posting {
+    pub(crate) room: String,
+    pub(crate) name: String,
+    pub(crate) body: Vec<u8>,
+    pub(crate) body_bytes: usize,
+}
+
+/// `GET /rooms/ROOM`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reading {
+    pub(crate) room: String,
+    pub(crate) since: Option<MessageId>,
+    /// How many messages the room had when it was asked.
+    pub(crate) said_before: Option<usize>,
 }
 
 /// How a WebSocket is over.
@@ -28,13 +52,24 @@ pub(crate) enum Ending {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Request {
     Upgrade,
+    Post(Posting),
+    Read(Reading),
     /// Something that is answered with this status, and changes nothing.
     Answered(u16),
 }
 
 impl Door {
     pub(crate) fn is_http(&self) -> bool {
-        matches!(self, Door::Head(_) | Door::Request)
+        !matches!(self, Door::None | Door::Frames(_))
+    }
+
+    /// Whether a request is whole, and not answered yet.
+    pub(crate) fn awaits_answer(&self) -> bool {
+        match self {
+            Door::Posting(posting) => posting.body.len() == posting.body_bytes,
+            Door::Reading(_) => true,
+            Door::None | Door::Head(_) | Door::Frames(_) | Door::Request => false,
+        }
     }
 
     pub(crate) fn frames(&self) -> Option<&Frames> {
@@ -55,7 +90,29 @@ pub(crate) fn end_of_head(bytes: &[u8]) -> Option<usize> {
 pub(crate) fn request(head: &[u8]) -> Request {
     let head = String::from_utf8_lossy(head);
     let mut words = head.split(' ');
-    match (words.next(), words.next()) {
+    let (method, target) = (words.next(), words.next());
+    if let Some(asked) = target.and_then(|target| target.strip_prefix("/rooms/")) {
+        let (room, query) = asked.split_once('?').unwrap_or((asked, ""));
+        let value = |name: &str| query.strip_prefix(name)?.strip_prefix('=');
+        let length = head.split("Content-Length: ").nth(1);
+        let length = length.and_then(|rest| rest.lines().next()?.parse().ok());
+        return match (method, value("name"), length) {
+            (Some("GET"), _, None) => Request::Read(Reading {
+                room: room.to_owned(),
+                since: value("since").map(|id| id.parse().expect("an id")),
+                said_before: None,
+            }),
+            (Some("POST"), Some(name), Some(body_bytes)) => Request::Post(Posting {
+                room: room.to_owned(),
+                name: name.to_owned(),
+                body: Vec::new(),
+                body_bytes,
+            }),
+            (Some("POST"), Some(_), None) => Request::Answered(411),
+            _ => Request::Answered(400),
+        };
+    }
+    match (method, target) {
         (Some("GET"), Some("/ws")) if head.contains("Upgrade: websocket\r\n") => Request::Upgrade,
         (_, Some("/ws")) => Request::Answered(426),
         (Some("GET"), Some("/")) => Request::Answered(200),

@@ -26,6 +26,10 @@ pub(crate) enum Words {
     Close(Option<u16>),
     /// A request was answered with this status.
     Answer(u16),
+    /// A post was answered: what was said got these ids.
+    Posted(Vec<MessageId>),
+    /// What was said in a room, as it is read over HTTP.
+    Read(PageTold),
     /// The connection is a WebSocket now.
     Upgraded,
     Past(Past),
@@ -86,6 +90,15 @@ impl Words {
                 let rest = line.strip_prefix(wire::ANSWER);
                 rest.is_some_and(|rest| rest.starts_with(&format!("{status} ")))
             }
+            Words::Posted(ids) => {
+                let done = |id: &MessageId| json!({ "is": "done", "id": id.to_string() });
+                let wanted: Vec<Value> = ids.iter().map(done).collect();
+                lines_of_answer(line, 201) == Some(wanted)
+            }
+            Words::Read(page) => {
+                let told = lines_of_answer(line, 200);
+                told.is_some_and(|told| page.fits_in_lines(&told))
+            }
             Words::Upgraded => line == UPGRADED,
             Words::Past(_) | Words::Page(_) => false,
         };
@@ -103,10 +116,21 @@ impl Words {
             // The page.
             Words::Answer(200) => 60_000,
             Words::Answer(_) => 1500,
+            Words::Posted(ids) => 1500 + 60 * ids.len(),
+            Words::Read(page) => 1500 + page.bytes_max(),
             Words::Past(past) => past.bytes_max(),
             Words::Page(page) => page.bytes_max(),
         }
     }
+}
+
+/// The lines of an answer over HTTP with this status.
+fn lines_of_answer(answer: &str, status: u16) -> Option<Vec<Value>> {
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let rest = head.strip_prefix(wire::ANSWER)?;
+    let lines = body.lines().map(|line| serde_json::from_str(line).ok());
+    rest.starts_with(&format!("{status} "))
+        .then(|| lines.collect())?
 }
 
 impl Json {

@@ -14,7 +14,7 @@ use chatd::time::{Time, WallTime};
 
 use super::facts::Id;
 use super::heard::Event;
-use super::peer::{Member, Peer, State};
+use super::peer::{Member, Peer, State, Throttle};
 use super::room::Room;
 use super::sniff;
 use super::takeover::Takeover;
@@ -52,9 +52,13 @@ pub(crate) struct World {
     pub(crate) takeovers: VecDeque<Takeover>,
     /// Those whose place was to be taken in this turn, and who are there still.
     pub(crate) survivors: Vec<usize>,
+    /// What those have left of their rate who post over HTTP, by where they come from.
+    pub(crate) posted: BTreeMap<usize, Throttle>,
     /// How much may still be told of the past to who asked; and whether that is known.
     pub(crate) replay_left: usize,
     pub(crate) replay_is_known: bool,
+    /// What is said now was held back by what readers take, if it was to be.
+    pub(crate) is_paced: bool,
     /// The turn is being laid out: who ends now is too slow.
     pub(crate) sealing: bool,
     /// Who was cut at that.
@@ -81,8 +85,10 @@ impl World {
             spoke: Vec::new(),
             takeovers: VecDeque::new(),
             survivors: Vec::new(),
+            posted: BTreeMap::new(),
             replay_left: 0,
             replay_is_known: true,
+            is_paced: false,
             sealing: false,
             cuts: Vec::new(),
             may_be_short: false,

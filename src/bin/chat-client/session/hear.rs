@@ -5,14 +5,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::gap::{PAGE_BYTES_MAX, PAGES, page_messages};
 use super::room::{Replay, Room};
-use super::words::{counted, excerpt, figure, mentions, news, roster, told_as_text, with_code};
+use super::words::{excerpt, figure, mentions, news, roster, told_as_text, with_code};
 use super::{Code, Identity, Manner, OWN, Phase, Session};
 use crate::ledger::Order;
 use crate::lines::{Kind, Shown};
 use crate::wire::{Event, Piece};
 
-/// Bytes of a line of the server. Its longest honest one is a page of a hundred messages.
+/// Bytes of a line of the server. Its longest honest one is a page of a hundred messages, unless we
+/// have asked for longer ones.
 const SERVER_LINE_BYTES_MAX: usize = 1 << 20;
 /// How long after a loss our name may still be held by our own dead link: a server needs up to
 /// a minute to notice that one has gone without a word, and our token may be older than its.
@@ -31,7 +33,11 @@ impl Session {
         let mut lines = std::mem::take(&mut self.link.lines);
         let mut rest = bytes;
         while let Phase::Greeting { .. } | Phase::Talking { .. } = self.phase {
-            match lines.next(&mut rest, SERVER_LINE_BYTES_MAX) {
+            let bytes_max = match self.link.has_paged {
+                true => PAGE_BYTES_MAX,
+                false => SERVER_LINE_BYTES_MAX,
+            };
+            match lines.next(&mut rest, bytes_max) {
                 Some(Piece::Line(line)) => self.hear(line, now),
                 Some(Piece::TooLong) => self.not_chat("sends a line without an end"),
                 None => break,
@@ -55,8 +61,8 @@ impl Session {
         let is_greeted = self.link.is_greeted;
         match serde_json::from_slice::<Event>(line) {
             Ok(event) if !event.is_bounded() => self.not_chat("gives a name without an end"),
-            Ok(event) if is_greeted => self.hear_event(event, now),
-            Ok(event) if event.is == "hello" => self.hear_hello(now),
+            Ok(event) if is_greeted => self.hear_event(event, line.len(), now),
+            Ok(event) if event.is == "hello" => self.hear_hello(&event, now),
             _ => match told_as_text(line).filter(|_| !is_greeted) {
                 Some((code, words)) => self.hear_end(code, words),
                 None => self.not_chat(&excerpt(line)),
@@ -70,8 +76,10 @@ impl Session {
         self.finish(Code::NotChat, &why);
     }
 
-    fn hear_hello(&mut self, now: Instant) {
+    fn hear_hello(&mut self, hello: &Event, now: Instant) {
         self.link.is_greeted = true;
+        // Without a disk there is nothing in pages but what is told in any case.
+        self.link.page_messages = hello.search.then(|| page_messages(hello.line_max));
         match self.settings.name.clone() {
             None => self.ask_for_name(),
             Some(name) if self.settings.manner == Manner::Poster => {
@@ -82,7 +90,7 @@ impl Session {
         }
     }
 
-    fn hear_event(&mut self, event: Event, now: Instant) {
+    fn hear_event(&mut self, event: Event, bytes: usize, now: Instant) {
         match event.is.as_str() {
             "welcome" => {
                 let lines = event.motd.iter().flat_map(|motd| motd.lines());
@@ -93,10 +101,22 @@ impl Session {
             }
             "entered" => self.hear_entered(event, now),
             "caught-up" => self.hear_caught_up(&event, now),
-            "said" => self.hear_said(event),
             "private" => self.show_event(Shown::spoken(Kind::Private, event)),
             "refused" => self.hear_refusal(&event, now),
+            "page" if event.r#ref.as_deref() == Some(PAGES) => self.hear_page(event, now),
             "done" | "who" | "rooms" | "page" | "pong" => self.hear_answer(event, now),
+            _ => {
+                if let Some(event) = self.keep_back(event, bytes, now) {
+                    self.hear_in_room(event);
+                }
+            }
+        }
+    }
+
+    /// What was said, and news.
+    pub(super) fn hear_in_room(&mut self, event: Event) {
+        match event.is.as_str() {
+            "said" => self.hear_said(event),
             _ => self.hear_news(event),
         }
     }
@@ -120,12 +140,7 @@ impl Session {
         }
         let roster = roster(&event);
         let mut room = self.room.take().unwrap_or_default();
-        let (newest, is_continued, is_headed) = (event.last, room.last.is_some(), false);
-        room.replay = Some(Replay {
-            newest,
-            is_continued,
-            is_headed,
-        });
+        room.replay = Some(Replay::new(event.last, room.last.is_some()));
         room.name = event.room.unwrap_or_default();
         room.topic = event.topic.filter(|topic| !topic.is_empty());
         room.set_names(event.names);
@@ -141,37 +156,14 @@ impl Session {
         }
     }
 
-    /// Everything that was said in the room before has come, as far as the server has it.
-    fn hear_caught_up(&mut self, event: &Event, now: Instant) {
-        let here = self.room.as_mut().filter(|room| room.is(&event.room));
-        let Some((room, replay)) = here.and_then(|room| room.replay.take().map(|r| (room, r)))
-        else {
-            return;
-        };
-        room.last = replay.newest.or(room.last.take());
-        let name = room.name.clone();
-        if replay.is_headed {
-            self.show(Kind::News, "end of history");
-        }
-        let is_complete = replay.is_continued && event.missed == Some(0);
-        if replay.is_continued && !is_complete {
-            let missed = event.missed.map(|missed| counted(missed, "message"));
-            let missed = missed.unwrap_or_else(|| "perhaps some messages".to_owned());
-            self.show(Kind::News, &format!("… {missed} missed"));
-        }
-        let given_up = self.ledger.end_doubts(&name, is_complete);
-        self.give_up(given_up);
-        match self.phase {
-            Phase::Greeting { .. } => self.talk(now),
-            _ => self.advance(now),
-        }
-    }
-
-    fn hear_said(&mut self, mut event: Event) {
+    pub(super) fn hear_said(&mut self, mut event: Event) {
         let is_own = self.own_name() == event.from;
         let mut is_answer = false;
         let here = self.room.as_mut().filter(|room| room.is(&event.room));
         if let Some(room) = here {
+            if room.has_shown(&event.id) {
+                return;
+            }
             event.room = None;
             room.last = Some(event.id.clone());
             is_answer = is_own && self.ledger.heard(&room.name, &event);
@@ -243,19 +235,23 @@ impl Session {
 
     fn hear_refusal(&mut self, event: &Event, now: Instant) {
         let (code, words) = (event.code.as_str(), event.text.as_str());
+        let is_notice = code == "slow-down";
+        if event.r#ref.as_deref() == Some(PAGES) && !event.ends && !is_notice {
+            return self.page_refused(code, now);
+        }
         let number = event.r#ref.as_ref().and_then(|number| number.parse().ok());
         let refused = number.and_then(|number| self.ledger.answered(number));
         let is_name = matches!(code, "bad-name" | "name-in-use");
         let is_ghost = |at: Instant| now.saturating_duration_since(at) < GHOST_TIMEOUT;
         let is_ghost = code == "name-in-use" && self.away.since.is_some_and(is_ghost);
-        let is_notice = code == "slow-down" || matches!(self.phase, Phase::Talking { .. });
+        let is_notice = is_notice || matches!(self.phase, Phase::Talking { .. });
         if event.ends {
             self.hear_end(code, words);
         } else if let Some((order, _)) = refused {
             self.order_refused(order, code, words);
             self.advance(now);
         } else if is_notice {
-            if event.r#ref.as_deref() != Some(OWN) {
+            if !matches!(event.r#ref.as_deref(), Some(OWN | PAGES)) {
                 self.show(Kind::Refusal, &format!("{code} {words}"));
             }
         } else if is_ghost {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::gap::Gap;
 use super::words::counted;
 use super::{Code, Effect, End, Link, LinkEnd, Manner, OWN, Phase, Session};
 
@@ -116,7 +117,9 @@ impl Session {
     /// When [`Session::tick`] has something to do, if nothing else happens.
     pub fn next_deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Greeting { since } => Some(since + GREETING_TIMEOUT),
+            Phase::Greeting { since } => {
+                Some(self.gap().map_or(since + GREETING_TIMEOUT, Gap::deadline))
+            }
             Phase::Away { until } | Phase::Leaving { until } => Some(until),
             Phase::Talking { .. } => {
                 let since = self.ledger.waits_since()?.max(self.link.heard_at?);
@@ -134,6 +137,9 @@ impl Session {
         let server = &self.settings.server;
         match self.phase {
             Phase::Greeting { .. } => {
+                if let Some(gap) = self.gap() {
+                    return self.go_on_paging(gap, now);
+                }
                 let why = format!("{server} has not greeted us within 10 s");
                 if self.identity.is_some() {
                     return self.lose(why, now);
@@ -228,6 +234,10 @@ impl Session {
             && now.saturating_duration_since(since) >= GOOD_LINK
         {
             self.away.next_wait = FIRST_WAIT;
+        }
+        if let Some(room) = &mut self.room {
+            // It comes again, behind what has been shown.
+            room.replay = None;
         }
         let given_up = self.ledger.lose();
         if !self.settings.comes_back {

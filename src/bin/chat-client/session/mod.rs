@@ -1,8 +1,10 @@
 //! `Session`: one user's conversation with a server, sans-IO. Bytes of the server, lines of the
 //! user, the fate of links and `now` go in; [`Effect`]s come out, in order. No socket, no thread,
 //! no clock: `run` does what the effects say. Here are its state and what the user does; the life
-//! of its link is in `session/life.rs`, what the server's lines mean in `session/hear.rs`.
+//! of its link is in `session/life.rs`, what the server's lines mean in `session/hear.rs`, how what
+//! was missed is made up for in `session/gap.rs`.
 
+mod gap;
 mod hear;
 mod life;
 mod room;
@@ -38,6 +40,10 @@ struct Link {
     lines: LineBuffer,
     /// Whether the server has said `hello` on it.
     is_greeted: bool,
+    /// Messages to ask for in a page of the past, where the server keeps it on disk.
+    page_messages: Option<usize>,
+    /// Whether a page has been asked for.
+    has_paged: bool,
     heard_at: Option<Instant>,
     /// Why the server is about to close it, if it said so.
     cut: Option<String>,

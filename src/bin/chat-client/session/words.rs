@@ -74,6 +74,20 @@ pub fn roster(event: &Event) -> String {
     }
 }
 
+/// That so many messages are missing here, if anybody knows how many.
+pub fn missed_words(missing: Option<u64>) -> String {
+    let missing = missing.map(|missing| counted(missing, "message"));
+    let missing = missing.unwrap_or_else(|| "perhaps some messages".to_owned());
+    format!("… {missing} missed")
+}
+
+/// That they were too many to be shown.
+pub fn left_out_words(missing: Option<u64>) -> String {
+    let missing = missing.map(|missing| counted(missing, "more message"));
+    let missing = missing.unwrap_or_else(|| "more messages".to_owned());
+    format!("… {missing} left out here; /history 100 shows the last ones, /search finds others")
+}
+
 /// Whether a name stands in a text as a word.
 pub fn mentions(text: &str, name: &str) -> bool {
     let (text, name) = (text.to_lowercase(), name.to_lowercase());
