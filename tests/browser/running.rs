@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket};
 
+use super::common::process::ends_within;
+
 /// How long a browser may take for anything, which on a busy machine is long.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -75,7 +77,10 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // It was told to end: its other processes then have written their last.
+        if !ends_within(&self.child, PATIENCE) {
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
         // Processes of its own may still write as they end.
         let deadline = Instant::now() + PATIENCE;
