@@ -44,6 +44,13 @@ impl Slice {
     }
 }
 
+/// Slices of an outbox behind its first.
+#[allow(
+    clippy::box_collection,
+    reason = "one word in each connection that has none"
+)]
+pub(super) type Queue = Box<VecDeque<Slice>>;
+
 /// How far into a block somebody has been served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Mark {
@@ -77,8 +84,7 @@ pub struct BlockStore {
     spare: Vec<Vec<u8>>,
     spare_bytes: usize,
     /// Queues of outboxes that are empty now.
-    #[allow(clippy::vec_box, reason = "they come and go as boxes")]
-    spare_queues: Vec<Box<VecDeque<Slice>>>,
+    spare_queues: Vec<Queue>,
     /// Slices of all blocks that lie in outboxes.
     references: usize,
     /// Bytes written since the last [`BlockStore::settle`].
@@ -89,8 +95,8 @@ pub struct BlockStore {
 
 /// Memory kept for blocks to come. Enough for the blocks of a busy turn, little beside what
 /// outboxes may hold.
-const SPARE_BYTES_MAX: usize = 2 << 20;
-/// The same for queues of outboxes: as many, of so many slices at most.
+const SPARE_BYTES_MAX: usize = 1 << 20;
+/// Queues kept for outboxes to come, and the slices that each may have room for.
 const SPARE_QUEUES_MAX: usize = 4096;
 const SPARE_QUEUE_SLICES_MAX: usize = 64;
 /// What a block begins with, and what is worth keeping: the copy of a small block that stayed for
@@ -263,14 +269,12 @@ impl BlockStore {
     }
 
     /// An empty queue, for an outbox that holds more than one slice.
-    #[allow(clippy::box_collection, reason = "an outbox holds a box")]
-    pub(super) fn take_queue(&mut self) -> Box<VecDeque<Slice>> {
+    pub(super) fn take_queue(&mut self) -> Queue {
         self.spare_queues.pop().unwrap_or_default()
     }
 
     /// Takes such a queue back, empty again.
-    #[allow(clippy::box_collection, reason = "an outbox holds a box")]
-    pub(super) fn keep_queue(&mut self, queue: Box<VecDeque<Slice>>) {
+    pub(super) fn keep_queue(&mut self, queue: Queue) {
         let is_small = queue.capacity() <= SPARE_QUEUE_SLICES_MAX;
         if is_small && self.spare_queues.len() < SPARE_QUEUES_MAX {
             self.spare_queues.push(queue);

@@ -2,9 +2,7 @@
 //! no bytes itself and writes nothing: the turn asks it for chunks and says how much was taken.
 //! Owned by a session.
 
-use std::collections::VecDeque;
-
-use super::block::{BlockStore, Slice};
+use super::block::{BlockStore, Queue, Slice};
 use crate::dialect::Encoding;
 use crate::time::Time;
 
@@ -14,11 +12,7 @@ pub struct Outbox {
     /// The first slice, while anything is owed. It lies here since most outboxes never hold
     /// another: one that is idle then needs no memory of its own.
     first: Slice,
-    #[allow(
-        clippy::box_collection,
-        reason = "one word in each connection that has none"
-    )]
-    rest: Option<Box<VecDeque<Slice>>>,
+    rest: Option<Queue>,
     /// Bytes of the first slice that were taken already.
     head_offset: u32,
     /// So many of the first bytes owed must follow whatever happens: the transport has sealed them

@@ -3,13 +3,14 @@
 
 use std::rc::Rc;
 
+use chatd::hub::{Record, Recorded};
 use chatd::session::CloseReason;
 use chatd::turn::Fill;
 
 use super::asked::Entry;
 use super::coming::Wish;
 use super::facts::Id;
-use super::heard::Event;
+use super::heard::{Event, Happened};
 use super::judge::Asker;
 use super::peer::{State, Warned};
 use super::sniff::key;
@@ -168,8 +169,7 @@ impl World {
         if has_ended {
             self.peer(old).input.end();
         }
-        let ends = self.actor() == Some(old) || self.ended_silently() == Some(old);
-        if ends || self.peer(old).budget > 0 {
+        if self.is_ending(old) || self.peer(old).budget > 0 {
             self.run_what_fits(old)?;
             return self.after_run(old);
         }
@@ -202,12 +202,29 @@ impl World {
         }
         // It may have said itself that this was its last, if nothing holds it back.
         let is_over = self.peer(old).input.ending().is_some();
-        // Of who is in no room no fact tells; but then its successor comes in as anybody does.
-        let ends_silently = self.ended_silently() == Some(old) && self.arriving().is_some();
-        if is_over && (self.actor() == Some(old) || ends_silently) {
+        if is_over && self.is_ending(old) {
             self.after_run(old)?;
         }
         Ok(())
+    }
+
+    /// Whether what happens next is that it ends. Who comes in under its name is its successor.
+    fn is_ending(&self, old: usize) -> bool {
+        let comes_in = matches!(
+            self.log.front(),
+            Some(Event::Fact(heard))
+                if matches!(heard.what, Happened::Joined { .. } | Happened::Entered { .. })
+        );
+        // One that is replaced is recorded as one that ends; but then nobody is recorded as new.
+        let has_successor = matches!(
+            self.records.get(1),
+            Some(Record {
+                what: Recorded::Joined(_),
+                ..
+            })
+        );
+        let ends_silently = self.ended_silently() == Some(old) && has_successor;
+        self.actor() == Some(old) && !comes_in || ends_silently
     }
 
     /// Whether somebody may be owed more than half of what it may be.
