@@ -10,6 +10,8 @@ use crate::time::Time;
 use super::queues::{Doomed, Queues};
 use super::timers::Timers;
 
+/// Places kept for those who have something to write.
+const DIRTY_KEPT: usize = 4096;
 /// What a connection that is closed may still be owed at most, for it to be written later. Who was cut
 /// as too slow is owed what a transport has sealed at once, the end of one line, and why.
 const LAST_BYTES_MAX: usize = 256 << 10;
@@ -102,6 +104,7 @@ impl Sessions {
     /// to be called when they are written to.
     pub fn take_dirty(&mut self, list: &mut impl Extend<SessionId>) {
         list.extend(self.queues.dirty.drain(..));
+        self.queues.dirty.shrink_to(DIRTY_KEPT);
     }
 
     /// A connection is written to now.

@@ -6,6 +6,10 @@ use std::collections::VecDeque;
 use crate::session::SessionId;
 use crate::time::Time;
 
+/// Places that are kept: a crowd that has come in at once leaves no more behind.
+const FRESH_KEPT: usize = 4096;
+const WAITING_KEPT: usize = 512;
+
 /// Those who have something to write.
 #[derive(Debug, Default)]
 pub(super) struct Flushing {
@@ -24,7 +28,12 @@ impl Flushing {
         } else {
             self.fresh.pop_front()
         };
-        fresh.or_else(|| self.waiting.pop_front().map(|(_, id)| id))
+        let next = fresh.or_else(|| self.waiting.pop_front().map(|(_, id)| id));
+        if next.is_none() {
+            self.fresh.shrink_to(FRESH_KEPT);
+            self.waiting.shrink_to(WAITING_KEPT);
+        }
+        next
     }
 
     /// The turn, at `now`, has no more time. Since when the first waits for whom it had none: whatever
