@@ -103,6 +103,8 @@ pub(crate) fn limits(rng: &mut Rng) -> Limits {
         answer_burst_bytes_max: pick(rng, &[1, 5000, 4 << 20]),
         answers_per_turn_bytes_max: pick(rng, &[1, 1000, 256 << 10, 256 << 10]),
         write_bytes_max: pick(rng, &[10, 300, 1 << 20]),
+        reads_per_turn_bytes_max: pick(rng, &[1, 20_000, 4 << 20]),
+        lines_per_turn_max: pick(rng, &[1, 20, 16_000]),
         ..Limits::default()
     }
 }
