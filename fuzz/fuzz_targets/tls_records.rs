@@ -313,7 +313,13 @@ impl Io for Wires {
 
     fn flush(&mut self, id: SessionId, chunks: &[IoSlice<'_>]) -> Flush {
         if let Some(flushed) = self.with_tls(id, |tls, socket, _, limits| {
-            tls.flush(socket, chunks, limits, |socket| socket.outbox.is_empty())
+            tls.flush(socket, chunks, limits, |socket, _| {
+                if socket.outbox.is_empty() {
+                    limits.tls_seal_drained_bytes_max
+                } else {
+                    limits.tls_seal_bytes_max
+                }
+            })
         }) {
             return flushed;
         }
@@ -364,12 +370,16 @@ impl Io for Wires {
         false
     }
 
-    fn close(&mut self, id: SessionId, _: ConnectionSummary, _: Option<Vec<u8>>) {
-        let mut gone = self.wires[id.slot()].take();
-        let socket = gone.as_mut().expect("each connection is closed once");
-        // The kernel keeps what was written for who still reads.
-        let left = std::mem::take(&mut socket.socket().outbox);
-        self.left.push((id.slot(), left.into()));
+    fn close(&mut self, id: SessionId, _: ConnectionSummary, last_bytes: Option<Vec<u8>>) {
+        let gone = self.wires[id.slot()].take();
+        let mut gone = gone.expect("each connection is closed once");
+        // The kernel keeps what was written for who still reads; behind that comes what was not.
+        let mut left: Vec<u8> = std::mem::take(&mut gone.socket().outbox).into();
+        left.extend(match &mut gone {
+            Wire::Tls(_, connection) => connection.seal_last(last_bytes.as_deref()),
+            Wire::Plain(_) | Wire::New(..) => last_bytes.unwrap_or_default(),
+        });
+        self.left.push((id.slot(), left));
     }
 }
 

@@ -28,6 +28,7 @@ use crate::session::{SessionId, Transport};
 use crate::turn::{Event, Fill, Flush};
 
 use super::kernel_queue::unacknowledged_bytes;
+use super::listener::SEND_BUFFER_BYTES;
 use connection::TlsConnection;
 pub use identity::BadIdentity;
 pub use setup::TlsSetup;
@@ -85,9 +86,24 @@ const TRIED_PER_TURN: usize = 128;
 /// Room that is never given back, so that a quiet server does not allocate.
 const KEPT: usize = 64;
 
-/// Whether the other side has acknowledged all that was written.
-fn is_drained(socket: &TcpStream) -> bool {
-    unacknowledged_bytes(socket.as_fd()).is_ok_and(|bytes| bytes == 0)
+/// How much of so many bytes is sealed at once for a socket that takes bytes: no more than it has room
+/// for, but always as much as for one that was full. What it does not take is memory, and to be copied
+/// when the connection is cut; a reader that has stopped fills the socket first.
+fn seal_bytes_max(socket: &TcpStream, offered_bytes: usize, limits: &Limits) -> usize {
+    let least = limits.tls_seal_blocked_bytes_max;
+    if offered_bytes <= least {
+        return limits.tls_seal_bytes_max;
+    }
+    let queued = unacknowledged_bytes(socket.as_fd());
+    if offered_bytes > limits.tls_seal_bytes_max && queued.as_ref().is_ok_and(|&bytes| bytes == 0) {
+        return limits.tls_seal_drained_bytes_max;
+    }
+    let queued = usize::try_from(queued.unwrap_or(0)).unwrap_or(usize::MAX);
+    // The kernel takes twice what it was asked for (socket(7)). It counts more than bytes, for which
+    // the last portion is left out.
+    let room = (2 * SEND_BUFFER_BYTES).saturating_sub(queued);
+    let portions = (room / least).saturating_sub(1).max(1);
+    (portions * least).min(limits.tls_seal_bytes_max)
 }
 
 impl TlsStreams {
@@ -153,7 +169,10 @@ impl TlsStreams {
         chunks: &[IoSlice<'_>],
     ) -> Flush {
         let connection = &mut self.streams[key.0 as usize].connection;
-        connection.flush(socket, chunks, &self.limits, is_drained)
+        let limits = &self.limits;
+        connection.flush(socket, chunks, limits, |socket, offered_bytes| {
+            seal_bytes_max(socket, offered_bytes, limits)
+        })
     }
 
     /// The socket takes bytes: what lies there and is nothing that was said is written.

@@ -2,11 +2,12 @@
 //! holds rustls's state and what has become of each direction; it knows no session, and not when to
 //! read or write. Owned by the table of them.
 
+// Said in full, since a fuzz target takes this file as it is, from elsewhere.
+#[path = "connection/ending.rs"]
 mod ending;
 
 use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,8 +15,6 @@ use mio::net::TcpStream;
 use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
 
 use crate::config::Limits;
-use crate::net::kernel_queue::unacknowledged_bytes;
-use crate::net::listener::SEND_BUFFER_BYTES;
 use crate::turn::{Fill, Flush};
 
 use super::records::{Observed, RECORD_BYTES_MAX, Records};
@@ -128,14 +127,14 @@ impl TlsConnection {
         }
     }
 
-    /// Seals and writes. Nothing counts as taken before it is wholly in the kernel. `is_drained` asks
-    /// the kernel whether it has nothing more for the other side.
+    /// Seals and writes. Nothing counts as taken before it is wholly in the kernel. `seal_bytes_max`
+    /// says how much of so many bytes is sealed at once for a socket that took all of the last.
     pub(super) fn flush(
         &mut self,
         socket: &mut TcpStream,
         chunks: &[IoSlice<'_>],
         limits: &Limits,
-        is_drained: impl FnOnce(&TcpStream) -> bool,
+        seal_bytes_max: impl FnOnce(&TcpStream, usize) -> usize,
     ) -> Flush {
         if self.is_handshaking() {
             self.is_awaited = true;
@@ -153,10 +152,8 @@ impl TlsConnection {
         }
         debug_assert_eq!(self.output, Output::Open, "nothing follows a close_notify");
         let offered_bytes: usize = chunks.iter().map(|chunk| chunk.len()).sum();
-        let is_much = offered_bytes > limits.tls_seal_bytes_max;
         let bytes_max = match self.sealing {
-            Sealing::Done if is_much && is_drained(socket) => limits.tls_seal_drained_bytes_max,
-            Sealing::Done => seal_bytes_max(socket, chunks, limits),
+            Sealing::Done => seal_bytes_max(socket, offered_bytes),
             _ => limits.tls_seal_blocked_bytes_max,
         };
         self.rustls.set_buffer_limit(Some(bytes_max));
@@ -392,22 +389,4 @@ impl TlsConnection {
         self.held.unwritten_bytes = 0;
         Pushed::All
     }
-}
-
-/// How much is sealed at once for a socket that takes bytes: no more than it has room for, but always
-/// as much as for one that was full. What it does not take is memory, and to be copied when the
-/// connection is cut; a reader that has stopped fills the socket first.
-fn seal_bytes_max(socket: &TcpStream, chunks: &[IoSlice<'_>], limits: &Limits) -> usize {
-    let least = limits.tls_seal_blocked_bytes_max;
-    let offered: usize = chunks.iter().map(|chunk| chunk.len()).sum();
-    if offered <= least {
-        return limits.tls_seal_bytes_max;
-    }
-    let queued = unacknowledged_bytes(socket.as_fd()).unwrap_or(0);
-    let queued = usize::try_from(queued).unwrap_or(usize::MAX);
-    // The kernel takes twice what it was asked for (socket(7)). It counts more than bytes, for which
-    // the last portion is left out.
-    let room = (2 * SEND_BUFFER_BYTES).saturating_sub(queued);
-    let portions = (room / least).saturating_sub(1).max(1);
-    (portions * least).min(limits.tls_seal_bytes_max)
 }
