@@ -25,9 +25,34 @@ pub struct LineBuffer {
     /// hold no LF (never less). In 32 bits, since every connection has one of these: what is kept is
     /// one line, and what came with it in one read.
     start: u32,
-    scanned: u32,
-    /// Inside a line that was too long, up to its LF.
-    skipping: bool,
+    scanned: Scanned,
+}
+
+/// Up to where was looked for an LF; in its highest bit, whether that is inside a line that was too
+/// long, up to its LF: every connection has one of these, and a word more would cost as much as a
+/// name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Scanned(u32);
+
+const SKIPPING: u32 = 1 << 31;
+
+impl Scanned {
+    fn get(self) -> u32 {
+        self.0 & !SKIPPING
+    }
+
+    fn set(&mut self, offset: u32) {
+        debug_assert_eq!(offset & SKIPPING, 0, "less than 2 GiB is kept");
+        self.0 = offset | self.0 & SKIPPING;
+    }
+
+    fn is_skipping(self) -> bool {
+        self.0 & SKIPPING != 0
+    }
+
+    fn set_skipping(&mut self, skipping: bool) {
+        self.0 = self.get() | if skipping { SKIPPING } else { 0 };
+    }
 }
 
 /// A buffer that has more memory than that uses at least half of it.
@@ -42,19 +67,19 @@ impl LineBuffer {
         input: &mut &'i [u8],
         line_bytes_max: usize,
     ) -> Option<Piece<'a>> {
-        if self.skipping && !self.skip(input) {
+        if self.scanned.is_skipping() && !self.skip(input) {
             return None;
         }
         if self.start() == self.kept.len() {
             self.clear();
             return self.next_of_input(input, line_bytes_max);
         }
-        if let Some(length) = memchr(b'\n', &self.kept[self.scanned as usize..]) {
-            let (start, end) = (self.start(), self.scanned as usize + length);
+        if let Some(length) = memchr(b'\n', &self.kept[self.scanned.get() as usize..]) {
+            let (start, end) = (self.start(), self.scanned.get() as usize + length);
             self.mark(end + 1);
             return Some(finish(&self.kept[start..end], line_bytes_max));
         }
-        self.scanned = offset(self.kept.len());
+        self.scanned.set(offset(self.kept.len()));
         self.join_input(input, line_bytes_max)
     }
 
@@ -103,7 +128,7 @@ impl LineBuffer {
     pub fn has_line(&self, input: &[u8], line_bytes_max: usize) -> bool {
         let kept = &self.kept[self.start()..];
         let mut rest = [kept, input];
-        if self.skipping {
+        if self.scanned.is_skipping() {
             match memchr(b'\n', kept) {
                 Some(end) => rest[0] = &kept[end + 1..],
                 None => match memchr(b'\n', input) {
@@ -122,7 +147,7 @@ impl LineBuffer {
 
     /// The unfinished line at the end of the stream, if there is one.
     pub fn finish(&mut self, line_bytes_max: usize) -> Option<Piece<'_>> {
-        if self.skipping || self.start() == self.kept.len() {
+        if self.scanned.is_skipping() || self.start() == self.kept.len() {
             self.clear();
             return None;
         }
@@ -135,7 +160,7 @@ impl LineBuffer {
     pub fn drop_unfinished(&mut self) {
         let whole = memrchr(b'\n', self.kept()).map_or(0, |end| end + 1);
         self.kept.truncate(self.start() + whole);
-        self.scanned = self.start;
+        self.scanned.set(self.start);
     }
 
     /// What is kept and not yet given out.
@@ -160,7 +185,7 @@ impl LineBuffer {
             let mut kept = Vec::with_capacity(size_class::capacity(self.kept_bytes()));
             kept.extend_from_slice(self.kept());
             self.kept = kept;
-            self.scanned -= self.start;
+            self.scanned.set(self.scanned.get() - self.start);
             self.start = 0;
         }
     }
@@ -195,7 +220,7 @@ impl LineBuffer {
     /// Everything before `start` was given out, and nothing behind it was looked at.
     fn mark(&mut self, start: usize) {
         self.start = offset(start);
-        self.scanned = self.start;
+        self.scanned.set(self.start);
     }
 
     fn clear(&mut self) {
@@ -207,14 +232,14 @@ impl LineBuffer {
     fn skip(&mut self, input: &mut &[u8]) -> bool {
         if let Some(end) = memchr(b'\n', &self.kept[self.start()..]) {
             self.mark(self.start() + end + 1);
-            self.skipping = false;
+            self.scanned.set_skipping(false);
             return true;
         }
         self.clear();
         match memchr(b'\n', input) {
             Some(end) => {
                 *input = &input[end + 1..];
-                self.skipping = false;
+                self.scanned.set_skipping(false);
                 true
             }
             None => {
@@ -237,11 +262,11 @@ impl LineBuffer {
         }
         *input = &[];
         if too_long(all.len(), all.last(), line_bytes_max) {
-            self.skipping = true;
+            self.scanned.set_skipping(true);
             return Some(Piece::TooLong);
         }
         self.keep(all);
-        self.scanned = offset(self.kept.len());
+        self.scanned.set(offset(self.kept.len()));
         None
     }
 
@@ -258,14 +283,14 @@ impl LineBuffer {
         let length = self.kept_bytes() + part.len();
         if too_long(length, part.last().or(self.kept.last()), line_bytes_max) {
             self.clear();
-            self.skipping = end.is_none();
+            self.scanned.set_skipping(end.is_none());
             return Some(Piece::TooLong);
         }
         let start = self.start();
         self.keep(part);
-        self.scanned = offset(self.kept.len());
+        self.scanned.set(offset(self.kept.len()));
         end?;
-        self.start = self.scanned;
+        self.start = self.scanned.get();
         Some(finish(&self.kept[start..], line_bytes_max))
     }
 }
