@@ -3,7 +3,7 @@
 //! is not; and what is understood is what stands in the line, read by somebody else.
 #![no_main]
 
-use chatd::chat::{Act, Command, Request};
+use chatd::chat::{Act, Command, Request, SearchFor};
 use chatd::dialect::Refusal;
 use chatd::dialect::json::Line;
 use chatd_fuzz::script::Script;
@@ -49,7 +49,7 @@ fn check_request(request: &Request<'_>, line_bytes_max: usize) {
     let (texts, names) = match request.command {
         Command::Act(Act::Say { text, .. })
         | Command::Act(Act::SetTopic(text))
-        | Command::Search(text) => ([Some(text), None], [None, None]),
+        | Command::Search(SearchFor { words: text, .. }) => ([Some(text), None], [None, None]),
         Command::Post { name, text } => ([Some(text), None], [Some(name), None]),
         Command::Act(Act::Msg { to, text }) => ([Some(text), None], [Some(to), None]),
         Command::Quit(reason) => ([reason, None], [None, None]),

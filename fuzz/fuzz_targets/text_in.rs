@@ -3,7 +3,7 @@
 //! said aloud. The same for what the operator types.
 #![no_main]
 
-use chatd::chat::{Act, Command, Request};
+use chatd::chat::{Act, Command, Request, SearchFor};
 use chatd::dialect::cleaning::clean;
 use chatd::dialect::operator::{self, Order};
 use chatd::dialect::text::read;
@@ -100,7 +100,7 @@ fn check_request(line: &str, request: &Request<'_>) {
         Command::Act(Act::Nick(word)) => assert_word(word),
         Command::Act(Act::Move) => assert!(request.room.is_some()),
         Command::Act(Act::SetTopic(words))
-        | Command::Search(words)
+        | Command::Search(SearchFor { words, .. })
         | Command::Ping(Some(words))
         | Command::Quit(Some(words)) => assert_argument(words),
         Command::History(page) => assert!(page.limit > 0),
