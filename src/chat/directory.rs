@@ -39,8 +39,9 @@ impl Directory {
         self.presence.set_time(now, wall);
     }
 
-    /// A room as it was left in an earlier run: it rests, until somebody comes. `None` if there is
-    /// nothing to remember of it, or its name could be taken for that of another.
+    /// A room as it was left in an earlier run: it rests, until somebody comes. Those that spoke last
+    /// come first. `None` if there is nothing to remember of it, no place for one more, or its name
+    /// could be taken for that of another.
     pub fn recall_room(&mut self, name: &str, topic: &str, last: MessageId) -> Option<RoomId> {
         self.presence.ids.skip(last);
         self.presence.rooms.recall(name, topic, last)

@@ -33,7 +33,7 @@ pub(super) enum Found {
 pub(super) struct Rooms {
     rooms: Slab<Room>,
     names: Claims<RoomId>,
-    /// In alphabetical order.
+    /// Those that do not rest, in alphabetical order.
     by_name: Vec<RoomId>,
     lobby: RoomId,
     /// Rooms that nobody is in and that are remembered, the one that rests for longest first.
@@ -109,6 +109,7 @@ impl Rooms {
             return false;
         }
         self.get_mut(room).is_resting = true;
+        self.by_name.retain(|&other| other != room);
         self.resting.push_back(room);
         true
     }
@@ -119,21 +120,26 @@ impl Rooms {
         oldest.filter(|_| self.resting.len() > self.resting_max)
     }
 
-    /// A room as it was left in an earlier run. `None` if there is nothing to remember of it, or its
-    /// name is none, or could be taken for another's.
+    /// A room as it was left in an earlier run; those that spoke last come first. `None` if there is nothing to remember of it, no place
+    /// for one more, or its name is none, or could be taken for another's.
     pub(super) fn recall(&mut self, name: &str, topic: &str, last: MessageId) -> Option<RoomId> {
         let name = Name::parse(name).ok()?;
         let there = self.named(&name);
-        if there.is_none() && self.names.is_claimed_alike(&name) {
+        let is_full = self.resting.len() >= self.resting_max;
+        if there.is_none() && (is_full || self.names.is_claimed_alike(&name)) {
             return None;
         }
         let room = there.unwrap_or_else(|| self.make(name));
         let state = self.get_mut(room);
         state.topic = topic.into();
         state.last = last;
-        if there.is_none() && !self.rest(room) {
-            self.remove(room);
-            return None;
+        if there.is_none() {
+            if !self.rest(room) {
+                self.remove(room);
+                return None;
+            }
+            // It rests for longer than those that were recalled before.
+            self.resting.rotate_right(1);
         }
         Some(room)
     }
@@ -181,6 +187,7 @@ impl Rooms {
     fn wake(&mut self, room: RoomId) {
         if std::mem::take(&mut self.get_mut(room).is_resting) {
             self.resting.retain(|&other| other != room);
+            self.list(room);
         }
     }
 
@@ -188,12 +195,18 @@ impl Rooms {
         let id =
             RoomId(u32::try_from(self.rooms.vacant_key()).expect("fewer rooms than u32 holds"));
         self.names.claim(&name, id);
+        self.rooms.insert(Room::new(name));
+        self.list(id);
+        id
+    }
+
+    /// Puts a room where it belongs in the order of names.
+    fn list(&mut self, room: RoomId) {
+        let name = &self.get(room).name;
         let place = self
             .by_name
-            .partition_point(|&room| alphabetical(&self.get(room).name, &name).is_lt());
-        self.by_name.insert(place, id);
-        self.rooms.insert(Room::new(name));
-        id
+            .partition_point(|&other| alphabetical(&self.get(other).name, name).is_lt());
+        self.by_name.insert(place, room);
     }
 
     /// Whether it is gone as soon as nobody is in it.
@@ -202,9 +215,9 @@ impl Rooms {
     }
 
     pub(super) fn remove(&mut self, room: RoomId) -> Room {
+        self.wake(room);
         self.by_name.retain(|&other| other != room);
         self.churning.retain(|&(_, other)| other != room);
-        self.wake(room);
         let gone = self.rooms.remove(room.slot());
         self.names.release(&gone.name);
         gone

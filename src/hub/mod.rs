@@ -137,7 +137,7 @@ impl Hub {
     }
 
     /// A room as an earlier run has left it: its topic, its last messages, oldest first, and whether
-    /// there are older ones.
+    /// there are older ones. Rooms that spoke last come first.
     pub fn recall_room<'m>(
         &mut self,
         name: &str,

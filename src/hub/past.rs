@@ -35,7 +35,7 @@ pub(super) fn tell_page<'a>(
     let bytes_max = answer_bytes_max(core);
     let (first, end) = fitting(messages.clone(), page.end, bytes_max, limit);
     let is_cut = end - first < messages.len();
-    // Which of them lie in one piece of memory; so they are asked for again where some are left out.
+    // As they lie in memory, unless some do not fit: the others are then gathered first.
     let listed: Vec<Message<'_>>;
     let messages = if is_cut {
         listed = messages.skip(first).take(end - first).collect();

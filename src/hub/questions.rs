@@ -27,7 +27,7 @@ pub(super) struct Questions {
     /// In the order in which they were asked.
     waiting: BTreeMap<QuestionId, Asker>,
     is_behind: bool,
-    /// Sessions whose next line is something to keep, which the archive has no time for now.
+    /// Sessions whose next line is something to keep, and which wait until the archive has caught up.
     held: Vec<SessionId>,
 }
 

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::hub::{Hub, QuestionId};
 use crate::time::Time;
 
-use super::recalling;
+use super::past_lines::{said, said_forgotten};
 use super::store::{Busy, Recovered, Store, StoreError, StoreSettings, Ticket, runtime_folder};
 use super::tokens::Source;
 
@@ -209,7 +209,7 @@ pub(super) fn statistics(keeping: &mut Option<Keeping>, now: Time) -> String {
 
 fn answer_operator(hub: &mut Hub, wanted: Wanted, reply: &Reply) -> Vec<String> {
     match (wanted, reply) {
-        (Wanted::History, Reply::Page(page)) => recalling::said(page.messages()),
+        (Wanted::History, Reply::Page(page)) => said(page.messages()),
         (Wanted::Forget(from_memory), Reply::Forgotten(rooms)) => {
             let mut all: BTreeSet<MessageId> =
                 from_memory.into_iter().flat_map(|(_, ids)| ids).collect();
@@ -219,7 +219,7 @@ fn answer_operator(hub: &mut Hub, wanted: Wanted, reply: &Reply) -> Vec<String> 
                 hub.operator().tell_forgotten(room, &new);
                 all.extend(new);
             }
-            vec![recalling::said_forgotten(all.len())]
+            vec![said_forgotten(all.len())]
         }
         _ => vec!["! busy the disk does not answer".to_owned()],
     }
@@ -227,8 +227,7 @@ fn answer_operator(hub: &mut Hub, wanted: Wanted, reply: &Reply) -> Vec<String> 
 
 fn recall(hub: &mut Hub, recovered: &Recovered) {
     hub.open_archive(recovered.last);
-    // Those that spoke last come last, so that they are the last to be forgotten.
-    for room in recovered.rooms.iter().rev() {
+    for room in &recovered.rooms {
         let messages = room.tail.messages();
         let has_older = room.tail.more || room.complete_from.is_none();
         hub.recall_room(&room.name, &room.topic, room.last, messages, has_older);

@@ -20,6 +20,7 @@ mod life;
 pub mod listener;
 pub mod log;
 mod outside;
+mod past_lines;
 mod printer;
 mod proxied;
 mod recalling;

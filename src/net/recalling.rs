@@ -3,11 +3,12 @@
 //! hub and the store; nobody owns anything here.
 
 use crate::archive::{Forget, Target};
-use crate::chat::{Manner, Message, MessageId};
+use crate::chat::MessageId;
 use crate::dialect::operator::Forgettable;
 use crate::hub::Hub;
 
 use super::keeping::Keeping;
+use super::past_lines::{said, said_forgotten};
 use super::printer::Printer;
 
 /// Takes messages back.
@@ -32,15 +33,6 @@ pub(super) fn forget(
     }
 }
 
-/// What is answered when that is done.
-pub(super) fn said_forgotten(count: usize) -> String {
-    match count {
-        0 => "! no-such-name nothing of that is known".to_owned(),
-        1 => "= 1 message was forgotten".to_owned(),
-        _ => format!("= {count} messages were forgotten"),
-    }
-}
-
 /// Shows the last messages of a room.
 pub(super) fn print_history(
     room: &str,
@@ -61,27 +53,4 @@ pub(super) fn print_history(
         }
         (None, None) => printer.line(&format!("! no-such-room there is no room {room}")),
     }
-}
-
-/// Messages as the operator sees them, and the line behind them.
-pub(super) fn said<'m>(messages: impl Iterator<Item = Message<'m>>) -> Vec<String> {
-    let mut lines: Vec<String> = messages
-        .map(|message| {
-            let action = match message.manner {
-                Manner::Action => "/me ",
-                Manner::Plain | Manner::Posted => "",
-            };
-            let at = jiff::Timestamp::from_millisecond(
-                i64::try_from(message.id.at().as_millis()).unwrap_or(i64::MAX),
-            );
-            let at = at.map_or_else(
-                |_| String::new(),
-                |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            );
-            let Message { id, from, text, .. } = message;
-            format!("= {id} {at} <{from}> {action}{text}")
-        })
-        .collect();
-    lines.push("= end".to_owned());
-    lines
 }
