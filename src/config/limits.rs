@@ -129,8 +129,8 @@ settings! {
         pub websocket_ping_interval: Duration,
 
         /// How often it is asked before its connection counts as lost.
-        #[arg(skip = 2_u32)]
-        pub websocket_pings_unanswered_max: u32,
+        #[arg(skip = 2_u8)]
+        pub websocket_pings_unanswered_max: u8,
 
         /// How long a frame of a WebSocket may stay unfinished, as a TLS record may.
         #[arg(skip = Duration::from_secs(30))]
