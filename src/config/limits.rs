@@ -254,7 +254,7 @@ settings! {
 
         /// Members who are told something by their rooms in one turn, each counted for each of them:
         /// before further rooms say something, be it who came and went.
-        #[arg(skip = 32_usize << 10)]
+        #[arg(skip = 16_usize << 10)]
         pub hearers_per_turn_max: usize,
 
         /// Bytes written to all connections in one turn; a small write counts as more, see the turn.
