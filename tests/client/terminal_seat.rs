@@ -242,8 +242,10 @@ fn tab_completes_names_and_commands() {
     sitting.sees_text("bernd joined");
     sitting.types("b\t");
     sitting.sees_draft("be");
-    sitting.types("\t");
+    sitting.types("\t\t\t\t");
     sitting.sees_text("~ benedict bernd");
+    let lists = |model: &Model| conversation(model).iter().filter(|line| line.starts_with("~ ben")).count();
+    assert_eq!(lists(&sitting.model()), 1, "{}", sitting.screen());
     sitting.types("n\thi\r");
     peer.hears("benedict: hi");
     sitting.types("/msg BER\tpsst\r");
@@ -411,14 +413,18 @@ fn a_paste_of_one_line_is_not_said_before_enter() {
 }
 
 #[test]
-fn a_paste_of_five_lines_is_said_at_once_and_as_text() {
+fn a_paste_of_five_lines_is_said_as_text_when_that_is_wanted() {
     let (sitting, mut peer, _server) = seated(&[]);
     sitting.types("so: ");
     sitting.pastes("if x\r  /who\r/quit\rend\rlast");
-    for line in ["so: if x", "  /who", "//quit", "end"] {
-        peer.hears(line);
+    sitting.sees_text("say these 5 lines in lobby, one by one? y/N");
+    peer.hears_nothing_for(Duration::from_millis(50));
+    sitting.types("y\r");
+    for text in ["so: if x", "  /who", "/quit", "end", "last"] {
+        assert_eq!(peer.next_request().unwrap()["text"], text);
+        peer.says(&format!("<ann> {text}\n"));
+        peer.does_it();
     }
-    sitting.sees_draft("last");
 }
 
 #[test]

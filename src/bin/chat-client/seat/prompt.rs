@@ -12,7 +12,10 @@ pub fn prompt(standing: &Standing<'_>, now: Instant, columns: usize) -> Row {
     let room = standing.room.unwrap_or("chat");
     // From the longest to the shortest.
     let (style, states) = match standing.phase {
-        Phase::Naming => return Row::of(style::PLAIN, "your name> "),
+        Phase::Naming { offer: None } => return Row::of(style::PLAIN, "your name> "),
+        Phase::Naming { offer: Some(offer) } => {
+            return Row::of(style::PLAIN, &format!("your name [{offer}]> "));
+        }
         Phase::Trusting { .. } => return Row::of(style::PLAIN, "yes or no> "),
         Phase::Talking { .. } => {
             let figure = standing.round_trip.map(|time| format!(" {}", figure(time)));

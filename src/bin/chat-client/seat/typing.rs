@@ -1,7 +1,7 @@
 //! `Typing`: from bytes of the keyboard to what the user wants. It has the line being edited, the
-//! finished lines that the session has not taken, and pastes: a short one is said at once, a long
-//! one is asked about and goes line by line, no faster than servers let anybody talk for long. It
-//! draws nothing. Pure; owned by the seat.
+//! finished lines that the session has not taken, and pastes: one of several lines is asked about,
+//! and goes line by line, no faster than servers let anybody talk for long. It draws nothing. Pure;
+//! owned by the seat.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -13,11 +13,9 @@ use super::editor::{Editor, Pressed};
 use super::keys::{Key, Keys};
 use crate::screen::Wish;
 
-/// A paste of more lines is asked about.
-const UNASKED_LINES_MAX: usize = 5;
 /// Lines that the session has not taken: more than a person types in a while without a link.
 const FINISHED_LINES_MAX: usize = 1000;
-/// Between two lines of a long paste: the rate that servers usually grant for long.
+/// Between two lines of a paste: the rate that servers usually grant for long.
 const PACE: Duration = Duration::from_millis(100);
 /// Names listed when Tab finds several.
 const CHOICES_MAX: usize = 30;
@@ -58,10 +56,12 @@ pub struct Typing {
     /// Lines and wishes on their way to the session.
     finished: VecDeque<Wish>,
     question: Option<Question>,
-    /// Lines of a long paste that are to go one after the other.
+    /// Lines of a paste that are to go one after the other.
     paced: VecDeque<String>,
     paced_count: usize,
     next_at: Option<Instant>,
+    /// What Tab may become here has been told.
+    has_listed: bool,
 }
 
 impl Typing {
@@ -79,8 +79,14 @@ impl Typing {
     fn press(&mut self, key: &Key, names: &[String]) -> Option<Task> {
         let tell = |words: &str| Some(Task::Tell(words.to_owned()));
         let is_blank = self.editor.line().trim().is_empty();
+        self.has_listed &= *key == Key::Char('\t');
         match (key, self.editor.press(key)) {
             (Key::Char('\r' | '\n'), _) if is_blank && self.question.is_some() => self.answer(""),
+            // Where the user is asked something, that is an answer.
+            (Key::Char('\r' | '\n'), Pressed::Edited) => {
+                self.finished.push_back(Wish::Line(String::new()));
+                None
+            }
             (Key::Paste(text), _) => self.paste(text),
             (Key::EndlessPaste, _) => tell("that paste is too long; nothing of it is said"),
             (_, Pressed::Edited) => None,
@@ -120,34 +126,26 @@ impl Typing {
             Line::Text(said) if before.starts_with('/') => (false, said),
             _ => (false, whole.as_str()),
         };
-        let is_one_line = !text.trim_end().contains(['\r', '\n']);
-        if is_one_line || is_command || self.question.is_some() {
+        let pasted = text.split(['\r', '\n']);
+        let pasted: Vec<&str> = pasted.filter(|line| !line.trim().is_empty()).collect();
+        if pasted.len() < 2 || is_command || self.question.is_some() {
             // What follows a `/msg` is for one person, and never for the room: it stays one line.
-            let words: Vec<&str> = text.trim_end().split(['\r', '\n']).collect();
-            let is_inserted = self.editor.insert(&words.join(" "));
+            let is_inserted = self.editor.insert(&pasted.join(" "));
             let words = "there is no room for that paste in one line";
             return (!is_inserted).then(|| Task::Tell(words.to_owned()));
         }
-        let said = said.replace("\r\n", "\n").replace('\r', "\n");
-        let mut lines: Vec<String> = said.split('\n').map(str::to_owned).collect();
-        let rest = lines.pop().unwrap_or_default();
-        lines.retain(|line| !line.trim().is_empty());
-        if lines.len() + usize::from(!rest.trim().is_empty()) > UNASKED_LINES_MAX {
-            lines.extend((!rest.trim().is_empty()).then_some(rest));
-            self.editor.start_anew("", "");
-            self.question = Some(Question {
-                lines,
-                before,
-                behind,
-            });
-        } else {
-            self.finished.extend(lines.into_iter().map(Wish::Text));
-            self.editor.start_anew(&rest, &behind);
-        }
+        let lines = said.split(['\r', '\n']);
+        let lines = lines.filter(|line| !line.trim().is_empty());
+        self.question = Some(Question {
+            lines: lines.map(str::to_owned).collect(),
+            before,
+            behind,
+        });
+        self.editor.start_anew("", "");
         None
     }
 
-    /// The answer to whether a long paste is to be said: a line, so that somebody who is typing
+    /// The answer to whether a paste is to be said: a line, so that somebody who is typing
     /// says neither yes nor half a sentence by accident.
     fn answer(&mut self, line: &str) -> Option<Task> {
         let Question {
@@ -173,11 +171,14 @@ impl Typing {
         let completion = complete(line, cursor, names)?;
         let is_open = completion.text == line[completion.start..cursor];
         self.editor.complete(&completion);
+        if !is_open || std::mem::replace(&mut self.has_listed, is_open) {
+            return None;
+        }
         let mut choices = completion.choices;
         let more = choices.len().saturating_sub(CHOICES_MAX);
         choices.truncate(CHOICES_MAX);
         choices.extend((more > 0).then(|| format!("and {more} more")));
-        (is_open && !choices.is_empty()).then(|| Task::Tell(choices.join(" ")))
+        (!choices.is_empty()).then(|| Task::Tell(choices.join(" ")))
     }
 
     /// How many lines the user is asked about.
@@ -185,7 +186,7 @@ impl Typing {
         self.question.as_ref().map(|question| question.lines.len())
     }
 
-    /// How many lines of a long paste have gone, and how many it has; `None` if there is none.
+    /// How many lines of a paste have gone, and how many it has; `None` if there is none.
     pub fn progress(&self) -> Option<(usize, usize)> {
         let all = self.paced_count;
         (!self.paced.is_empty()).then(|| (all - self.paced.len(), all))
@@ -232,16 +233,50 @@ mod tests {
         Wish::Text(text.to_owned())
     }
 
+    /// All that becomes of a paste that the user wants.
+    fn pasted(typing: &mut Typing, bytes: &[u8]) -> Vec<Wish> {
+        let mut now = Instant::now();
+        typing.read(bytes, &[], now);
+        assert_eq!(wishes(typing, now), [], "unasked");
+        typing.read(b"y\r", &[], now);
+        let mut said = wishes(typing, now);
+        while let Some(later) = typing.next_deadline(now) {
+            now = later;
+            said.extend(wishes(typing, now));
+        }
+        said
+    }
+
     #[test]
-    fn a_short_paste_is_said_as_it_was_meant() {
-        let (mut typing, now) = (Typing::default(), Instant::now());
-        typing.read(b"say \x1b[200~one\r\n\r\n/two\rthree\x1b[201~", &[], now);
-        assert_eq!(wishes(&mut typing, now), [text("say one"), text("/two")]);
-        assert_eq!(typing.editor.line(), "three");
+    fn a_paste_is_said_as_it_was_meant() {
+        let mut typing = Typing::default();
+        let said = pasted(&mut typing, b"say \x1b[200~one\r\n\r\n/two\rthree\x1b[201~");
+        assert_eq!(said, [text("say one"), text("/two"), text("three")]);
+        assert_eq!(typing.editor.line(), "");
         // What is typed before it, is read as such.
         let mut typing = Typing::default();
-        typing.read(b"//one\x1b[200~\r//two\r\x1b[201~", &[], now);
-        assert_eq!(wishes(&mut typing, now), [text("/one"), text("//two")]);
+        let said = pasted(&mut typing, b"//one\x1b[200~ \r//two\r\x1b[201~");
+        assert_eq!(said, [text("/one "), text("//two")]);
+    }
+
+    #[test]
+    fn a_paste_of_one_line_goes_into_the_line() {
+        for pasted in ["one", "one\r\n", "\r\none\r\n\r\n"] {
+            let (mut typing, now) = (Typing::default(), Instant::now());
+            typing.read(format!("say \x1b[200~{pasted}\x1b[201~").as_bytes(), &[], now);
+            assert_eq!(typing.editor.line(), "say one", "{pasted:?}");
+            assert_eq!((typing.question(), wishes(&mut typing, now)), (None, vec![]));
+        }
+    }
+
+    #[test]
+    fn a_list_of_choices_is_told_once() {
+        let names = ["ben".to_owned(), "bert".to_owned()];
+        let (mut typing, now) = (Typing::default(), Instant::now());
+        assert_eq!(typing.read(b"be", &names, now), []);
+        let told = [Task::Tell("ben bert".to_owned())];
+        assert_eq!(typing.read(b"\t\t\t", &names, now), told);
+        assert_eq!(typing.read(b" \x7f\t\t", &names, now), told);
     }
 
     #[test]
@@ -318,7 +353,7 @@ mod tests {
             "\u{1b}[D",
             "y",
             "/",
-            "1\r2\r3\r4\r5\r6",
+            "1\r2\r3",
             "ä",
         ];
         let mut bytes = Vec::new();

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::gap::{PAGE_BYTES_MAX, PAGES, page_messages};
+use super::life::NAME_CHARACTERS_MAX;
 use super::room::{Replay, Room};
 use super::words::{excerpt, figure, mentions, news, roster, told_as_text, with_code};
 use super::{Code, Identity, Manner, OWN, Phase, Session};
@@ -23,8 +24,6 @@ const GHOST_TIMEOUT: Duration = Duration::from_secs(120);
 const POSTER_NAMES_MAX: u32 = 99;
 /// Lines shown of a message of the day: as many as anybody scrolls back for.
 const MOTD_LINES_MAX: usize = 500;
-/// Characters of a name.
-const NAME_CHARACTERS_MAX: usize = 24;
 
 impl Session {
     /// Bytes of the server, as they came.
@@ -259,7 +258,10 @@ impl Session {
             self.lose(why, now);
         } else if is_name && self.settings.manner.is_person() && self.identity.is_none() {
             self.show(Kind::Refusal, &format!("{code} {words}"));
-            self.ask_for_name();
+            match self.settings.name.take() {
+                Some(name) if code == "name-in-use" => self.ask_for_another_name(&name),
+                _ => self.ask_for_name(),
+            }
         } else {
             let why = format!("refused: {}", with_code(code, words));
             self.finish(Code::Refused, &why);

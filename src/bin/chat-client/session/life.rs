@@ -17,6 +17,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const LEAVING_TIMEOUT: Duration = Duration::from_secs(1);
 /// A link that has held for this long was a good one: waits start anew.
 const GOOD_LINK: Duration = Duration::from_secs(30);
+/// Characters of a name.
+pub(super) const NAME_CHARACTERS_MAX: usize = 24;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -158,19 +160,42 @@ impl Session {
         self.effects.push_back(Effect::Connect);
     }
 
-    /// The user has said a name.
-    pub(super) fn choose_name(&mut self, name: &str) {
-        self.settings.name = Some(name.to_owned());
-        self.connect();
+    /// The user was asked for a name, and says this.
+    pub(super) fn take_name(&mut self, said: &str, offer: Option<String>, now: Instant) {
+        match said {
+            "" if offer.is_none() => {}
+            "exit" | "end" | "/quit" => self.end_of_input(now),
+            _ if said.starts_with('/') => self.status(
+                "this is to be your name: letters, digits, - and _, up to 24 of them; \
+                 commands come once you have one; Ctrl-D leaves",
+            ),
+            _ => {
+                self.settings.name = Some(said.to_owned()).filter(|said| !said.is_empty()).or(offer);
+                self.connect();
+            }
+        }
     }
 
     /// The user is to say a name.
     pub(super) fn ask_for_name(&mut self) {
+        let server = &self.settings.server;
+        let words = format!("chat on {server}: type your name and press Enter");
+        self.ask_for_name_with(&words, None);
+    }
+
+    /// The user is to say another name than this one, which is taken.
+    pub(super) fn ask_for_another_name(&mut self, taken: &str) {
+        let start: String = taken.chars().take(NAME_CHARACTERS_MAX - 1).collect();
+        let offer = format!("{start}_");
+        let words = format!("type another name and press Enter; Enter alone takes {offer}");
+        self.ask_for_name_with(&words, Some(offer));
+    }
+
+    fn ask_for_name_with(&mut self, words: &str, offer: Option<String>) {
         self.effects.push_back(Effect::HangUp);
         self.settings.name = None;
-        self.phase = Phase::Naming;
-        let server = &self.settings.server;
-        self.status(&format!("chat on {server}: type your name and press Enter"));
+        self.phase = Phase::Naming { offer };
+        self.status(words);
     }
 
     /// Only the user can know whether this key is the server's: a person is asked. Without a link,

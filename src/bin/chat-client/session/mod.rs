@@ -167,11 +167,12 @@ impl Session {
     /// asked for.
     pub fn say_text(&mut self, text: &str, now: Instant) {
         self.number += 1;
-        if text.trim().is_empty() {
-            return;
-        }
         match &self.phase {
-            Phase::Naming => return self.choose_name(text.trim()),
+            Phase::Naming { offer } => {
+                let offer = offer.clone();
+                return self.take_name(text.trim(), offer, now);
+            }
+            _ if text.trim().is_empty() => return,
             Phase::Trusting { key } => return self.answer_trust(text.trim(), key.clone()),
             _ => {}
         }
@@ -206,7 +207,7 @@ impl Session {
 
     /// Whether the user is asked something, which the next line answers.
     fn is_asking(&self) -> bool {
-        matches!(self.phase, Phase::Naming | Phase::Trusting { .. })
+        matches!(self.phase, Phase::Naming { .. } | Phase::Trusting { .. })
     }
 
     /// The room for which the user types.

@@ -117,8 +117,9 @@ pub enum Phase {
     Connecting,
     /// It is made, and we are not yet where we want to be.
     Greeting { since: Instant },
-    /// The user is asked for a name. Without a link: servers do not wait so long for one.
-    Naming,
+    /// The user is asked for a name, and may be offered one. Without a link: servers do not wait so
+    /// long for one.
+    Naming { offer: Option<String> },
     /// The user is asked whether this is the server's key.
     Trusting { key: String },
     /// We may speak.
