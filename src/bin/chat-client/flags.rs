@@ -44,9 +44,9 @@ pub struct Flags {
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = parse_text)]
     pub send: Option<String>,
 
-    /// The room to be in, or to say it in
+    /// The room to be in, or to say it in; may be repeated
     #[arg(long, value_name = "ROOM", value_parser = parse_name)]
-    pub room: Option<String>,
+    pub room: Vec<String>,
 
     /// TLS. A certificate that no known authority has signed is shown once at a terminal, and then
     /// remembered in $XDG_STATE_HOME/chat-client/known_servers; a changed key is refused
@@ -60,6 +60,10 @@ pub struct Flags {
     /// TLS with the server whose public key has this SHA-256, whatever its certificate says
     #[arg(long, value_name = "SHA256", value_parser = parse_key)]
     pub tls_pin: Option<String>,
+
+    /// Leave out what was said before
+    #[arg(long)]
+    pub no_history: bool,
 
     /// Exit with 1 when the link is lost, instead of coming back
     #[arg(long)]

@@ -72,6 +72,8 @@ pub enum Kind {
     Private,
     /// News of the room or of the server.
     News,
+    /// A line across the conversation.
+    Rule,
     /// A line of an answer to a command.
     Answer,
     /// A command of the user goes out: nothing else at a seat shows what was typed.
@@ -118,6 +120,10 @@ impl Lines {
             Kind::Answer if shown.from.is_empty() => (style::PLAIN, ["=", ""], style::PLAIN),
             Kind::Answer => (style::PLAIN, ["= <", ">"], style::PLAIN),
             Kind::News => (style::QUIET, ["*", ""], style::QUIET),
+            Kind::Rule if self.zone.is_some() => {
+                return self.paint_line(style::QUIET, &format!("── {text} ──"), out);
+            }
+            Kind::Rule => (style::QUIET, ["*", ""], style::QUIET),
             Kind::Asked => return self.paint_line(style::QUIET, text.as_str(), out),
             Kind::Refusal => (style::WARNING, ["!", ""], style::WARNING),
             Kind::Delivered => (style::QUIET, ["delivered", ""], style::QUIET),
@@ -174,10 +180,10 @@ mod tests {
         out
     }
 
-    fn shown(text: &str) -> [Shown; 10] {
+    fn shown(text: &str) -> [Shown; 11] {
         use Kind::*;
         let kinds = [
-            Said, Mention, Own, Private, News, Answer, Asked, Refusal, Delivered, Status,
+            Said, Mention, Own, Private, News, Rule, Answer, Asked, Refusal, Delivered, Status,
         ];
         let at = Some("2026-11-21T10:31:00.123Z".to_owned());
         kinds.map(|kind| Shown {
@@ -190,7 +196,7 @@ mod tests {
     fn every_kind_can_be_told_without_colours() {
         let seen = written(Some(TimeZone::UTC), Colors::Unused, &shown("hi"));
         let wanted = "10:31 <> hi\n10:31@<> hi\n10:31 <> hi\n10:31 -- hi\n10:31 * hi\n\
-            10:31 = hi\n10:31 hi\n10:31 ! hi\n      delivered hi\n10:31 ~ hi\n";
+            10:31 ── hi ──\n10:31 = hi\n10:31 hi\n10:31 ! hi\n      delivered hi\n10:31 ~ hi\n";
         assert_eq!(seen, wanted);
         let mut colored = written(Some(TimeZone::UTC), Colors::Used, &shown("hi"));
         while let Some(start) = colored.find('\x1b') {
@@ -200,7 +206,7 @@ mod tests {
         assert_eq!(colored, wanted);
         let pipe = written(None, Colors::Unused, &shown("hi"));
         assert!(
-            pipe.starts_with("<> hi\n<> hi\n<> hi\n-- hi\n* hi\n"),
+            pipe.starts_with("<> hi\n<> hi\n<> hi\n-- hi\n* hi\n* hi\n"),
             "{pipe}"
         );
     }

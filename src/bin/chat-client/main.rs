@@ -26,6 +26,7 @@ mod screen;
 mod seat;
 mod session;
 mod signals;
+mod state;
 mod style;
 mod tls;
 mod typed;

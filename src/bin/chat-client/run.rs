@@ -16,6 +16,7 @@ use crate::seat::Seat;
 use crate::seat::terminal::Tty;
 use crate::session::{Code, Effect, End, LinkEnd, Manner, Session, Settings};
 use crate::signals::{self, Asked};
+use crate::state;
 use crate::style::{Colors, is_dumb_terminal};
 use crate::tls::Trust;
 
@@ -31,12 +32,19 @@ pub fn run(flags: Flags) -> End {
         let why = "who are you? Give a name behind the host, or set LOGNAME";
         return End::because(Code::Usage, why);
     }
+    let ignored = match state::ignored() {
+        Ok(ignored) => ignored,
+        Err(why) => return End::because(Code::Usage, &why),
+    };
     let settings = Settings {
         server: flags.server.to_string(),
         name,
-        room: flags.room.clone(),
+        rooms: flags.room.clone(),
         manner,
         comes_back: !flags.no_reconnect,
+        is_without_history: flags.no_history,
+        ignored,
+        is_quiet: false,
     };
     let trust = match Trust::of(&flags) {
         Ok(trust) => trust,
@@ -153,6 +161,7 @@ impl Client {
                 Some(Wish::Line(line)) => self.session.say_line(&line, now),
                 Some(Wish::Text(text)) => self.session.say_text(&text, now),
                 Some(Wish::TooLong) => self.session.say_endless_line(),
+                Some(Wish::Go(step)) => _ = self.session.go(&step),
                 Some(Wish::End) => self.session.end_of_input(now),
                 None => break,
             }
@@ -254,17 +263,14 @@ impl Client {
                 }
                 Effect::Send(bytes) => self.link.send(&bytes),
                 Effect::Trust(key) => {
-                    let outcome = self
-                        .trust
-                        .as_mut()
-                        .map_or(Ok(()), |trust| trust.remember(&key));
-                    if let Err(why) = outcome {
-                        let words = format!("that cannot be remembered: {why}");
-                        let outcome = self.screen.show(&Shown::of(Kind::Status, &words));
-                        self.note_output(outcome);
-                    }
+                    let trust = self.trust.as_mut();
+                    let outcome = trust.map_or(Ok(()), |trust| trust.remember(&key));
+                    self.note_kept(outcome);
                 }
+                Effect::KeepIgnored(names) => self.note_kept(state::keep_ignored(&names)),
                 Effect::HangUp => self.link.close(),
+                Effect::Call => self.screen.call(),
+                Effect::ClearScreen => self.screen.clear(),
                 Effect::Show(shown) => {
                     let outcome = self.screen.show(&shown);
                     self.note_output(outcome);
@@ -285,6 +291,15 @@ impl Client {
         if let Err(end) = outcome {
             self.link.close();
             self.session.link_down(end, now);
+        }
+    }
+
+    /// Something was to be remembered.
+    fn note_kept(&mut self, outcome: Result<(), String>) {
+        if let Err(why) = outcome {
+            let words = format!("that cannot be remembered: {why}");
+            let outcome = self.screen.show(&Shown::of(Kind::Status, &words));
+            self.note_output(outcome);
         }
     }
 

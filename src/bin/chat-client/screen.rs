@@ -9,7 +9,7 @@ use chatd::clean::Clean;
 use jiff::tz::TimeZone;
 
 use crate::lines::{Kind, Lines, Shown};
-use crate::session::{Manner, Session};
+use crate::session::{Manner, Session, Step};
 use crate::style::Colors;
 use crate::wire::{LineBuffer, Piece};
 
@@ -25,6 +25,8 @@ pub enum Wish {
     Text(String),
     /// A line that is too long to be worth keeping.
     TooLong,
+    /// To be in another room.
+    Go(Step),
     /// Nothing more will come.
     End,
 }
@@ -63,6 +65,12 @@ pub trait Screen {
     fn notice(&mut self, _notice: Notice) -> io::Result<()> {
         Ok(())
     }
+
+    /// The user is called by somebody.
+    fn call(&mut self) {}
+
+    /// All that was shown is to go out of sight.
+    fn clear(&mut self) {}
 
     /// When [`Screen::next_wish`] or [`Screen::refresh`] has something to do though nothing happens.
     fn next_deadline(&self, _session: &Session, _now: Instant) -> Option<Instant> {

@@ -7,6 +7,7 @@ use rustyline::{At, Movement, Word};
 
 use super::completion::Completion;
 use super::keys::Key;
+use crate::session::Step;
 
 /// Bytes of a line; four times what servers usually take.
 const LINE_BYTES_MAX: usize = 16 << 10;
@@ -26,6 +27,8 @@ pub enum Pressed {
     Complete,
     /// The user wants to go.
     Leave,
+    /// The user wants to be in another room.
+    Go(Step),
     /// The user wants to be in the shell for a while.
     Suspend,
     /// The screen is to be cleared.
@@ -101,6 +104,12 @@ impl Editor {
         }
         let Key::Char(character) = key else {
             match key {
+                Key::Up => self.recall(true),
+                Key::Down => self.recall(false),
+                Key::Alt(digit @ '1'..='9') => {
+                    let number = digit.to_digit(10).unwrap_or_default();
+                    return Pressed::Go(Step::Number(number as usize));
+                }
                 Key::Alt('b') => _ = line.move_to_prev_word(Word::Big, 1),
                 Key::Alt(_) => _ = line.move_to_next_word(At::AfterEnd, Word::Big, 1),
                 _ => {}
@@ -125,8 +134,8 @@ impl Editor {
                 let killed = self.killed.text.clone();
                 self.insert(&killed);
             }
-            '\x10' => self.recall(true),
-            '\x0e' => self.recall(false),
+            '\x10' => return Pressed::Go(Step::Previous),
+            '\x0e' => return Pressed::Go(Step::Next),
             _ if character.is_control() => {}
             _ => {
                 self.is_full |= line.insert(*character, 1, killed).is_none();
@@ -220,13 +229,15 @@ impl ChangeListener for Killed {
 mod tests {
     use super::*;
 
-    /// Presses Alt with what stands behind `^`, and all else alone.
+    /// Presses Alt with what stands behind `^`, the arrows, and all else alone.
     fn press(editor: &mut Editor, keys: &str) -> Pressed {
         let mut pressed = Pressed::Edited;
         let mut keys = keys.chars();
         while let Some(key) = keys.next() {
             pressed = match key {
                 '^' => editor.press(&Key::Alt(keys.next().unwrap())),
+                '↑' => editor.press(&Key::Up),
+                '↓' => editor.press(&Key::Down),
                 _ => editor.press(&Key::Char(key)),
             };
         }
@@ -253,8 +264,8 @@ mod tests {
             ("ab\x01\x04", "|b"),
             ("ab\x03", "|"),
             ("  \r", "|"),
-            ("one\rtwo\rtwo\rdraft\x10\x10\x10", "one|"),
-            ("one\rtwo\rtwo\rdraft\x10\x10\x0e\x0e\x0e", "draft|"),
+            ("one\rtwo\rtwo\rdraft↑↑↑", "one|"),
+            ("one\rtwo\rtwo\rdraft↑↑↓↓↓", "draft|"),
         ] {
             let mut editor = Editor::default();
             press(&mut editor, keys);

@@ -92,7 +92,7 @@ impl Seat {
         let above = above.into_iter().map(|row| row.cut(width)).collect();
         let mut edited = match self.typing.question() {
             Some(lines) => {
-                let room = standing.room.unwrap_or("the room");
+                let room = standing.rooms.target().unwrap_or("the room");
                 let text = format!("say these {lines} lines in {room}, one by one? y/N ");
                 Row::of(style::PLAIN, &text).cut(width)
             }
@@ -193,6 +193,10 @@ impl Screen for Seat {
         Ok(())
     }
 
+    fn clear(&mut self) {
+        self.state = State::Clearing;
+    }
+
     fn next_wish(&mut self, session: &Session, now: Instant) -> Option<Wish> {
         let allowance = Allowance {
             takes_line: session.wants_line(),
@@ -202,7 +206,7 @@ impl Screen for Seat {
     }
 
     fn refresh(&mut self, session: &Session, now: Instant) -> io::Result<()> {
-        if let Some(room) = session.room().filter(|room| room.names != self.names) {
+        if let Some(room) = session.rooms().current().filter(|room| room.names != self.names) {
             self.names.clone_from(&room.names);
         }
         let mut out = String::new();

@@ -101,6 +101,10 @@ impl Typing {
                 None
             }
             (_, Pressed::Complete) => self.complete(names),
+            (_, Pressed::Go(step)) => {
+                self.finished.push_back(Wish::Go(step));
+                None
+            }
             (_, Pressed::Suspend) => Some(Task::Suspend),
             (_, Pressed::ClearScreen) => Some(Task::ClearScreen),
             (_, Pressed::Leave) if self.question.is_some() => self.answer(""),
@@ -194,8 +198,8 @@ impl Typing {
 
     /// The next thing that the user wants, if the session takes it.
     pub fn next_wish(&mut self, allowance: Allowance, now: Instant) -> Option<Wish> {
-        let is_end = self.finished.front() == Some(&Wish::End);
-        if (is_end || allowance.takes_line)
+        let is_line = !matches!(self.finished.front(), Some(Wish::End | Wish::Go(_)));
+        if (!is_line || allowance.takes_line)
             && let Some(wish) = self.finished.pop_front()
         {
             return Some(wish);

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use chatd::clean::Clean;
 
+use super::rooms::Rooms;
 use crate::lines::Shown;
 
 /// What a session is told at its start.
@@ -13,11 +14,17 @@ pub struct Settings {
     pub server: String,
     /// The name asked for; without one the user is asked.
     pub name: Option<String>,
-    /// The room to be in.
-    pub room: Option<String>,
+    /// The rooms to be in; none for the one where newcomers are.
+    pub rooms: Vec<String>,
     pub manner: Manner,
     /// Whether to come back when a link that was up is lost.
     pub comes_back: bool,
+    /// Whether what was said before we came is left out.
+    pub is_without_history: bool,
+    /// Those of whom nothing is to be read.
+    pub ignored: Vec<String>,
+    /// Whether who comes and goes is not to be told.
+    pub is_quiet: bool,
 }
 
 /// Whose session it is, which decides what its input means and when it is over.
@@ -55,6 +62,12 @@ pub enum Effect {
     HangUp,
     /// Show this to the user.
     Show(Shown),
+    /// Keep the names of those who are ignored.
+    KeepIgnored(Vec<String>),
+    /// The user is called by somebody.
+    Call,
+    /// Show an empty screen.
+    ClearScreen,
 }
 
 /// What became of a connection.
@@ -135,8 +148,8 @@ pub enum Phase {
 /// How a session stands, for its user to see.
 #[derive(Debug, Clone, Copy)]
 pub struct Standing<'a> {
-    /// The room it is in, or comes back to.
-    pub room: Option<&'a str>,
+    /// Those it is in, or comes back to.
+    pub rooms: &'a Rooms,
     pub phase: &'a Phase,
     /// Whether a link has been lost since one was up.
     pub is_lost: bool,
