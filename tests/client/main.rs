@@ -17,6 +17,7 @@ mod tls_support;
 
 mod bounds;
 mod coming_back;
+mod habits;
 mod rooms;
 mod scripted;
 mod terminal_link;

@@ -257,6 +257,7 @@ fn f46_nothing_that_is_said_can_drive_the_terminal() {
         ] {
             peer.says_line(&line);
         }
+        sitting.sees_text("joined (2 here)");
         let wanted = [
             format!("<b{seen}> {wanted}"),
             format!("-b{seen}- {wanted}"),
@@ -268,6 +269,7 @@ fn f46_nothing_that_is_said_can_drive_the_terminal() {
         sitting.sees_draft("draft");
         let model = sitting.model();
         assert_eq!(model.attacks(), [""; 0], "attack {number}");
+        assert_eq!(model.bells(), 1, "the private message: attack {number}");
         let modes = model.screen();
         assert!(!modes.alternate_screen() && !modes.hide_cursor() && modes.bracketed_paste());
         let rows = model.rows();

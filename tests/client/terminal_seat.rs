@@ -239,7 +239,7 @@ fn a_long_line_moves_along_with_the_cursor_in_one_row() {
 fn tab_completes_names_and_commands() {
     let (sitting, mut peer, _server) = seated(&[]);
     peer.says("* benedict joined (2 here)\n* bernd joined (3 here)\n");
-    sitting.sees_text("bernd joined");
+    sitting.sees_text("* … 2 joined (3 here)");
     sitting.types("b\t");
     sitting.sees_draft("be");
     sitting.types("\t\t\t\t");

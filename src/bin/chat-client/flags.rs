@@ -73,6 +73,10 @@ pub struct Flags {
     #[arg(long)]
     pub rtt: bool,
 
+    /// Do not ring the terminal's bell when somebody calls you by name or says something to you alone
+    #[arg(long)]
+    pub no_bell: bool,
+
     /// In a pipe, lines that start with / are commands, and exit and end leave. Without it a pipe
     /// says everything: whoever writes to your log must not steer your bridge
     #[arg(long, conflicts_with = "send")]

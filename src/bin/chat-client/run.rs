@@ -12,7 +12,7 @@ use crate::flags::{Address, Flags};
 use crate::lines::{Kind, Shown};
 use crate::link::Link;
 use crate::screen::{Plain, Screen, Wish};
-use crate::seat::Seat;
+use crate::seat::{Habits, Seat};
 use crate::seat::terminal::Tty;
 use crate::session::{Code, Effect, End, LinkEnd, Manner, Session, Settings};
 use crate::signals::{self, Asked};
@@ -116,7 +116,13 @@ impl Client {
         let (colors, is_given) = (Colors::wanted(flags.color), flags.send.is_some());
         let is_given = is_given && flags.send.as_deref() != Some("-");
         let screen: Box<dyn Screen> = if settings.manner == Manner::Seat {
-            Box::new(Seat::new(Tty::enter()?, colors, flags.rtt))
+            let habits = Habits {
+                colors,
+                shows_round_trips: flags.rtt,
+                is_audible: !flags.no_bell,
+                history: None,
+            };
+            Box::new(Seat::new(Tty::enter()?, &habits))
         } else {
             let given = flags.send.filter(|_| is_given);
             Box::new(Plain::new(settings.manner, flags.rtt, colors, given))

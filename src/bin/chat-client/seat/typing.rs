@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use chatd::dialect::text::Line;
 
-use super::completion::complete;
+use super::completion::{Known, complete};
 use super::editor::{Editor, Pressed};
 use super::keys::{Key, Keys};
 use crate::screen::Wish;
@@ -65,18 +65,18 @@ pub struct Typing {
 }
 
 impl Typing {
-    /// Bytes of the keyboard; none when it has gone. `names` are those that Tab knows.
-    pub fn read(&mut self, bytes: &[u8], names: &[String], now: Instant) -> Vec<Task> {
+    /// Bytes of the keyboard; none when it has gone. `known` is what Tab knows.
+    pub fn read(&mut self, bytes: &[u8], known: &Known, now: Instant) -> Vec<Task> {
         if bytes.is_empty() {
             self.finished.push_back(Wish::End);
         }
         let keys = self.keys.read(bytes, now);
         keys.into_iter()
-            .filter_map(|key| self.press(&key, names))
+            .filter_map(|key| self.press(&key, known))
             .collect()
     }
 
-    fn press(&mut self, key: &Key, names: &[String]) -> Option<Task> {
+    fn press(&mut self, key: &Key, known: &Known) -> Option<Task> {
         let tell = |words: &str| Some(Task::Tell(words.to_owned()));
         let is_blank = self.editor.line().trim().is_empty();
         self.has_listed &= *key == Key::Char('\t');
@@ -100,7 +100,7 @@ impl Typing {
                 self.finished.push_back(Wish::Line(line));
                 None
             }
-            (_, Pressed::Complete) => self.complete(names),
+            (_, Pressed::Complete) => self.complete(known),
             (_, Pressed::Go(step)) => {
                 self.finished.push_back(Wish::Go(step));
                 None
@@ -170,9 +170,9 @@ impl Typing {
         Some(Task::Tell("nothing of the paste is said".to_owned()))
     }
 
-    fn complete(&mut self, names: &[String]) -> Option<Task> {
+    fn complete(&mut self, known: &Known) -> Option<Task> {
         let (line, cursor) = (self.editor.line(), self.editor.cursor());
-        let completion = complete(line, cursor, names)?;
+        let completion = complete(line, cursor, known)?;
         let is_open = completion.text == line[completion.start..cursor];
         self.editor.complete(&completion);
         if !is_open || std::mem::replace(&mut self.has_listed, is_open) {
@@ -240,9 +240,9 @@ mod tests {
     /// All that becomes of a paste that the user wants.
     fn pasted(typing: &mut Typing, bytes: &[u8]) -> Vec<Wish> {
         let mut now = Instant::now();
-        typing.read(bytes, &[], now);
+        typing.read(bytes, &Known::default(), now);
         assert_eq!(wishes(typing, now), [], "unasked");
-        typing.read(b"y\r", &[], now);
+        typing.read(b"y\r", &Known::default(), now);
         let mut said = wishes(typing, now);
         while let Some(later) = typing.next_deadline(now) {
             now = later;
@@ -267,7 +267,7 @@ mod tests {
     fn a_paste_of_one_line_goes_into_the_line() {
         for pasted in ["one", "one\r\n", "\r\none\r\n\r\n"] {
             let (mut typing, now) = (Typing::default(), Instant::now());
-            typing.read(format!("say \x1b[200~{pasted}\x1b[201~").as_bytes(), &[], now);
+            typing.read(format!("say \x1b[200~{pasted}\x1b[201~").as_bytes(), &Known::default(), now);
             assert_eq!(typing.editor.line(), "say one", "{pasted:?}");
             assert_eq!((typing.question(), wishes(&mut typing, now)), (None, vec![]));
         }
@@ -275,20 +275,23 @@ mod tests {
 
     #[test]
     fn a_list_of_choices_is_told_once() {
-        let names = ["ben".to_owned(), "bert".to_owned()];
+        let known = Known {
+            names: ["ben", "bert"].map(str::to_owned).to_vec(),
+            rooms: Vec::new(),
+        };
         let (mut typing, now) = (Typing::default(), Instant::now());
-        assert_eq!(typing.read(b"be", &names, now), []);
+        assert_eq!(typing.read(b"be", &known, now), []);
         let told = [Task::Tell("ben bert".to_owned())];
-        assert_eq!(typing.read(b"\t\t\t", &names, now), told);
-        assert_eq!(typing.read(b" \x7f\t\t", &names, now), told);
+        assert_eq!(typing.read(b"\t\t\t", &known, now), told);
+        assert_eq!(typing.read(b" \x7f\t\t", &known, now), told);
     }
 
     #[test]
     fn what_is_pasted_behind_the_start_of_a_command_is_no_text() {
         for start in ["/", "/msg ben ", "/m"] {
             let (mut typing, now) = (Typing::default(), Instant::now());
-            typing.read(start.as_bytes(), &[], now);
-            typing.read(b"\x1b[200~msg a\rsecret\r\x1b[201~", &[], now);
+            typing.read(start.as_bytes(), &Known::default(), now);
+            typing.read(b"\x1b[200~msg a\rsecret\r\x1b[201~", &Known::default(), now);
             assert_eq!(wishes(&mut typing, now), [], "{start:?}");
             assert_eq!(typing.editor.line(), format!("{start}msg a secret"));
         }
@@ -297,14 +300,14 @@ mod tests {
     #[test]
     fn a_long_paste_is_asked_about_and_goes_line_by_line() {
         let (mut typing, start) = (Typing::default(), Instant::now());
-        typing.read(b"\x1b[200~1\r2\r3\r4\r5\r6\x1b[201~", &[], start);
+        typing.read(b"\x1b[200~1\r2\r3\r4\r5\r6\x1b[201~", &Known::default(), start);
         assert_eq!(typing.question(), Some(6));
         assert_eq!(typing.next_wish(ALL, start), None);
-        typing.read(b"y\r", &[], start);
+        typing.read(b"y\r", &Known::default(), start);
         assert_eq!(wishes(&mut typing, start), [text("1")]);
         assert_eq!(typing.progress(), Some((1, 6)));
         // Typing overtakes it.
-        typing.read(b"/who\r", &[], start);
+        typing.read(b"/who\r", &Known::default(), start);
         assert_eq!(wishes(&mut typing, start), [Wish::Line("/who".to_owned())]);
         let later = typing.next_deadline(start).unwrap();
         assert_eq!(later, start + PACE);
@@ -315,7 +318,7 @@ mod tests {
         assert_eq!(typing.next_wish(unheard, later), None);
         assert_eq!(wishes(&mut typing, later), [text("2")]);
         assert!(matches!(
-            typing.read(b"\x03", &[], later)[..],
+            typing.read(b"\x03", &Known::default(), later)[..],
             [Task::Tell(_)]
         ));
         assert_eq!(
@@ -332,8 +335,8 @@ mod tests {
             ("yes, ben\r", "yes, ben"),
         ] {
             let (mut typing, now) = (Typing::default(), Instant::now());
-            typing.read(b"draft\x1b[200~1\r2\r3\r4\r5\r6\x1b[201~", &[], now);
-            let tasks = typing.read(answer.as_bytes(), &[], now);
+            typing.read(b"draft\x1b[200~1\r2\r3\r4\r5\r6\x1b[201~", &Known::default(), now);
+            let tasks = typing.read(answer.as_bytes(), &Known::default(), now);
             assert!(matches!(tasks[..], [Task::Tell(_)]), "{answer:?}");
             assert_eq!(wishes(&mut typing, now), [], "{answer:?}");
             assert_eq!((typing.editor.line(), typing.question()), (draft, None));
@@ -376,21 +379,25 @@ mod tests {
         let seed = fastrand::u64(..);
         let mut random = fastrand::Rng::with_seed(seed);
         let (mut said, mut unsaid) = (0, 0);
+        let known = Known {
+            names: vec!["ben".to_owned()],
+            rooms: vec!["lobby".to_owned()],
+        };
         for _ in 0..20_000 {
             let (mut typing, mut now) = (Typing::default(), Instant::now());
             let mut log = Vec::new();
             for _ in 0..random.usize(..5) {
                 let bytes = noise(&mut random);
                 if !bytes.is_empty() {
-                    typing.read(&bytes, &["ben".to_owned()], now);
+                    typing.read(&bytes, &known, now);
                 }
                 log.push(bytes);
                 now += Duration::from_millis(random.u64(..120));
             }
             now += Duration::from_millis(100);
             wishes(&mut typing, now);
-            typing.read(TYPED.as_bytes(), &[], now);
-            typing.read(b"\r", &[], now);
+            typing.read(TYPED.as_bytes(), &Known::default(), now);
+            typing.read(b"\r", &Known::default(), now);
             let after = wishes(&mut typing, now);
             for wish in &after {
                 let (Wish::Line(line) | Wish::Text(line)) = wish else {
