@@ -20,6 +20,7 @@ mod coming_back;
 mod habits;
 mod rooms;
 mod scripted;
+mod settings;
 mod terminal_link;
 mod terminal_operator;
 mod terminal_seat;

@@ -42,7 +42,9 @@ impl Order {
     fn says(&self, room: &str, said: &Event) -> bool {
         let is_action = self.request["action"] == true;
         let is_text = self.what() == "say" && self.request["text"] == said.text;
-        is_text && self.request["room"] == room && is_action == said.action
+        let is_in_room = self.request["room"].as_str().map(str::to_lowercase);
+        let is_in_room = is_in_room == Some(room.to_lowercase());
+        is_text && is_in_room && is_action == said.action
     }
 }
 
@@ -68,6 +70,13 @@ impl Ledger {
     pub fn put_back(&mut self, mut order: Order) {
         order.state = State::Waiting;
         self.orders.push_front(order);
+    }
+
+    /// The request of an order, as it was asked for.
+    pub fn request(&self, number: u64) -> Option<&Value> {
+        let mut orders = self.orders.iter();
+        let order = orders.find(|order| order.number == number);
+        order.map(|order| &order.request)
     }
 
     /// How many are unanswered.

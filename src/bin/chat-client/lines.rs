@@ -92,6 +92,8 @@ pub struct Lines {
     colors: Colors,
     /// For the times before the lines, if they have any.
     zone: Option<TimeZone>,
+    /// Each line has its date and seconds, and no day has a line of its own.
+    is_dated: bool,
     /// Of the last message.
     day: Option<Date>,
 }
@@ -101,7 +103,20 @@ impl Lines {
     pub fn new(colors: Colors, zone: Option<TimeZone>) -> Self {
         let today = |zone: &TimeZone| Timestamp::now().to_zoned(zone.clone()).date();
         let day = zone.as_ref().map(today);
-        Lines { colors, zone, day }
+        Lines {
+            colors,
+            zone,
+            is_dated: false,
+            day,
+        }
+    }
+
+    /// Lines without colours, each with its date in this zone.
+    pub fn dated(zone: TimeZone) -> Self {
+        Lines {
+            is_dated: true,
+            ..Lines::new(Colors::Unused, Some(zone))
+        }
     }
 
     /// Appends what there is to be seen of this, each line with its LF.
@@ -150,6 +165,10 @@ impl Lines {
         };
         let told: Option<Timestamp> = shown.at.as_ref().and_then(|at| at.parse().ok());
         let at = told.unwrap_or_else(Timestamp::now).to_zoned(zone.clone());
+        if self.is_dated {
+            out.push_str(&at.strftime("%F %T ").to_string());
+            return;
+        }
         if told.is_some() && self.day.replace(at.date()) != Some(at.date()) {
             let day = at.strftime("%A %F\n").to_string();
             self.colors.paint(style::QUIET, &day, out);
@@ -209,6 +228,14 @@ mod tests {
             pipe.starts_with("<> hi\n<> hi\n<> hi\n-- hi\n* hi\n* hi\n"),
             "{pipe}"
         );
+    }
+
+    #[test]
+    fn a_log_has_dates() {
+        let mut lines = Lines::dated(TimeZone::UTC);
+        let mut out = String::new();
+        shown("hi")[..2].iter().for_each(|one| lines.write(one, &mut out));
+        assert_eq!(out, "2026-11-21 10:31:00 <> hi\n2026-11-21 10:31:00 <> hi\n");
     }
 
     #[test]

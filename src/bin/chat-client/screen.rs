@@ -2,7 +2,7 @@
 //! terminals without sequences (the other is the `seat`). What is shown, and when, is the session's.
 
 use std::collections::VecDeque;
-use std::io::{self, BufWriter, Stdout, Write, stderr, stdout};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write, stderr, stdout};
 use std::time::Instant;
 
 use chatd::clean::Clean;
@@ -46,6 +46,11 @@ pub enum Notice {
 pub trait Screen {
     /// Shows one thing. An error means that the user's output is gone.
     fn show(&mut self, shown: &Shown) -> io::Result<()>;
+
+    /// Shows a line of JSON to a program.
+    fn line(&mut self, _line: &str) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Nothing more is to be shown for the moment: how the session stands is to be seen.
     fn refresh(&mut self, session: &Session, now: Instant) -> io::Result<()>;
@@ -141,6 +146,13 @@ impl Screen for Plain {
         // That standard error may be gone harms nobody.
         let _ = stderr().write_all(line.as_bytes());
         Ok(())
+    }
+
+    fn line(&mut self, line: &str) -> io::Result<()> {
+        match stdout().is_terminal() {
+            true => writeln!(self.output, "{}", Clean::of(line)),
+            false => writeln!(self.output, "{line}"),
+        }
     }
 
     fn refresh(&mut self, _session: &Session, _now: Instant) -> io::Result<()> {

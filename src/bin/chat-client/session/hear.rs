@@ -54,8 +54,14 @@ impl Session {
         let is_greeted = self.link.is_greeted;
         match serde_json::from_slice::<Event>(line) {
             Ok(event) if !event.is_bounded() => self.not_chat("gives a name without an end"),
-            Ok(event) if is_greeted => self.hear_event(event, line.len(), now),
-            Ok(event) if event.is == "hello" => self.hear_hello(&event, now),
+            Ok(event) if is_greeted => {
+                self.pass_on(line, &event);
+                self.hear_event(event, line.len(), now);
+            }
+            Ok(event) if event.is == "hello" => {
+                self.pass_on(line, &event);
+                self.hear_hello(&event, now);
+            }
             _ => match told_as_text(line).filter(|_| !is_greeted) {
                 Some((code, words)) => self.hear_end(code, words),
                 None => self.not_chat(&excerpt(line)),
@@ -71,8 +77,10 @@ impl Session {
 
     fn hear_hello(&mut self, hello: &Event, now: Instant) {
         self.link.is_greeted = true;
-        // Without a disk there is nothing in pages but what is told in any case.
-        self.link.page_messages = hello.search.then(|| page_messages(hello.line_max));
+        // Without a disk there is nothing in pages but what is told in any case; and a program asks
+        // for them itself.
+        let is_paged = hello.search && self.settings.manner != Manner::Json;
+        self.link.page_messages = is_paged.then(|| page_messages(hello.line_max));
         match self.settings.name.clone() {
             None => self.ask_for_name(),
             Some(name) if self.settings.manner == Manner::Poster => {

@@ -11,6 +11,7 @@ mod gap;
 mod hear;
 mod ignored;
 mod life;
+mod programs;
 mod room;
 mod rooms;
 #[cfg(test)]
@@ -270,6 +271,9 @@ impl Session {
     }
 
     fn show_event(&mut self, shown: Shown) {
+        if self.settings.manner == Manner::Json && shown.kind != Kind::Status {
+            return;
+        }
         self.effects.push_back(Effect::Show(shown));
     }
 

@@ -38,6 +38,8 @@ pub enum Manner {
     Pipe,
     /// A program whose lines may be commands.
     Commands,
+    /// A program that speaks JSON itself.
+    Json,
     /// The bulletin board's poster: its lines are said from outside the room.
     Poster,
 }
@@ -60,6 +62,8 @@ pub enum Effect {
     Trust(String),
     /// Close the connection. Nothing is to be reported of it from now on.
     HangUp,
+    /// Give this line of JSON to the program.
+    Line(String),
     /// Show this to the user.
     Show(Shown),
     /// Keep the names of those who are ignored.

@@ -18,6 +18,9 @@ impl Session {
             return self.say_text(line, now);
         }
         self.number += 1;
+        if self.settings.manner == Manner::Json {
+            return self.say_json(line, now);
+        }
         if matches!(line.trim_end(), "exit" | "end") {
             return self.end_of_input(now);
         }
@@ -171,7 +174,7 @@ impl Session {
         self.status(&words);
     }
 
-    fn ask(&mut self, line: &str, request: Value, now: Instant) {
+    pub(super) fn ask(&mut self, line: &str, request: Value, now: Instant) {
         // `//text` is how the text `/text` is typed.
         let line = match request["do"].as_str() {
             Some("say") if request["action"] != true => request["text"].as_str().unwrap_or(line),
@@ -184,7 +187,7 @@ impl Session {
         self.advance(now);
     }
 
-    fn leave_when_answered(&mut self, farewell: Value, now: Instant) {
+    pub(super) fn leave_when_answered(&mut self, farewell: Value, now: Instant) {
         if self.settings.manner.is_person() {
             return self.leave(&farewell, 0, now);
         }
