@@ -147,7 +147,9 @@ fn what_was_said_in_other_lives_of_the_server_is_shown_where_it_belongs() {
     ann.ends_input();
     let ended = ann.wait();
     assert_shown(&ended, "ben", "b", LINES);
-    let heading = ended.output.find("messages while you were away\n<ben> b 0\n");
+    let heading = ended
+        .output
+        .find("messages while you were away\n<ben> b 0\n");
     let live = ended.output.find("<cyd> live");
     assert!(heading.is_some() && heading < live, "{ended:?}");
 }

@@ -43,7 +43,9 @@ fn seated(arguments: &[&str]) -> (Sitting, Peer, FakeServer) {
 
 fn greets(server: &FakeServer, sitting: &Sitting) -> Peer {
     let peer = server.accept_and_greet("ann");
-    sitting.sees("the prompt", |model| model.cursor_row().0.starts_with("lobby "));
+    sitting.sees("the prompt", |model| {
+        model.cursor_row().0.starts_with("lobby ")
+    });
     peer
 }
 
@@ -58,14 +60,19 @@ fn a_call_rings_and_is_counted_in_the_title() {
     let (sitting, mut peer, _server) = seated(&[]);
     peer.says("<ben> nothing of interest\n");
     sitting.sees_text("of interest");
-    assert_eq!((sitting.model().bells(), sitting.model().title()), (0, "lobby - chat"));
+    assert_eq!(
+        (sitting.model().bells(), sitting.model().title()),
+        (0, "lobby - chat")
+    );
     peer.says("<ben> ann: look\n");
     sitting.sees("one call", |model| model.title() == "(1) lobby - chat");
     peer.says("-ben- psst\n");
     sitting.sees("two calls", |model| model.title() == "(2) lobby - chat");
     assert_eq!(sitting.model().bells(), 2, "{}", sitting.screen());
     sitting.types("y");
-    sitting.sees("the title as before", |model| model.title() == "lobby - chat");
+    sitting.sees("the title as before", |model| {
+        model.title() == "lobby - chat"
+    });
     let past = json!({
         "is": "page", "room": "lobby", "more": false,
         "messages": [{"id": "1", "at": "2026-11-21T10:00:00Z", "from": "ben", "text": "ann?"}],
@@ -120,7 +127,11 @@ fn who_is_ignored_is_not_read_now_and_later() {
     sitting.types("\u{4}");
     peer.sees_off();
     sitting.waits();
-    assert!(!sitting.shows("look at me") && !sitting.shows("-eve-"), "{}", sitting.screen());
+    assert!(
+        !sitting.shows("look at me") && !sitting.shows("-eve-"),
+        "{}",
+        sitting.screen()
+    );
     assert_eq!(sitting.model().bells(), 0);
     let sitting = Sitting::start(home.command(&server, &[]));
     let mut peer = greets(&server, &sitting);
@@ -138,7 +149,9 @@ fn who_is_ignored_is_not_read_now_and_later() {
 #[test]
 fn who_comes_and_goes_is_gathered() {
     let (sitting, mut peer, _server) = seated(&[]);
-    let crowd: String = (0..12).map(|number| format!("* x{number} joined ({} here)\n", number + 2)).collect();
+    let crowd: String = (0..12)
+        .map(|number| format!("* x{number} joined ({} here)\n", number + 2))
+        .collect();
     peer.says(&crowd);
     peer.says("* x3 left (12 here)\n");
     sitting.sees_text("* … 12 joined, 1 left (12 here)");
@@ -165,7 +178,11 @@ fn quiet_hides_who_comes_and_goes() {
     sitting.sees_text("= who comes and goes is not shown");
     peer.says("* cyd joined (2 here)\n<cyd> hello\n* cyd left (1 here)\n<ben> hi\n");
     sitting.sees_text("<ben> hi");
-    assert!(!sitting.shows("cyd joined") && !sitting.shows("cyd left"), "{}", sitting.screen());
+    assert!(
+        !sitting.shows("cyd joined") && !sitting.shows("cyd left"),
+        "{}",
+        sitting.screen()
+    );
     sitting.types("/quiet off\r");
     sitting.sees_text("= who comes and goes is shown");
     peer.says("* dan joined (2 here)\n<dan> hello\n");
@@ -185,7 +202,9 @@ fn other_words_for_commands_and_any_case() {
     peer.answers(json!({"is": "rooms", "rooms": rooms, "more": 0}));
     peer.hears("/who den");
     peer.answers(json!({"is": "who", "room": "den", "here": 0, "names": [], "more": 0}));
-    sitting.sees("an empty screen", |model| !is_shown(model, "welcome to lobby"));
+    sitting.sees("an empty screen", |model| {
+        !is_shown(model, "welcome to lobby")
+    });
     sitting.types("/jo\two\t\r");
     peer.hears("/join workshop");
 }
@@ -199,7 +218,10 @@ fn lines_are_searched_and_changes_taken_back() {
     }
     sitting.types("\u{12}first");
     sitting.sees("what is found", |model| {
-        model.cursor_row().0.starts_with("find first> the first line")
+        model
+            .cursor_row()
+            .0
+            .starts_with("find first> the first line")
     });
     sitting.types("\r");
     peer.returns("ann", "the first line");
@@ -224,5 +246,9 @@ fn what_was_said_before_may_be_left_out() {
     peer.catches_up("lobby", 0);
     peer.says("<ben> new\n");
     sitting.sees_text("<ben> new");
-    assert!(!sitting.shows("<ben> old") && !sitting.shows("before"), "{}", sitting.screen());
+    assert!(
+        !sitting.shows("<ben> old") && !sitting.shows("before"),
+        "{}",
+        sitting.screen()
+    );
 }

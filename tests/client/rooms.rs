@@ -148,7 +148,12 @@ fn coming_back_enters_all_rooms_and_shows_what_was_missed_in_each() {
             }));
         }
         // What is live is shown behind it.
-        says(&mut peer, room, &format!("z-{room}"), &format!("live {room}"));
+        says(
+            &mut peer,
+            room,
+            &format!("z-{room}"),
+            &format!("live {room}"),
+        );
         peer.catches_up(room, 0);
     }
     sitting.sees_text("~ back in lobby, dev, ops as ann");
@@ -173,7 +178,10 @@ fn coming_back_enters_all_rooms_and_shows_what_was_missed_in_each() {
 #[test]
 fn a_room_that_the_server_has_no_place_for_is_gone_without() {
     let server = FakeServer::new();
-    let sitting = Sitting::start(seat(server.address(), &["--room", "lobby", "--room", "new"]));
+    let sitting = Sitting::start(seat(
+        server.address(),
+        &["--room", "lobby", "--room", "new"],
+    ));
     let mut peer = server.accept();
     peer.hears("enter ann in lobby,new");
     peer.says_hello();

@@ -25,7 +25,11 @@ impl Home {
     }
 
     fn start(&self, arguments: &[&str]) -> Client {
-        Client::spawn(command(arguments).env("HOME", &self.0).stdin(Stdio::piped()))
+        Client::spawn(
+            command(arguments)
+                .env("HOME", &self.0)
+                .stdin(Stdio::piped()),
+        )
     }
 
     fn sits(&self, arguments: &[&str]) -> Sitting {
@@ -89,15 +93,23 @@ fn what_is_shown_is_logged_with_dates() {
         client.wait().assert_left();
     }
     let logged = fs::read_to_string(&log).unwrap();
-    let said: Vec<&str> = logged.lines().filter(|line| line.contains("<ben>")).collect();
-    assert!(said[0].starts_with("2026-11-2") && said[0].ends_with(":00:00 <ben> one"), "{logged}");
+    let said: Vec<&str> = logged
+        .lines()
+        .filter(|line| line.contains("<ben>"))
+        .collect();
+    assert!(
+        said[0].starts_with("2026-11-2") && said[0].ends_with(":00:00 <ben> one"),
+        "{logged}"
+    );
     assert!(said[1].ends_with(":00:00 <ben> two"), "{logged}");
     assert!(logged.contains("* welcome to lobby, ann"), "{logged}");
     let mode = fs::metadata(&log).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let mut client = home.start(&["--log", "/nowhere/at/all"]);
     client.ends_input();
-    client.wait().assert_one_line(2, "cannot log to /nowhere/at/all");
+    client
+        .wait()
+        .assert_one_line(2, "cannot log to /nowhere/at/all");
 }
 
 #[test]
@@ -129,7 +141,10 @@ fn what_is_typed_is_kept_over_sittings_only_when_that_is_wanted() {
 
 /// Lines of JSON that were printed.
 fn printed(output: &str) -> Vec<Value> {
-    output.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    output
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 #[test]
@@ -139,7 +154,9 @@ fn a_program_reads_and_says_json() {
     let home = Home::new("json", "");
     let mut client = home.start(&[&address, "bot", "--json", "--no-history"]);
     client.types("{\"do\":\"say\",\"room\":\"lobby\",\"text\":\"/quit\",\"ref\":\"mine\"}\n");
-    client.types("no json\n{\"do\":\"who\",\"room\":\"lobby\"}\n{\"do\":\"dance\",\"ref\":\"x\\\"y\"}\n");
+    client.types(
+        "no json\n{\"do\":\"who\",\"room\":\"lobby\"}\n{\"do\":\"dance\",\"ref\":\"x\\\"y\"}\n",
+    );
     let mut peer = server.accept();
     peer.hears("enter bot");
     peer.says_hello();
@@ -160,15 +177,34 @@ fn a_program_reads_and_says_json() {
     let ended = client.wait();
     assert_eq!(ended.status.code(), Some(77), "{ended:?}");
     let lines = printed(&ended.output);
-    let kinds: Vec<&str> = lines.iter().map(|line| line["is"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> = lines
+        .iter()
+        .map(|line| line["is"].as_str().unwrap())
+        .collect();
     let wanted = [
-        "hello", "welcome", "entered", "caught-up", "said", "of another version", "done", "who",
+        "hello",
+        "welcome",
+        "entered",
+        "caught-up",
+        "said",
+        "of another version",
+        "done",
+        "who",
         "refused",
     ];
     assert_eq!(kinds, wanted, "{ended:?}");
-    assert_eq!((&lines[5]["new"], &lines[6]["ref"]), (&json!([1]), &json!("mine")));
-    assert_eq!((&lines[7]["ref"], &lines[8]["ref"]), (&json!("3"), &json!("x\"y")));
-    let refused = ["line 2 is refused: it is no JSON object", "line 4 is refused: there is no dance"];
+    assert_eq!(
+        (&lines[5]["new"], &lines[6]["ref"]),
+        (&json!([1]), &json!("mine"))
+    );
+    assert_eq!(
+        (&lines[7]["ref"], &lines[8]["ref"]),
+        (&json!("3"), &json!("x\"y"))
+    );
+    let refused = [
+        "line 2 is refused: it is no JSON object",
+        "line 4 is refused: there is no dance",
+    ];
     for refused in refused {
         assert!(ended.errors.contains(refused), "{ended:?}");
     }

@@ -244,7 +244,12 @@ fn tab_completes_names_and_commands() {
     sitting.sees_draft("be");
     sitting.types("\t\t\t\t");
     sitting.sees_text("~ benedict bernd");
-    let lists = |model: &Model| conversation(model).iter().filter(|line| line.starts_with("~ ben")).count();
+    let lists = |model: &Model| {
+        conversation(model)
+            .iter()
+            .filter(|line| line.starts_with("~ ben"))
+            .count()
+    };
     assert_eq!(lists(&sitting.model()), 1, "{}", sitting.screen());
     sitting.types("n\thi\r");
     peer.hears("benedict: hi");

@@ -150,7 +150,8 @@ impl Ledger {
     /// The replay of a room is over. If it had no gap, what is in doubt there was not placed, and is
     /// sent again; else it is given back.
     pub fn end_doubts(&mut self, room: &str, is_complete: bool) -> Vec<Order> {
-        let is_its = |order: &Order| order.state == State::Doubtful && order.request["room"] == room;
+        let is_its =
+            |order: &Order| order.state == State::Doubtful && order.request["room"] == room;
         if !is_complete {
             return self.take(is_its);
         }
@@ -189,9 +190,8 @@ impl Ledger {
 
     /// The number of the wish to enter a room that is sent. There is one at most: nothing overtakes it.
     pub fn join_sent(&self) -> Option<u64> {
-        let is_it = |order: &&Order| {
-            order.what() == "join" && matches!(order.state, State::Sent(_))
-        };
+        let is_it =
+            |order: &&Order| order.what() == "join" && matches!(order.state, State::Sent(_));
         Some(self.orders.iter().find(is_it)?.number)
     }
 

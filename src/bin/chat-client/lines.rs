@@ -234,8 +234,13 @@ mod tests {
     fn a_log_has_dates() {
         let mut lines = Lines::dated(TimeZone::UTC);
         let mut out = String::new();
-        shown("hi")[..2].iter().for_each(|one| lines.write(one, &mut out));
-        assert_eq!(out, "2026-11-21 10:31:00 <> hi\n2026-11-21 10:31:00 <> hi\n");
+        shown("hi")[..2]
+            .iter()
+            .for_each(|one| lines.write(one, &mut out));
+        assert_eq!(
+            out,
+            "2026-11-21 10:31:00 <> hi\n2026-11-21 10:31:00 <> hi\n"
+        );
     }
 
     #[test]

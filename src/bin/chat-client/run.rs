@@ -14,8 +14,8 @@ use crate::lines::{Kind, Shown};
 use crate::link::Link;
 use crate::log::Log;
 use crate::screen::{Plain, Screen, Wish};
-use crate::seat::{Habits, Seat};
 use crate::seat::terminal::Tty;
+use crate::seat::{Habits, Seat};
 use crate::session::{Code, Effect, End, LinkEnd, Manner, Session, Settings};
 use crate::settings_file::SettingsFile;
 use crate::signals::{self, Asked};
@@ -131,14 +131,20 @@ impl Client {
         // A stream that is full says enough: a second signal must get through.
         wake.set_nonblocking(true)?;
         signals::watch(settings.manner, wake.try_clone()?)?;
-        let (colors, is_given) = (Colors::wanted(flags.color.unwrap_or(ColorChoice::Auto)), flags.send.is_some());
+        let (colors, is_given) = (
+            Colors::wanted(flags.color.unwrap_or(ColorChoice::Auto)),
+            flags.send.is_some(),
+        );
         let is_given = is_given && flags.send.as_deref() != Some("-");
         let screen: Box<dyn Screen> = if settings.manner == Manner::Seat {
             let habits = Habits {
                 colors,
                 shows_round_trips: flags.rtt,
                 is_audible: !flags.no_bell,
-                history: flags.keeps_history.then(|| state::file("history")).flatten(),
+                history: flags
+                    .keeps_history
+                    .then(|| state::file("history"))
+                    .flatten(),
             };
             Box::new(Seat::new(Tty::enter()?, &habits))
         } else {
@@ -326,7 +332,10 @@ impl Client {
         self.note_output(outcome);
         if let Some(Err(why)) = logged {
             self.log = None;
-            self.show(&Shown::of(Kind::Status, &format!("nothing is logged any more: {why}")));
+            self.show(&Shown::of(
+                Kind::Status,
+                &format!("nothing is logged any more: {why}"),
+            ));
         }
     }
 

@@ -177,11 +177,35 @@ mod tests {
     #[test]
     fn the_command_line_wins_over_a_named_server_and_that_over_the_rest() {
         for (arguments, address, name, rooms, tls) in [
-            (&[][..], "chat.example.org:7", "a.smith", &["dev", "ops"][..], true),
-            (&["work", "x", "--room", "y"], "chat.example.org:7", "x", &["y"], true),
+            (
+                &[][..],
+                "chat.example.org:7",
+                "a.smith",
+                &["dev", "ops"][..],
+                true,
+            ),
+            (
+                &["work", "x", "--room", "y"],
+                "chat.example.org:7",
+                "x",
+                &["y"],
+                true,
+            ),
             (&["home"], "[::1]:5001", "ann", &[], false),
-            (&["other.example.org"], "other.example.org:5001", "ann", &[], false),
-            (&["work", "--send", "hi"], "chat.example.org:7", "a.smith", &[], true),
+            (
+                &["other.example.org"],
+                "other.example.org:5001",
+                "ann",
+                &[],
+                false,
+            ),
+            (
+                &["work", "--send", "hi"],
+                "chat.example.org:7",
+                "a.smith",
+                &[],
+                true,
+            ),
         ] {
             let flags = completed(arguments, FILE);
             assert_eq!(flags.address.to_string(), address, "{arguments:?}");
@@ -190,7 +214,10 @@ mod tests {
             assert!(flags.no_bell && flags.color == Some(ColorChoice::Never));
         }
         let flags = completed(&[], "server = 'a:7'\nrooms = ['den']");
-        assert_eq!((flags.address.port, flags.room), (7, vec!["den".to_owned()]));
+        assert_eq!(
+            (flags.address.port, flags.room),
+            (7, vec!["den".to_owned()])
+        );
         let flags = completed(&[], "");
         assert_eq!(flags.address.to_string(), "127.0.0.1:5001");
     }
@@ -203,7 +230,10 @@ mod tests {
             ("[servers.work]\nserver = 7", "line 2"),
         ] {
             let error = SettingsFile::parse(file, Path::new("/x/config.toml")).unwrap_err();
-            assert!(error.starts_with("/x/config.toml, ") && error.contains(why), "{error}");
+            assert!(
+                error.starts_with("/x/config.toml, ") && error.contains(why),
+                "{error}"
+            );
         }
     }
 }

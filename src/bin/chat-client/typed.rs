@@ -50,12 +50,21 @@ const JOIN: &str = "/join";
 /// How the client's own commands are written, and what they do.
 const OWN: [(&str, &str); 10] = [
     ("/join ROOM", "enters one more room, or goes there"),
-    ("/room ROOM", "goes to a room you are in; so do Alt-1 to Alt-9, Ctrl-N and Ctrl-P"),
+    (
+        "/room ROOM",
+        "goes to a room you are in; so do Alt-1 to Alt-9, Ctrl-N and Ctrl-P",
+    ),
     ("/part [ROOM]", "leaves this room, or that one"),
     ("/names", "is /who"),
     ("/list", "is /rooms"),
-    ("/r TEXT", "says something to whom you have spoken with alone last"),
-    ("/ignore [NAME]", "shows nothing of NAME, now and later, or whom you ignore"),
+    (
+        "/r TEXT",
+        "says something to whom you have spoken with alone last",
+    ),
+    (
+        "/ignore [NAME]",
+        "shows nothing of NAME, now and later, or whom you ignore",
+    ),
     ("/unignore NAME", "shows it again"),
     ("/quiet on|off", "hides who comes and goes, or not"),
     ("/clear", "clears the screen"),
@@ -65,7 +74,9 @@ const OWN: [(&str, &str); 10] = [
 pub fn commands() -> impl Iterator<Item = (&'static str, &'static str)> {
     let is_other = |usage: &str| usage.starts_with(ECHO) || usage.starts_with(JOIN);
     let commands = text::COMMANDS.into_iter();
-    commands.filter(move |(usage, _)| !is_other(usage)).chain(OWN)
+    commands
+        .filter(move |(usage, _)| !is_other(usage))
+        .chain(OWN)
 }
 
 /// A command of the client's own; `None` if it is none.
@@ -73,7 +84,10 @@ fn read_own(word: &str, rest: &str) -> Option<Result<Own, (&'static str, String)
     let usage = |word: &str| {
         let usages = OWN.iter().map(|(usage, _)| *usage);
         let usage = usages.filter(|usage| usage.split(' ').next() == Some(word));
-        ("bad-usage", format!("it is written {}", usage.collect::<String>()))
+        (
+            "bad-usage",
+            format!("it is written {}", usage.collect::<String>()),
+        )
     };
     let mut words = rest.split_whitespace();
     let (first, is_one) = (words.next(), words.next().is_none());
@@ -84,13 +98,19 @@ fn read_own(word: &str, rest: &str) -> Option<Result<Own, (&'static str, String)
         "r" => Err(usage("/r")),
         "ignore" if is_one => Ok(Own::Ignore(name)),
         "ignore" => Err(usage("/ignore")),
-        "unignore" => name.filter(|_| is_one).map(Own::Unignore).ok_or_else(|| usage("/unignore")),
+        "unignore" => name
+            .filter(|_| is_one)
+            .map(Own::Unignore)
+            .ok_or_else(|| usage("/unignore")),
         "quiet" => match first.filter(|_| is_one) {
             Some("on") => Ok(Own::Quiet(true)),
             Some("off") => Ok(Own::Quiet(false)),
             _ => Err(usage("/quiet")),
         },
-        "room" => room.filter(|_| is_one).map(Own::Go).ok_or_else(|| usage("/room")),
+        "room" => room
+            .filter(|_| is_one)
+            .map(Own::Go)
+            .ok_or_else(|| usage("/room")),
         "part" if is_one => Ok(Own::Part(room)),
         "part" => Err(usage("/part")),
         "clear" => Ok(Own::Clear),

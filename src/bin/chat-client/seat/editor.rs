@@ -303,7 +303,11 @@ impl Editor {
         } else {
             (at + 1).min(count)
         };
-        let line = self.history.get(at, SearchDirection::Forward).ok().flatten();
+        let line = self
+            .history
+            .get(at, SearchDirection::Forward)
+            .ok()
+            .flatten();
         let line = line.map_or_else(|| draft.clone(), |found| found.entry.into_owned());
         self.recalled = (at < count).then_some((at, draft));
         if line != self.line() {
@@ -422,7 +426,10 @@ mod tests {
             ("\x12one\x01x", "x|one"),
             ("draft\x12on\x03", "draft|"),
             ("draft\x12nothing\r", "draft|"),
-            ("draft\x12nothing\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7fone", "one|"),
+            (
+                "draft\x12nothing\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7fone",
+                "one|",
+            ),
             ("draft\x12one\x01\x1f", "draft|"),
         ] {
             let mut editor = Editor::default();

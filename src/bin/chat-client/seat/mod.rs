@@ -115,7 +115,11 @@ impl Seat {
         let above = above.into_iter().map(|row| row.cut(width)).collect();
         let mut edited = match (self.typing.question(), self.typing.editor.search()) {
             (_, Some(search)) => {
-                let end = if search.has_failed { " (nothing)> " } else { "> " };
+                let end = if search.has_failed {
+                    " (nothing)> "
+                } else {
+                    "> "
+                };
                 Row::of(style::PLAIN, &format!("find {}{end}", search.term)).cut(width)
             }
             (Some(lines), None) => {

@@ -42,7 +42,11 @@ pub fn prompt(standing: &Standing<'_>, now: Instant, columns: usize) -> Row {
         let short = (room, "", state.as_str(), "> ");
         [(room, elsewhere.as_str(), state.as_str(), "> "), short]
     });
-    let short = [(room, elsewhere.as_str(), "", end), (room, "", "", end), ("", "", "", "> ")];
+    let short = [
+        (room, elsewhere.as_str(), "", end),
+        (room, "", "", end),
+        ("", "", "", "> "),
+    ];
     let mut rows = long.chain(short).map(|(room, elsewhere, state, end)| {
         let mut row = Row::of(room_style, room);
         row.push(style::MENTION, elsewhere);
@@ -153,7 +157,10 @@ mod tests {
         }
         let changes_at = prompt_changes_at(&standing(&lobby, &away, true), now);
         assert_eq!(changes_at, Some(until - Duration::from_secs(2)));
-        assert_eq!(prompt_changes_at(&standing(&lobby, &away, true), until), None);
+        assert_eq!(
+            prompt_changes_at(&standing(&lobby, &away, true), until),
+            None
+        );
     }
 
     #[test]

@@ -267,9 +267,16 @@ mod tests {
     fn a_paste_of_one_line_goes_into_the_line() {
         for pasted in ["one", "one\r\n", "\r\none\r\n\r\n"] {
             let (mut typing, now) = (Typing::default(), Instant::now());
-            typing.read(format!("say \x1b[200~{pasted}\x1b[201~").as_bytes(), &Known::default(), now);
+            typing.read(
+                format!("say \x1b[200~{pasted}\x1b[201~").as_bytes(),
+                &Known::default(),
+                now,
+            );
             assert_eq!(typing.editor.line(), "say one", "{pasted:?}");
-            assert_eq!((typing.question(), wishes(&mut typing, now)), (None, vec![]));
+            assert_eq!(
+                (typing.question(), wishes(&mut typing, now)),
+                (None, vec![])
+            );
         }
     }
 
@@ -300,7 +307,11 @@ mod tests {
     #[test]
     fn a_long_paste_is_asked_about_and_goes_line_by_line() {
         let (mut typing, start) = (Typing::default(), Instant::now());
-        typing.read(b"\x1b[200~1\r2\r3\r4\r5\r6\x1b[201~", &Known::default(), start);
+        typing.read(
+            b"\x1b[200~1\r2\r3\r4\r5\r6\x1b[201~",
+            &Known::default(),
+            start,
+        );
         assert_eq!(typing.question(), Some(6));
         assert_eq!(typing.next_wish(ALL, start), None);
         typing.read(b"y\r", &Known::default(), start);
@@ -335,7 +346,11 @@ mod tests {
             ("yes, ben\r", "yes, ben"),
         ] {
             let (mut typing, now) = (Typing::default(), Instant::now());
-            typing.read(b"draft\x1b[200~1\r2\r3\r4\r5\r6\x1b[201~", &Known::default(), now);
+            typing.read(
+                b"draft\x1b[200~1\r2\r3\r4\r5\r6\x1b[201~",
+                &Known::default(),
+                now,
+            );
             let tasks = typing.read(answer.as_bytes(), &Known::default(), now);
             assert!(matches!(tasks[..], [Task::Tell(_)]), "{answer:?}");
             assert_eq!(wishes(&mut typing, now), [], "{answer:?}");

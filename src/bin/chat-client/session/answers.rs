@@ -54,7 +54,10 @@ impl Session {
                 self.show(Kind::Answer, "end");
             }
             (_, "part") => {
-                let room = order.request["room"].as_str().unwrap_or_default().to_owned();
+                let room = order.request["room"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned();
                 self.show(Kind::Answer, &format!("you have left {room}"));
                 self.drop_room(&room);
             }

@@ -146,9 +146,16 @@ mod tests {
     #[test]
     fn after_a_crowd_the_next_one_is_told_later() {
         let (mut crowd, now) = (Crowd::default(), Instant::now());
-        let churn = Event { joined: 40, left: 2, ..event("churn", "", 50) };
+        let churn = Event {
+            joined: 40,
+            left: 2,
+            ..event("churn", "", 50)
+        };
         assert!(crowd.takes(&churn, now));
-        assert_eq!(crowd.tell(now).as_deref(), Some("40 joined, 2 left (50 here)"));
+        assert_eq!(
+            crowd.tell(now).as_deref(),
+            Some("40 joined, 2 left (50 here)")
+        );
         assert!(crowd.takes(&event("joined", "ben", 51), now));
         assert_eq!(crowd.due(), Some(now + REST));
     }
@@ -156,7 +163,10 @@ mod tests {
     #[test]
     fn who_is_thrown_out_is_told() {
         let (mut crowd, now) = (Crowd::default(), Instant::now());
-        let kicked = Event { cause: "kicked".to_owned(), ..event("left", "eve", 1) };
+        let kicked = Event {
+            cause: "kicked".to_owned(),
+            ..event("left", "eve", 1)
+        };
         assert!(!crowd.takes(&kicked, now));
     }
 }

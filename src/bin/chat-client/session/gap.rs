@@ -127,7 +127,10 @@ impl Session {
 
     /// Keeps a line of the room back where it is not its turn; else it is given back.
     pub(super) fn keep_back(&mut self, event: Event, bytes: usize, now: Instant) -> Option<Event> {
-        let room = event.room.as_deref().and_then(|name| self.rooms.get_mut(name));
+        let room = event
+            .room
+            .as_deref()
+            .and_then(|name| self.rooms.get_mut(name));
         let Some((name, replay)) = room.and_then(|room| Some((&room.name, room.replay.as_mut()?)))
         else {
             return Some(event);
@@ -238,7 +241,11 @@ impl Session {
     }
 
     fn set_gap(&mut self, gap: Gap) {
-        let room = self.link.paging.as_ref().and_then(|name| self.rooms.get_mut(name));
+        let room = self
+            .link
+            .paging
+            .as_ref()
+            .and_then(|name| self.rooms.get_mut(name));
         if let Some(replay) = room.and_then(|room| room.replay.as_mut()) {
             replay.stage = Stage::Paged(gap);
         }

@@ -213,7 +213,11 @@ impl Session {
         if is_answer && self.settings.manner != Manner::Seat {
             return;
         }
-        if is_new && !is_own && !is_current && let Some(room) = self.rooms.get_mut(&name) {
+        if is_new
+            && !is_own
+            && !is_current
+            && let Some(room) = self.rooms.get_mut(&name)
+        {
             room.has_news = true;
             room.is_called |= is_called;
         }
@@ -249,7 +253,8 @@ impl Session {
             let words = if is_due { room.crowd.tell(now) } else { None };
             told.extend(words.map(|words| (room.name.clone(), words)));
         }
-        told.iter().for_each(|(room, words)| self.show_in(room, Kind::News, words));
+        told.iter()
+            .for_each(|(room, words)| self.show_in(room, Kind::News, words));
     }
 
     fn hear_private(&mut self, event: Event) {
@@ -294,7 +299,11 @@ impl Session {
         if let Some(text) = news(&event).filter(|_| !is_elsewhere && !is_told) {
             let news = Shown::of(Kind::News, &text);
             let room = event.room.and_then(|room| self.elsewhere(&room));
-            self.show_event(Shown { at: event.at, room, ..news });
+            self.show_event(Shown {
+                at: event.at,
+                room,
+                ..news
+            });
         }
     }
 }

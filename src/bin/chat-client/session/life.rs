@@ -179,7 +179,9 @@ impl Session {
                  commands come once you have one; Ctrl-D leaves",
             ),
             _ => {
-                self.settings.name = Some(said.to_owned()).filter(|said| !said.is_empty()).or(offer);
+                self.settings.name = Some(said.to_owned())
+                    .filter(|said| !said.is_empty())
+                    .or(offer);
                 self.connect();
             }
         }

@@ -42,7 +42,9 @@ impl Session {
         let text = String::from_utf8_lossy(line);
         let number = event.r#ref.as_ref().and_then(|number| number.parse().ok());
         let request = number.and_then(|number| self.ledger.request(number));
-        let told = request.map(|request| &request["ref"]).filter(|told| !told.is_null());
+        let told = request
+            .map(|request| &request["ref"])
+            .filter(|told| !told.is_null());
         let text = match (&event.r#ref, told) {
             // In a text it would stand with other quotes.
             (Some(ours), Some(told)) => {

@@ -25,7 +25,9 @@ impl Session {
             return self.end_of_input(now);
         }
         match typed::read(line, self.target()) {
-            Ok(Typed::Ask(request)) if request["do"] == "join" => self.enter_room(line, request, now),
+            Ok(Typed::Ask(request)) if request["do"] == "join" => {
+                self.enter_room(line, request, now)
+            }
             Ok(Typed::Ask(request)) => self.ask(line, request, now),
             Ok(Typed::Quit(farewell)) => self.leave_when_answered(farewell, now),
             Ok(Typed::Own(own)) => self.do_own(line, own, now),
@@ -125,14 +127,16 @@ impl Session {
             }
             Own::Ignore(Some(name)) => {
                 if self.ignored.add(&name) {
-                    self.effects.push_back(Effect::KeepIgnored(self.ignored.all()));
+                    self.effects
+                        .push_back(Effect::KeepIgnored(self.ignored.all()));
                 }
                 let words = format!("nothing of {name} is shown; /unignore {name} ends that");
                 self.show(Kind::Answer, &words);
             }
             Own::Unignore(name) => {
                 if self.ignored.remove(&name) {
-                    self.effects.push_back(Effect::KeepIgnored(self.ignored.all()));
+                    self.effects
+                        .push_back(Effect::KeepIgnored(self.ignored.all()));
                 }
                 self.show(Kind::Answer, &format!("{name} is not ignored"));
             }

@@ -46,7 +46,9 @@ pub fn news(event: &Event) -> Option<String> {
 pub fn churn(joined: u64, left: u64, here: u64) -> String {
     let parts = [(joined, "joined"), (left, "left")];
     let parts = parts.iter().filter(|(count, _)| *count > 0);
-    let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what}")).collect();
+    let parts: Vec<String> = parts
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
     format!("{} ({here} here)", parts.join(", "))
 }
 

@@ -195,7 +195,10 @@ impl World {
                     }
                     Effect::HangUp => self.connection = None,
                     Effect::Trust(key) => panic!("nobody asks about {key}"),
-                    Effect::Line(_) | Effect::Call | Effect::ClearScreen | Effect::KeepIgnored(_) => {}
+                    Effect::Line(_)
+                    | Effect::Call
+                    | Effect::ClearScreen
+                    | Effect::KeepIgnored(_) => {}
                     Effect::Show(shown) => self.shown.push((shown.kind, shown.text)),
                     Effect::Send(bytes) => self.carry_up(&bytes),
                 }
