@@ -32,7 +32,7 @@ Settings: $XDG_CONFIG_HOME/chat-client/config.toml, or ~/.config/…; flags win.
 Exit: 0 left and everything said, 1 link lost or perhaps not all said, 2 usage, 69 cannot connect,
 76 the server speaks something else, 77 refused, also when any line of a pipe was, or not trusted.";
 
-/// Chat from a terminal or a script.
+/// Chat from a terminal or a script: a field for each flag.
 #[derive(Debug, Parser)]
 #[command(name = "chat-client", version, about = ABOUT, after_help = MORE_HELP)]
 pub struct Flags {

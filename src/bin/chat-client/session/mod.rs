@@ -72,7 +72,7 @@ struct Identity {
 
 /// See the file. It has a method for each thing that can happen to a seat (a key, a line, a lost
 /// link), since each of them depends on all that happened before; they lie in one file for each
-/// side that it comes from.
+/// side that it comes from. Its fields are what outlives a link, and the link.
 #[derive(Debug)]
 pub struct Session {
     settings: Settings,
