@@ -16,7 +16,8 @@ fn seated_sized(arguments: &[&str], columns: u16, rows: u16) -> (Sitting, Peer, 
     let sitting = Sitting::start_sized(seat(server.address(), arguments), columns, rows);
     let peer = server.accept_and_greet("ann");
     sitting.sees("the prompt of the lobby", |model| {
-        model.cursor_row().0.starts_with("lobby")
+        let (row, _) = model.cursor_row();
+        row.starts_with("lobby ") && row.ends_with(" ms>")
     });
     (sitting, peer, server)
 }

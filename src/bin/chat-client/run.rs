@@ -191,6 +191,7 @@ impl Client {
             match self.screen.next_wish(&self.session, now) {
                 Some(Wish::Line(line)) => self.session.say_line(&line, now),
                 Some(Wish::Text(text)) => self.session.say_text(&text, now),
+                Some(Wish::Pasted { room, text }) => self.session.say_in(&room, &text, now),
                 Some(Wish::TooLong) => self.session.say_endless_line(),
                 Some(Wish::Go(step)) => _ = self.session.go(&step),
                 Some(Wish::End) => self.session.end_of_input(now),

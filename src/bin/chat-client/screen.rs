@@ -23,6 +23,8 @@ pub enum Wish {
     Line(String),
     /// A text, whatever it looks like.
     Text(String),
+    /// A text for this room, whatever it looks like.
+    Pasted { room: String, text: String },
     /// A line that is too long to be worth keeping.
     TooLong,
     /// To be in another room.
@@ -149,9 +151,10 @@ impl Screen for Plain {
     }
 
     fn line(&mut self, line: &str) -> io::Result<()> {
-        match stdout().is_terminal() {
-            true => writeln!(self.output, "{}", Clean::of(line)),
-            false => writeln!(self.output, "{line}"),
+        if stdout().is_terminal() {
+            writeln!(self.output, "{}", Clean::of(line))
+        } else {
+            writeln!(self.output, "{line}")
         }
     }
 

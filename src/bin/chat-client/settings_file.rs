@@ -78,7 +78,7 @@ impl SettingsFile {
     fn parse(text: &str, path: &Path) -> Result<Self, String> {
         toml::from_str(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
-            let line = text[..at].lines().count().max(1);
+            let line = text[..at].matches('\n').count() + 1;
             format!("{}, line {line}: {}", path.display(), error.message())
         })
     }

@@ -16,9 +16,11 @@ pub struct Completion {
     pub choices: Vec<String>,
 }
 
-/// Whom and what Tab knows.
+/// What is known of the conversation where one types: whom and what Tab knows.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Known {
+    /// The room for which one types.
+    pub target: String,
     pub names: Vec<String>,
     pub rooms: Vec<String>,
 }
@@ -78,7 +80,15 @@ mod tests {
     fn completed(line: &str, names: &[&str]) -> Option<(String, usize)> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let rooms = ["ops", "Annex"].map(str::to_owned).to_vec();
-        let found = complete(line, line.len(), &Known { names, rooms })?;
+        let found = complete(
+            line,
+            line.len(),
+            &Known {
+                names,
+                rooms,
+                ..Known::default()
+            },
+        )?;
         Some((
             format!("{}{}", &line[..found.start], found.text),
             found.choices.len(),

@@ -199,8 +199,8 @@ mod tests {
     fn keys_of_several_terminals() {
         for (bytes, key) in [
             ("漢", Key::Char('漢')),
-            ("\x1b[A", Key::Char('\x10')),
-            ("\x1bOA", Key::Char('\x10')),
+            ("\x1b[A", Key::Up),
+            ("\x1bOA", Key::Up),
             ("\x1b[1;5D", Key::Alt('b')),
             ("\x1b[1;2D", Key::Char('\x02')),
             ("\x1b[1~", Key::Char('\x01')),

@@ -168,6 +168,8 @@ impl Seat {
     fn learn(&mut self, session: &Session) {
         let rooms = session.rooms();
         let current = rooms.current();
+        let target = rooms.target().unwrap_or_default();
+        target.clone_into(&mut self.known.target);
         if let Some(room) = current.filter(|room| room.names != self.known.names) {
             self.known.names.clone_from(&room.names);
         }

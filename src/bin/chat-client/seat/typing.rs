@@ -57,7 +57,7 @@ pub struct Typing {
     finished: VecDeque<Wish>,
     question: Option<Question>,
     /// Lines of a paste that are to go one after the other.
-    paced: VecDeque<String>,
+    paced: VecDeque<Wish>,
     paced_count: usize,
     next_at: Option<Instant>,
     /// What Tab may become here has been told.
@@ -81,7 +81,9 @@ impl Typing {
         let is_blank = self.editor.line().trim().is_empty();
         self.has_listed &= *key == Key::Char('\t');
         match (key, self.editor.press(key)) {
-            (Key::Char('\r' | '\n'), _) if is_blank && self.question.is_some() => self.answer(""),
+            (Key::Char('\r' | '\n'), _) if is_blank && self.question.is_some() => {
+                self.answer("", known)
+            }
             // Where the user is asked something, that is an answer.
             (Key::Char('\r' | '\n'), Pressed::Edited) => {
                 self.finished.push_back(Wish::Line(String::new()));
@@ -91,7 +93,7 @@ impl Typing {
             (Key::EndlessPaste, _) => tell("that paste is too long; nothing of it is said"),
             (_, Pressed::Edited) => None,
             (_, Pressed::Full) => tell("the line is too long; it is not said before it is shorter"),
-            (_, Pressed::Submitted(line)) if self.question.is_some() => self.answer(&line),
+            (_, Pressed::Submitted(line)) if self.question.is_some() => self.answer(&line, known),
             (_, Pressed::Submitted(line)) if self.finished.len() >= FINISHED_LINES_MAX => {
                 self.editor.start_anew(&line, "");
                 tell("so many lines wait already that this one is not taken")
@@ -107,7 +109,7 @@ impl Typing {
             }
             (_, Pressed::Suspend) => Some(Task::Suspend),
             (_, Pressed::ClearScreen) => Some(Task::ClearScreen),
-            (_, Pressed::Leave) if self.question.is_some() => self.answer(""),
+            (_, Pressed::Leave) if self.question.is_some() => self.answer("", known),
             (Key::Char('\x03'), Pressed::Leave) if !self.paced.is_empty() => {
                 let left = std::mem::take(&mut self.paced).len();
                 Some(Task::Tell(format!(
@@ -151,7 +153,7 @@ impl Typing {
 
     /// The answer to whether a paste is to be said: a line, so that somebody who is typing
     /// says neither yes nor half a sentence by accident.
-    fn answer(&mut self, line: &str) -> Option<Task> {
+    fn answer(&mut self, line: &str, known: &Known) -> Option<Task> {
         let Question {
             lines,
             before,
@@ -161,7 +163,11 @@ impl Typing {
             "y" | "yes" => {
                 self.editor.start_anew("", &behind);
                 self.paced_count = self.paced.len() + lines.len();
-                self.paced.extend(lines);
+                let pasted = |text| Wish::Pasted {
+                    room: known.target.clone(),
+                    text,
+                };
+                self.paced.extend(lines.into_iter().map(pasted));
                 return None;
             }
             "" | "n" | "no" => self.editor.start_anew(&before, &behind),
@@ -208,9 +214,9 @@ impl Typing {
         {
             return None;
         }
-        let line = self.paced.pop_front()?;
+        let wish = self.paced.pop_front()?;
         self.next_at = Some(now + PACE);
-        Some(Wish::Text(line))
+        Some(wish)
     }
 
     /// When [`Typing::next_wish`] may have something, if everything has been heard by then.
@@ -223,6 +229,7 @@ impl Typing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::Step;
 
     const ALL: Allowance = Allowance {
         takes_line: true,
@@ -234,7 +241,8 @@ mod tests {
     }
 
     fn text(text: &str) -> Wish {
-        Wish::Text(text.to_owned())
+        let (room, text) = (String::new(), text.to_owned());
+        Wish::Pasted { room, text }
     }
 
     /// All that becomes of a paste that the user wants.
@@ -259,8 +267,8 @@ mod tests {
         assert_eq!(typing.editor.line(), "");
         // What is typed before it, is read as such.
         let mut typing = Typing::default();
-        let said = pasted(&mut typing, b"//one\x1b[200~ \r//two\r\x1b[201~");
-        assert_eq!(said, [text("/one "), text("//two")]);
+        let said = pasted(&mut typing, b"//one\x1b[200~, \r//two\r\x1b[201~");
+        assert_eq!(said, [text("/one, "), text("//two")]);
     }
 
     #[test]
@@ -281,10 +289,30 @@ mod tests {
     }
 
     #[test]
+    fn a_paste_stays_in_its_room() {
+        let (mut typing, now) = (Typing::default(), Instant::now());
+        let mut known = Known {
+            target: "dev".to_owned(),
+            ..Known::default()
+        };
+        typing.read(b"\x1b[200~one\rtwo\x1b[201~y\r", &known, now);
+        known.target = "ops".to_owned();
+        typing.read(b"\x1b3", &known, now);
+        let mut said = wishes(&mut typing, now);
+        said.extend(wishes(&mut typing, now + PACE));
+        let pasted = |text: &str| Wish::Pasted {
+            room: "dev".to_owned(),
+            text: text.to_owned(),
+        };
+        let go = Wish::Go(Step::Number(3));
+        assert_eq!(said, [go, pasted("one"), pasted("two")]);
+    }
+
+    #[test]
     fn a_list_of_choices_is_told_once() {
         let known = Known {
             names: ["ben", "bert"].map(str::to_owned).to_vec(),
-            rooms: Vec::new(),
+            ..Known::default()
         };
         let (mut typing, now) = (Typing::default(), Instant::now());
         assert_eq!(typing.read(b"be", &known, now), []);
@@ -397,6 +425,7 @@ mod tests {
         let known = Known {
             names: vec!["ben".to_owned()],
             rooms: vec!["lobby".to_owned()],
+            ..Known::default()
         };
         for _ in 0..20_000 {
             let (mut typing, mut now) = (Typing::default(), Instant::now());
@@ -415,7 +444,7 @@ mod tests {
             typing.read(b"\r", &Known::default(), now);
             let after = wishes(&mut typing, now);
             for wish in &after {
-                let (Wish::Line(line) | Wish::Text(line)) = wish else {
+                let (Wish::Line(line) | Wish::Pasted { text: line, .. }) = wish else {
                     continue;
                 };
                 let is_whole = line.contains(TYPED);

@@ -195,9 +195,10 @@ impl Session {
             if let Some(replay) = replay {
                 is_new = is_continued;
                 let is_first = !std::mem::replace(&mut replay.is_headed, true);
-                let header = match is_new {
-                    true => (Kind::Rule, away_words(replay.count)),
-                    false => (Kind::News, "said before:".to_owned()),
+                let header = if is_new {
+                    (Kind::Rule, away_words(replay.count))
+                } else {
+                    (Kind::News, "said before:".to_owned())
                 };
                 if is_first {
                     self.show_in(&name, header.0, &header.1);

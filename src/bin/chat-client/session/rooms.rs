@@ -2,6 +2,8 @@
 //! one for which it types. Names are compared as far as a client can: what a room is called is the
 //! server's to say. Pure; owned by the session.
 
+use std::cmp::Ordering;
+
 use super::room::Room;
 
 /// Where to go.
@@ -113,12 +115,10 @@ impl Rooms {
         };
         self.list.remove(at);
         let was_current = at == self.current;
-        if at <= self.current {
-            let current = self.current.saturating_sub(usize::from(at > 0));
-            match was_current {
-                true => self.look_at(current),
-                false => self.current = current,
-            }
+        match at.cmp(&self.current) {
+            Ordering::Less => self.current -= 1,
+            Ordering::Equal => self.look_at(at.saturating_sub(1)),
+            Ordering::Greater => {}
         }
         was_current
     }

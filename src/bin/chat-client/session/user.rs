@@ -55,6 +55,12 @@ impl Session {
         self.ask(text, request, now);
     }
 
+    /// A text of the user to say in this room, wherever the user is by now.
+    pub fn say_in(&mut self, room: &str, text: &str, now: Instant) {
+        self.number += 1;
+        self.ask(text, typed::say(room, text), now);
+    }
+
     /// The user typed a line of which only this can be said: that it is too long.
     pub fn say_endless_line(&mut self) {
         self.number += 1;
@@ -94,7 +100,7 @@ impl Session {
     fn do_own(&mut self, line: &str, own: Own, now: Instant) {
         match own {
             Own::Help => typed::commands().for_each(|(usage, does)| {
-                self.show(Kind::Answer, &format!("{usage}  {does}"));
+                self.show(Kind::Answer, &format!("{usage:<14}  {does}"));
             }),
             Own::Topic => {
                 let topic = self.rooms.current().and_then(|room| room.topic.as_ref());
@@ -142,11 +148,8 @@ impl Session {
             }
             Own::Quiet(is_quiet) => {
                 self.is_quiet = is_quiet;
-                let words = match is_quiet {
-                    true => "who comes and goes is not shown",
-                    false => "who comes and goes is shown",
-                };
-                self.show(Kind::Answer, words);
+                let not = if is_quiet { "not " } else { "" };
+                self.show(Kind::Answer, &format!("who comes and goes is {not}shown"));
             }
             Own::Clear => self.effects.push_back(Effect::ClearScreen),
         }
