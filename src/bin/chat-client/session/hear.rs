@@ -287,9 +287,7 @@ impl Session {
                 return;
             }
         }
-        if is_rename && self.ignored.has(&event.from) {
-            // For this sitting: the next one to be called so may be anybody.
-            self.ignored.add(&event.to);
+        if is_rename && self.ignored.follow(&event.from, &event.to) {
             return;
         }
         // It comes for each room in which both of us are.
