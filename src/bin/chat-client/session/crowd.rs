@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(words.as_deref(), Some("… 12 joined, 1 left (12 here)"));
         // That was a crowd: the next ones wait longer. And ben has not spoken for long by then.
         let later = now + LATELY;
-        assert!(crowd.takes(&event("left", "ben", 11), now + REST / 2) == false);
+        assert!(!crowd.takes(&event("left", "ben", 11), now + REST / 2));
         assert!(crowd.takes(&event("left", "ben", 11), later));
         assert_eq!(crowd.due(), Some(later + FIRST_REST));
         assert_eq!(crowd.tell(later).as_deref(), Some("ben left (11 here)"));
