@@ -11,7 +11,7 @@ import re
 import shlex
 import signal
 
-from chat import check, until
+from chat import PATIENCE, check, until
 from healthy import Healthy
 from history import REFUSES, TAKES_AGAIN, Kept, Ledger, Program, killed, order
 from image import Image
@@ -25,6 +25,7 @@ WARNING_SECONDS = 30  # in which a disk that refuses is a warning once
 FROZEN_SECONDS = 3
 TURN_MAX = 1.0  # seconds that the longest turn may take while the disk stands still
 OPERATING = pathlib.Path(__file__).resolve().parents[2] / "docs/operating.md"
+BEHIND = re.compile(r"behind ([\d.]+) s")
 LONGEST_TURN = re.compile(r"longest turn ([\d.]+) (µs|us|ms|s)")
 
 
@@ -32,13 +33,14 @@ def warnings(log):
     return log.count(REFUSES)
 
 
-async def longest_turn(daemon):
-    """In seconds, since it was asked last."""
+async def statistics(daemon):
+    """(longest turn since it was asked last, how far the disk is behind), in seconds."""
     before = daemon.log_text().count("statistics: ")
     daemon.signal(signal.SIGUSR1)
     await until("the statistics", lambda: daemon.log_text().count("statistics: ") > before)
-    value, unit = LONGEST_TURN.findall(daemon.log_text())[-1]
-    return float(value) * {"s": 1, "ms": 1e-3}.get(unit, 1e-6)
+    log = daemon.log_text()
+    value, unit = LONGEST_TURN.findall(log)[-1]
+    return float(value) * {"s": 1, "ms": 1e-3}.get(unit, 1e-6), float(BEHIND.findall(log)[-1])
 
 
 async def hold_witness(daemon, witness, may_lack=lambda shown: False):
@@ -186,22 +188,30 @@ async def h06(setting):
         await daemon.listening()
         witness = await Program.enter(daemon.address, "witness")
 
+        figures = []
+
         async def freeze():
             await asyncio.to_thread(image.freeze)
-            await asyncio.sleep(FROZEN_SECONDS)
-            await asyncio.to_thread(image.thaw)
+            try:
+                await asyncio.sleep(FROZEN_SECONDS)
+                figures.append(await statistics(daemon))
+            finally:
+                image.thaw()  # or chatd could not even be killed
 
         async with Healthy(setting, daemon, members=members, pause=pause) as healthy:
-            await longest_turn(daemon)
+            await statistics(daemon)
             await healthy.before(setting.pick(2, 10))
-            before = await longest_turn(daemon)
+            before, _ = await statistics(daemon)
             times = await healthy.during(setting.pick(FROZEN_SECONDS, 20), freeze)
-            during = await longest_turn(daemon)
+            figures.append(await statistics(daemon))
             words = await healthy.end()
+        during, behind = (max(column) for column in zip(*figures))
         check(during < TURN_MAX, f"the longest turn took {during:.2f} s while the disk stood still")
+        check(behind > FROZEN_SECONDS / 2, f"the disk was {behind:.1f} s behind: it did not stand still")
         await witness.ask(do="ping")
         count, _ = await hold_witness(daemon, witness)
-    return f"frozen {times} times, {count} messages are there, longest turn {before * 1000:.1f} ms " \
+    return f"frozen {times} times, the disk {behind:.1f} s behind, {count} messages are there, " \
+           f"longest turn {before * 1000:.1f} ms " \
            f"before and {during * 1000:.1f} ms meanwhile; {words}"
 
 
@@ -253,16 +263,14 @@ async def h08(setting):
                 size = os.fstat(file.fileno()).st_size
                 file.seek(4096)
                 file.write(b"\xa5" * (size - 4096))
-            await until("it to find out", lambda: len(kept.broken()) == 2 or witness.say_in(
-                "lobby", "is anybody there?") or witness.tell(
-                    do="history", room="lobby", limit=1000), pause=0.2)
+            await asyncio.wait_for(read_until_put_aside(kept, witness, 2), PATIENCE)
             after = await Program.enter(daemon.address, "after")
             after.say_in("lobby", "it goes on")
             await after.ask(do="ping")
             await until("it in the new one", lambda: kept.has("text='it goes on'"))
-            killed_log = daemon.log_text()
+            log = daemon.log_text()
             await killed(daemon, [after])
-        check(killed_log.count("is damaged") == 2, killed_log)
+        check(log.count("is damaged") == 2, log)
         with kept.daemon() as daemon:
             await daemon.listening()
             reader = await Program.enter(daemon.address, "reader")
@@ -270,6 +278,14 @@ async def h08(setting):
         check(served[-1:] == ["it goes on"], f"served {served[-3:]}")
     return "error 26 at the start and 11 while it served: both files are kept as `.broken-DATE`, " \
            "with a warning, and the chat went on"
+
+
+async def read_until_put_aside(kept, witness, count):
+    """Asks and talks until so many databases were put aside."""
+    while len(kept.broken()) < count:
+        witness.say_in("lobby", "is anybody there?")
+        await witness.ask(do="history", room="lobby", limit=1000)
+        await asyncio.sleep(0.1)
 
 
 async def fill_pages(witness):
