@@ -174,8 +174,9 @@ class Ledger:
         lacking = [shown for shown in self.shown.values()
                    if shown.room == room and order(shown.id) > begin and shown.id not in texts]
         wrong = [shown for shown in lacking if not may_lack(shown)]
-        check(not wrong, wrong and f"{room}: {len(wrong)} were shown and are gone, as "
-                         f"{wrong[0].id} {wrong[0].text[:50]}, shown at {wrong[0].at:.3f}")
+        check(not wrong, wrong and f"{room}: {len(wrong)} of {len(lacking)} were shown and are gone, "
+                         f"as {wrong[0].id} {wrong[0].text[:50]}, shown at {wrong[0].at:.3f}; served "
+                         f"to {served[-1:]}")
         for shown in lacking:
             del self.shown[shown.id]
         self.served[room] = served[-1][0] if served else self.served[room]
