@@ -232,7 +232,9 @@ fn ctrl_z_gives_the_terminal_back_and_takes_it_again() {
         rustix::process::kill_process_group(sitting.pid(), Signal::CONT).unwrap();
         sitting.sees_text("<ben> meanwhile");
         sitting.sees_draft("draft");
-        assert!(!sitting.settings().local_modes.contains(LocalModes::ECHO));
+        sitting.waits_until("no echo", || {
+            !sitting.settings().local_modes.contains(LocalModes::ECHO)
+        });
         let prompts = sitting
             .model()
             .rows()

@@ -203,19 +203,7 @@ impl Editor {
     fn edit(&mut self, key: &Key) -> Pressed {
         let (line, killed) = (&mut self.line, &mut self.killed);
         let was = line.len();
-        // Words are what stands between blanks. Letters and digits alone would end a word at each
-        // accent of its own, and pass over an emoji together with the word before it.
-        let kill = match key {
-            Key::Char('\x08' | '\x7f') => Some(Movement::BackwardChar(1)),
-            Key::Char('\x04') if !line.is_empty() => Some(Movement::ForwardChar(1)),
-            Key::Delete => Some(Movement::ForwardChar(1)),
-            Key::Char('\x0b') => Some(Movement::EndOfLine),
-            Key::Char('\x15') => Some(Movement::BeginningOfLine),
-            Key::Char('\x17') => Some(Movement::BackwardWord(1, Word::Big)),
-            Key::Alt('d') => Some(Movement::ForwardWord(1, At::AfterEnd, Word::Big)),
-            _ => None,
-        };
-        if let Some(movement) = kill {
+        if let Some(movement) = killed_by(key, line.is_empty()) {
             line.kill(&movement, killed);
             self.is_full &= line.len() == was;
             return Pressed::Edited;
@@ -318,6 +306,21 @@ impl Editor {
     fn replace(&mut self, text: &str) {
         self.line.update(text, text.len(), &mut self.killed);
         self.is_full = false;
+    }
+}
+
+/// What a key takes away. Words are what stands between blanks: letters and digits alone would end a
+/// word at each accent of its own, and pass over an emoji together with the word before it.
+fn killed_by(key: &Key, is_line_empty: bool) -> Option<Movement> {
+    match key {
+        Key::Char('\x08' | '\x7f') => Some(Movement::BackwardChar(1)),
+        Key::Char('\x04') if !is_line_empty => Some(Movement::ForwardChar(1)),
+        Key::Delete => Some(Movement::ForwardChar(1)),
+        Key::Char('\x0b') => Some(Movement::EndOfLine),
+        Key::Char('\x15') => Some(Movement::BeginningOfLine),
+        Key::Char('\x17') => Some(Movement::BackwardWord(1, Word::Big)),
+        Key::Alt('d') => Some(Movement::ForwardWord(1, At::AfterEnd, Word::Big)),
+        _ => None,
     }
 }
 
