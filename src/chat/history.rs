@@ -267,7 +267,10 @@ impl History {
     /// this room never gave, be it of an earlier run of the server or of a room that is gone.
     pub(super) fn forgotten_since(&self, known: MessageId) -> Option<usize> {
         if known == MessageId::ZERO {
-            return (!self.has_older).then_some(self.forgotten_before + self.forgotten.len());
+            // A power cut may have taken something behind the first of them.
+            let oldest = self.oldest().unwrap_or(self.last);
+            let is_counted = !self.has_older && oldest >= self.counted_from;
+            return is_counted.then_some(self.forgotten_before + self.forgotten.len());
         }
         if known == self.last {
             return (known >= self.counted_from).then_some(0);

@@ -73,7 +73,7 @@ fn lines_of(core: &Core, asker: &Asker, reply: &archive::Reply) -> Response {
         (archive::Reply::Page(page), _) => page,
         // What was said in it is in memory alone.
         (archive::Reply::NoRoom, Ok(_)) => &none,
-        (archive::Reply::NoRoom, Err(refusal)) => return refused(&refusal.clone().into()),
+        (archive::Reply::NoRoom, Err(refusal)) => return refused(&(*refusal).into()),
         _ => return refused(&Refusal::Busy),
     };
     let memory = room.ok().map(|room| (&core.listeners.histories, room));

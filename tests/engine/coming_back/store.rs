@@ -80,7 +80,10 @@ impl Store {
             }
         }
         recorder.clear();
-        if self.rng.u32(..3) == 0 {
+        // A room of which nothing is left would be a new one, to everybody.
+        if self.synced.is_empty() {
+            self.synced.append(&mut self.handed);
+        } else if self.rng.u32(..3) == 0 {
             let count = self.rng.usize(..=self.handed.len());
             self.synced.extend(self.handed.drain(..count));
         }
