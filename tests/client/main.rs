@@ -17,7 +17,10 @@ mod tls_support;
 
 mod bounds;
 mod coming_back;
+mod habits;
+mod rooms;
 mod scripted;
+mod settings;
 mod terminal_link;
 mod terminal_operator;
 mod terminal_seat;

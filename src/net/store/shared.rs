@@ -59,6 +59,8 @@ pub(super) struct Progress {
     pub(super) databases: AtomicU64,
     /// How often that was since it was damaged.
     pub(super) put_aside: AtomicU64,
+    /// Who reads must open the database anew.
+    pub(super) must_reopen: AtomicBool,
     /// The loop wants to know when the disk has caught up.
     pub(super) wants_wake: AtomicBool,
 }
@@ -221,6 +223,14 @@ impl Shared {
         }
     }
 
+    /// The reader lets go of the database. Who opens it next, with nobody else there, takes of its log
+    /// only what is whole.
+    pub(super) fn close_reader(&self) {
+        self.progress.must_reopen.store(true, Ordering::Release);
+        let _questions = lock(&self.questions);
+        self.asked.notify_one();
+    }
+
     /// The reader has nothing to do any more.
     pub(super) fn end_questions(&self) {
         lock(&self.questions).ended = true;
@@ -241,7 +251,8 @@ impl Shared {
             if questions.ended {
                 return None;
             }
-            if ready > 0 || is_busy {
+            let must_reopen = self.progress.must_reopen.load(Ordering::Acquire);
+            if ready > 0 || is_busy || must_reopen {
                 let ready = questions.waiting.drain(..ready);
                 return Some(ready.map(|q| (q.ticket, q.query)).collect());
             }

@@ -240,6 +240,7 @@ impl Writer {
             done.reserved = Some(reserved);
         }
         transaction.commit()?;
+        schema::shorten_log(connection)?;
         Ok(done)
     }
 
@@ -327,6 +328,7 @@ impl Writer {
 
     /// What was written since the last good sync may be lost, whatever a later sync says.
     fn give_up_handle(&mut self, now: Instant) {
+        self.shared.close_reader();
         if let Some(connection) = self.connection.take() {
             // What fails here only lets the database be checkpointed, whose log is still good.
             let _ = schema::set_checkpoint_on_close(&connection, false);
