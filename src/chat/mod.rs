@@ -24,7 +24,7 @@ pub use command::{Act, Command, Entry, PageEnd, PageOf, Request, SearchFor};
 pub use directory::Directory;
 pub use fact::{Answer, Cause, Fact, Listen, Manner, Place, Refusal, RoomRow, To, What};
 pub use histories::{Histories, Page, Tail};
-pub use history::{Message, Messages};
+pub use history::{FORGOTTEN_IDS_MAX, Message, Messages, Older};
 pub use id::{MemberId, MessageId, NotAnId, RoomId};
 pub use member::Hears;
 pub use name::{BadName, Name};

@@ -30,6 +30,7 @@ mod posts;
 mod pressure;
 mod questions;
 mod queues;
+mod recall;
 mod records;
 mod replies;
 mod requests;
@@ -41,9 +42,10 @@ mod takeover;
 mod timeouts;
 mod timers;
 mod web;
+mod web_past;
 
 use crate::archive::{Query, Recorder, Reply};
-use crate::chat::{Listen, Message, MessageId};
+use crate::chat::{Listen, MessageId};
 use crate::config::Limits;
 use crate::dialect::http::Site;
 use crate::session::{AddressGroup, CloseReason, ConnectionSummary, SessionId};
@@ -52,6 +54,7 @@ use crate::time::{Time, WallTime};
 use self::core::Core;
 use intake::Intake;
 use places::Silent;
+use questions::Wants;
 use web::Web;
 
 pub use comebacks::Random;
@@ -60,6 +63,7 @@ pub use overview::{ConnectionRow, Overview};
 pub use pressure::AfterWrite;
 pub use questions::QuestionId;
 pub use queues::Doomed;
+pub use recall::Recall;
 pub use records::{Record, Recorded};
 pub use sessions::Sessions;
 pub use statistics::Statistics;
@@ -133,28 +137,14 @@ impl Hub {
     /// beyond memory. No id up to `last` is given any more.
     pub fn open_archive(&mut self, last: MessageId) {
         self.core.listeners.recorder = Some(Recorder::new());
+        self.core.listeners.histories.open_archive();
         self.core.questions.is_open = true;
         self.core.directory.skip_ids(last);
     }
 
-    /// A room as an earlier run has left it: its topic, its last messages, oldest first, and whether
-    /// there are older ones. Rooms that spoke last come first.
-    pub fn recall_room<'m>(
-        &mut self,
-        name: &str,
-        topic: &str,
-        last: MessageId,
-        messages: impl Iterator<Item = Message<'m>>,
-        has_older: bool,
-    ) {
-        let Core {
-            directory,
-            listeners,
-            ..
-        } = &mut self.core;
-        if let Some(room) = directory.recall_room(name, topic, last) {
-            listeners.histories.recall(room, messages, has_older);
-        }
+    /// What an earlier run has left.
+    pub fn recall(&mut self) -> Recall<'_> {
+        Recall::new(&mut self.core)
     }
 
     /// What is to be kept of this turn, if anything is kept; to be taken before the flush.
@@ -169,13 +159,18 @@ impl Hub {
 
     /// The archive has answered.
     pub fn answer_question(&mut self, question: QuestionId, reply: &Reply) {
-        let before = self.core.delivery().replies.told_bytes;
-        if let Some(id) = past::answer(&mut self.core, question, reply) {
-            let bytes = self.core.delivery().replies.told_bytes - before;
-            let now = self.core.now();
-            self.intake.requests.answers.charge(id, now, bytes);
-            self.intake.go_on(&mut self.core, id);
+        let core = &mut self.core;
+        let Some(asker) = past::release(core, question) else {
+            return;
+        };
+        let (id, before) = (asker.session, core.delivery().replies.told_bytes);
+        match asker.wants {
+            Wants::Page(_) | Wants::Found => past::answer(core, &asker, reply),
+            Wants::Response(_) => web::answer_reading(core, &asker, reply),
         }
+        let bytes = core.delivery().replies.told_bytes - before;
+        self.intake.requests.answers.charge(id, core.now(), bytes);
+        self.intake.go_on(core, id);
     }
 
     /// The archive is well behind, or is not any more: meanwhile, who says something to be kept is

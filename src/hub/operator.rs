@@ -67,6 +67,7 @@ impl<'h> Operator<'h> {
             ..
         } = self.core;
         if let Ok(room) = directory.find_room(room) {
+            listeners.histories.uncount(room, ids);
             directory.tell_forgotten(room, ids, listeners);
         }
     }

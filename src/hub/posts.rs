@@ -140,7 +140,7 @@ pub(super) fn refused(refusal: &Refusal<'_>) -> Response {
         "name-in-use" => Status::Conflict,
         "no-such-room" => Status::NotFound,
         "line-too-long" => Status::ContentTooLarge,
-        "too-many-rooms" => Status::Unavailable,
+        "too-many-rooms" | "busy" => Status::Unavailable,
         _ => Status::BadRequest,
     };
     Response::text(status, &format!("{} {refusal}", refusal.code()))

@@ -18,13 +18,15 @@ use crate::hub::{Hub, QuestionId};
 use crate::time::Time;
 
 use super::past_lines::{said, said_forgotten};
-use super::store::{Busy, Recovered, Store, StoreError, StoreSettings, Ticket, runtime_folder};
+use super::remembering::Remembering;
+use super::store::{Busy, Store, StoreError, StoreSettings, Ticket, runtime_folder};
 use super::tokens::Source;
 
 /// See the file.
 #[derive(Debug)]
 pub(super) struct Keeping {
     store: Store,
+    remembering: Remembering,
     is_behind: bool,
     /// What the operator waits for.
     operators: Vec<(Ticket, Wanted)>,
@@ -41,6 +43,8 @@ enum Wanted {
 
 /// Tickets of the operator lie above those of the hub's questions.
 const OPERATORS_FIRST: u64 = 1 << 63;
+/// The ticket of what comes into memory.
+const REMEMBERING: Ticket = Ticket(u64::MAX);
 
 /// How long a server that stops waits for the disk. What is not on it by then is in the journal.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -70,13 +74,17 @@ impl Keeping {
             ..StoreSettings::new(folder.to_owned())
         };
         let (store, recovered) = Store::start(&settings, Arc::new(waker))?;
-        recall(hub, &recovered);
-        Ok(Keeping {
+        info!("history: {} rooms", recovered.rooms.len());
+        let mut keeping = Keeping {
             store,
+            remembering: Remembering::start(hub, &recovered),
             is_behind: false,
             operators: Vec::new(),
             asked: 0,
-        })
+        };
+        // The answer wakes the loop, which asks on.
+        keeping.carry_questions(hub);
+        Ok(keeping)
     }
 
     /// The first half of a turn: answers that have come go to those who wait for them; those for the
@@ -84,6 +92,10 @@ impl Keeping {
     pub(super) fn bring_answers(&mut self, hub: &mut Hub, now: Time) -> Vec<String> {
         let mut lines = Vec::new();
         for (ticket, reply) in self.store.poll_replies() {
+            if ticket == REMEMBERING {
+                self.remembering.take_answer(hub, &reply);
+                continue;
+            }
             let wanted = self
                 .operators
                 .iter()
@@ -107,6 +119,11 @@ impl Keeping {
             if self.store.query(query, Ticket(id)).is_err() {
                 hub.answer_question(QuestionId(id), &Reply::Failed);
             }
+        }
+        if let Some(query) = self.remembering.next_question(hub)
+            && self.store.query(query, REMEMBERING).is_err()
+        {
+            self.remembering.put_back();
         }
     }
 
@@ -210,6 +227,7 @@ pub(super) fn statistics(keeping: &mut Option<Keeping>, now: Time) -> String {
 fn answer_operator(hub: &mut Hub, wanted: Wanted, reply: &Reply) -> Vec<String> {
     match (wanted, reply) {
         (Wanted::History, Reply::Page(page)) => said(page.messages()),
+        (Wanted::History, Reply::NoRoom) => vec!["! no-such-room there is no such room".to_owned()],
         (Wanted::Forget(from_memory), Reply::Forgotten(rooms)) => {
             let mut all: BTreeSet<MessageId> =
                 from_memory.into_iter().flat_map(|(_, ids)| ids).collect();
@@ -223,14 +241,4 @@ fn answer_operator(hub: &mut Hub, wanted: Wanted, reply: &Reply) -> Vec<String> 
         }
         _ => vec!["! busy the disk does not answer".to_owned()],
     }
-}
-
-fn recall(hub: &mut Hub, recovered: &Recovered) {
-    hub.open_archive(recovered.last);
-    for room in &recovered.rooms {
-        let messages = room.tail.messages();
-        let has_older = room.tail.more || room.complete_from.is_none();
-        hub.recall_room(&room.name, &room.topic, room.last, messages, has_older);
-    }
-    info!("history: {} rooms", recovered.rooms.len());
 }

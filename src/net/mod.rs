@@ -24,6 +24,7 @@ mod past_lines;
 mod printer;
 mod proxied;
 mod recalling;
+mod remembering;
 mod report;
 pub mod resolve;
 pub mod server;

@@ -13,6 +13,7 @@
 mod archive;
 mod bounded_by_hand;
 mod circles;
+mod coming_back;
 mod ending_by_hand;
 mod fair_by_hand;
 mod fair_stage;

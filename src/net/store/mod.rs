@@ -35,8 +35,8 @@ use log::{info, warn};
 use mio::Waker;
 
 use crate::archive::{
-    Backlog, Forget, Gaps, Lag, Level, Levels, Query, Record, Recorder, Records, Reply, Target,
-    encode,
+    Ask, Backlog, Forget, Gaps, Lag, Level, Levels, Query, Record, Recorder, Records, Reply,
+    Target, encode,
 };
 use crate::chat::MessageId;
 use crate::time::Time;
@@ -232,7 +232,13 @@ impl Store {
             return Err(Busy);
         }
         self.questions += 1;
-        self.shared.ask(ticket, query, self.handed);
+        // What was handed over in this run is in memory: nothing is committed early for what was said
+        // before that.
+        let position = match query.ask {
+            Ask::Older { .. } => 0,
+            _ => self.handed,
+        };
+        self.shared.ask(ticket, query, position);
         Ok(())
     }
 
