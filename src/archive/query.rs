@@ -53,6 +53,8 @@ pub enum Reply {
     Missed(Option<u64>),
     /// What was forgotten, by room as it is shown.
     Forgotten(Vec<(String, Vec<MessageId>)>),
+    /// Bans and mutes that were handed over are on the disk, or it does not take them now.
+    Kept(bool),
     /// It could not be read; the log says why.
     Failed,
 }
