@@ -9,6 +9,7 @@ use super::command::Act;
 use super::fact::{Answer, Cause, Fact, Listen, Manner, Refusal, RoomRow, To, What};
 use super::id::{MemberId, MessageId, RoomId};
 use super::member::Hears;
+use super::name::Name;
 use super::presence::Presence;
 use super::rules::Rules;
 use super::talking;
@@ -249,6 +250,11 @@ impl Directory {
     /// What a member is called.
     pub fn name_of(&self, member: MemberId) -> &str {
         self.presence.members.name_of(member)
+    }
+
+    /// The same with all by which names are compared.
+    pub fn full_name_of(&self, member: MemberId) -> &Name {
+        &self.presence.members.get(member).name
     }
 
     /// The member that is called so. Not one whose name only looks so.

@@ -144,6 +144,8 @@ pub enum Cause {
     TooSlow,
     /// The operator ended it.
     Kicked,
+    /// The operator ended it, and it may not come back.
+    Banned,
     /// The server stopped.
     Stopped,
 }

@@ -180,6 +180,10 @@ settings! {
         #[arg(skip = 0_usize)]
         pub resting_rooms_max: usize,
 
+        /// Bans, and as many mutes beside them.
+        #[arg(skip = 10_000_usize)]
+        pub bans_max: usize,
+
         /// Joins and leaves of a room that are announced individually at once, before
         /// `announce_per_second` holds: the size of the token bucket.
         #[arg(skip = 20_u32)]

@@ -3,6 +3,10 @@
 
 use crate::chat::{MessageId, NotAnId};
 
+mod moderation;
+
+pub use moderation::Moderation;
+
 use super::text::{Line, split_word, without_hash};
 
 /// What the operator asks for.
@@ -25,6 +29,8 @@ pub enum Order<'a> {
         /// What is said about it.
         reason: Option<&'a str>,
     },
+    /// Something about bans and mutes.
+    Moderate(Moderation<'a>),
     /// Messages are to be taken back: one, or all of who is called so.
     Forget(Forgettable<'a>),
     /// The last messages of a room, so many at most.
@@ -53,7 +59,7 @@ pub enum Forgettable<'a> {
 const HISTORY_MESSAGES: usize = 20;
 
 /// How each command is written, and what it does.
-pub const COMMANDS: [(&str, &str); 9] = [
+pub const COMMANDS: [(&str, &str); 15] = [
     ("TEXT", "says it to all rooms; //TEXT says /TEXT"),
     (
         usage::WHO,
@@ -61,6 +67,12 @@ pub const COMMANDS: [(&str, &str); 9] = [
     ),
     ("/rooms", "the rooms and how many are in each"),
     (usage::KICK, "ends somebody's connection"),
+    moderation::COMMANDS[0],
+    moderation::COMMANDS[1],
+    moderation::COMMANDS[2],
+    moderation::COMMANDS[3],
+    moderation::COMMANDS[4],
+    moderation::COMMANDS[5],
     (
         usage::HISTORY,
         "the last messages of a room, with their ids",
@@ -100,7 +112,11 @@ pub fn read(line: &str) -> Result<Order<'_>, NoOrder<'_>> {
         Line::Text(text) => return Ok(Order::Announce(text)),
         Line::Command { word, rest } => (word, rest),
     };
-    Ok(match word.to_ascii_lowercase().as_str() {
+    let lower = word.to_ascii_lowercase();
+    if let Some(read) = moderation::read(&lower, rest) {
+        return read.map(Order::Moderate).map_err(NoOrder::BadUsage);
+    }
+    Ok(match lower.as_str() {
         "help" => Order::Help,
         "who" if rest.is_empty() => Order::Who(None),
         "who" => match split_word(rest) {

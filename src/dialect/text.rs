@@ -234,6 +234,8 @@ impl std::fmt::Display for Ending<'_> {
             (Cause::TooSlow, _) => f.write_str(": too slow"),
             (Cause::Kicked, None) => f.write_str(": kicked by the operator"),
             (Cause::Kicked, Some(reason)) => write!(f, ": kicked by the operator: {reason}"),
+            (Cause::Banned, None) => f.write_str(": banned by the operator"),
+            (Cause::Banned, Some(reason)) => write!(f, ": banned by the operator: {reason}"),
             (Cause::Stopped, _) => f.write_str(": server shutting down"),
         }
     }

@@ -3,10 +3,11 @@
 
 use crate::chat::{Entry, Hears, MemberId, MessageId, Name, Refusal as RulesRefusal};
 use crate::dialect::{Encoding, Refusal, Reply};
-use crate::session::{Hold, Session, SessionId, Step};
+use crate::session::{CloseReason, Hold, Session, SessionId, Step};
 
 use super::comebacks::Token;
 use super::core::Core;
+use super::ending;
 use super::listeners::Replay;
 use super::records::Recorded;
 
@@ -29,6 +30,9 @@ pub(super) fn enter<'a>(
         }
         return Ok(());
     }
+    if end_if_banned(core, id, entry.name) {
+        return Ok(());
+    }
     let hears = hears(core, id);
     let member = core.directory.admit(entry.name, hears)?;
     welcome(core, id, member, reference);
@@ -39,6 +43,16 @@ pub(super) fn enter<'a>(
         enter_room(core, id, member, room, *since, reference);
     }
     Ok(())
+}
+
+/// Whoever asks for a banned name is told so, and ends: whether that was so.
+pub(super) fn end_if_banned(core: &mut Core, id: SessionId, name: &str) -> bool {
+    let Some(ban) = core.standing.ban_on_name(name) else {
+        return false;
+    };
+    let why = ban.why.clone();
+    ending::end(core, id, CloseReason::Banned, why.as_deref());
+    true
 }
 
 /// The session is this member from now on, and is told so.

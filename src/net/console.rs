@@ -20,6 +20,7 @@ use crate::hub::{ConnectionRow, Hub};
 
 use super::conn::Conns;
 use super::keeping::Keeping;
+use super::moderating;
 use super::printer::Printer;
 use super::recalling;
 use super::tokens::Source;
@@ -228,6 +229,10 @@ fn obey(
                 Some(kicked) => format!("= kicked {kicked}"),
                 None => format!("! no-such-name nobody is called {name}"),
             })
+        }
+        Ok(Order::Moderate(order)) => {
+            let answer = moderating::obey(order, "console", hub, conns, keeping);
+            answer.iter().for_each(|line| printer.line(line));
         }
         Ok(Order::Forget(what)) => recalling::forget(what, hub, keeping, printer),
         Ok(Order::History { room, limit }) => {

@@ -15,6 +15,7 @@ use crate::archive::{Ask, Level, Query, Recorder, Reply, Target};
 use crate::chat::{MessageId, PageEnd};
 use crate::config::Config;
 use crate::hub::{Hub, QuestionId};
+use crate::moderation::Change;
 use crate::time::Time;
 
 use super::past_lines::{said, said_forgotten};
@@ -29,6 +30,8 @@ pub(super) struct Keeping {
     /// What the operator waits for.
     operators: Vec<(Ticket, Wanted)>,
     asked: u64,
+    /// When this turn began.
+    now: Time,
 }
 
 /// What the operator has asked for.
@@ -37,6 +40,8 @@ enum Wanted {
     History,
     /// Messages are to be taken back, and these were, from memory.
     Forget(Vec<(String, Vec<MessageId>)>),
+    /// Bans or mutes are to be written down; what is answered then, and until when at the latest.
+    Kept(String, Time),
 }
 
 /// Tickets of the operator lie above those of the hub's questions.
@@ -44,6 +49,8 @@ const OPERATORS_FIRST: u64 = 1 << 63;
 
 /// How long a server that stops waits for the disk. What is not on it by then is in the journal.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the operator waits for a disk that does not move.
+const KEEP_PATIENCE: Duration = Duration::from_secs(5);
 /// The disk is said to be behind when it is so by more.
 const BEHIND_MIN: Duration = Duration::from_secs(1);
 
@@ -76,6 +83,7 @@ impl Keeping {
             is_behind: false,
             operators: Vec::new(),
             asked: 0,
+            now: Time::START,
         })
     }
 
@@ -90,9 +98,12 @@ impl Keeping {
                 .position(|(asked, _)| *asked == ticket);
             match wanted.map(|place| self.operators.swap_remove(place).1) {
                 Some(wanted) => lines.extend(answer_operator(hub, wanted, &reply)),
+                None if matches!(reply, Reply::Kept(_)) => {}
                 None => hub.answer_question(QuestionId(ticket.0), &reply),
             }
         }
+        self.now = now;
+        lines.extend(self.answer_overdue());
         let is_behind = self.store.level(now) == Level::Behind;
         if is_behind != self.is_behind {
             self.is_behind = is_behind;
@@ -137,6 +148,38 @@ impl Keeping {
         self.store.query(query, ticket)?;
         self.operators.push((ticket, Wanted::History));
         Ok(())
+    }
+
+    /// Writes down bans and mutes that have changed; then `done` is answered.
+    pub(super) fn keep_changes(&mut self, changes: Vec<Change>, done: String) {
+        let ticket = self.next_ticket();
+        self.store.keep_sanctions(changes, ticket);
+        let until = self.now + KEEP_PATIENCE;
+        self.operators.push((ticket, Wanted::Kept(done, until)));
+    }
+
+    /// When somebody is answered though the disk does not move.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        let waiting = self.operators.iter();
+        let deadlines = waiting.filter_map(|(_, wanted)| match wanted {
+            Wanted::Kept(_, until) => Some(*until),
+            Wanted::History | Wanted::Forget(_) => None,
+        });
+        deadlines.min()
+    }
+
+    fn answer_overdue(&mut self) -> Vec<String> {
+        let now = self.now;
+        let is_overdue =
+            |wanted: &Wanted| matches!(wanted, Wanted::Kept(_, until) if *until <= now);
+        let overdue = self
+            .operators
+            .extract_if(.., |(_, wanted)| is_overdue(wanted));
+        let overdue = overdue.flat_map(|(_, wanted)| match wanted {
+            Wanted::Kept(done, _) => vec![done, NOT_KEPT.to_owned()],
+            Wanted::History | Wanted::Forget(_) => Vec::new(),
+        });
+        overdue.collect()
     }
 
     fn next_ticket(&mut self) -> Ticket {
@@ -207,6 +250,9 @@ pub(super) fn statistics(keeping: &mut Option<Keeping>, now: Time) -> String {
     counted.map_or_else(String::new, |counted| format!(", {counted}"))
 }
 
+/// Behind what was done, where it could not be written down.
+const NOT_KEPT: &str = "! busy the disk does not take that now: it holds in memory, and is written when the disk takes it";
+
 fn answer_operator(hub: &mut Hub, wanted: Wanted, reply: &Reply) -> Vec<String> {
     match (wanted, reply) {
         (Wanted::History, Reply::Page(page)) => said(page.messages()),
@@ -221,6 +267,8 @@ fn answer_operator(hub: &mut Hub, wanted: Wanted, reply: &Reply) -> Vec<String> 
             }
             vec![said_forgotten(all.len())]
         }
+        (Wanted::Kept(done, _), Reply::Kept(true)) => vec![done],
+        (Wanted::Kept(done, _), _) => vec![done, NOT_KEPT.to_owned()],
         _ => vec!["! busy the disk does not answer".to_owned()],
     }
 }
@@ -232,5 +280,9 @@ fn recall(hub: &mut Hub, recovered: &Recovered) {
         let has_older = room.tail.more || room.complete_from.is_none();
         hub.recall_room(&room.name, &room.topic, room.last, messages, has_older);
     }
-    info!("history: {} rooms", recovered.rooms.len());
+    for sanction in &recovered.sanctions {
+        hub.moderator().recall(sanction.clone());
+    }
+    let (rooms, sanctions) = (recovered.rooms.len(), recovered.sanctions.len());
+    info!("history: {rooms} rooms, {sanctions} bans and mutes");
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::clean::Clean;
 use crate::hub::{Hub, Record, Recorded};
-use crate::session::ConnectionSummary;
+use crate::session::{CloseReason, ConnectionSummary};
 
 use super::accept::Acceptor;
 use super::conn::{Closed, Conns};
@@ -78,8 +78,12 @@ impl Reporter {
         }
         for closed in conns.take_closed() {
             acceptor.descriptor_is_free(closed.peer, closed.counted);
-            self.log_end(&closed, now);
+            // Those that were banned when they came are counted by the acceptor.
+            if closed.summary.reason != CloseReason::Banned || closed.had_place {
+                self.log_end(&closed, now);
+            }
         }
+        acceptor.shut_out.report(now);
     }
 
     fn log_record(&mut self, record: &Record, conns: &Conns, now: Instant) {

@@ -84,6 +84,7 @@ impl Server {
         let streams = tls
             .as_ref()
             .map(|tls| TlsStreams::new(tls.config(), &config.limits));
+        turn.hub_mut().moderator().guard(&config.proxy_from);
         let has_board = config.board || config.console;
         if has_board {
             turn.hub_mut().operator().turn_board_on();
@@ -208,7 +209,8 @@ impl Server {
         if self.acceptor.has_more() || self.conns.is_ready() || self.life == Life::Closed {
             return Some(Duration::ZERO);
         }
-        let turn = self.turn.next_timeout();
+        let kept = self.keeping.as_ref().and_then(Keeping::deadline);
+        let turn = self.turn.next_timeout().into_iter().chain(kept).min();
         let first = [
             turn.map(|at| self.clock.started_at + at.since(Time::START)),
             self.printer.as_ref().and_then(Printer::deadline),
@@ -216,7 +218,7 @@ impl Server {
             self.life.deadline(),
             self.supervisor.deadline(),
             self.acceptor.retry_at(),
-            self.acceptor.proxied_deadline(),
+            self.acceptor.deadline(),
             self.reporter.log.deadline(),
             self.conns.watch_deadline(),
             self.conns.tls_deadline(),

@@ -307,6 +307,7 @@ fn cause_word(cause: Cause) -> &'static str {
         Cause::Lost => "lost",
         Cause::TooSlow => "too-slow",
         Cause::Kicked => "kicked",
+        Cause::Banned => "banned",
         Cause::Stopped => "stopped",
     }
 }

@@ -300,7 +300,7 @@ impl Simulation {
                     Order::Admit
                 }
                 Some(reason) => {
-                    self.turn.refuse(id, reason);
+                    self.turn.refuse(id, reason, None);
                     Order::Refuse(slot, reason)
                 }
             };

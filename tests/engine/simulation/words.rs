@@ -211,6 +211,8 @@ fn text_of(room: &str, what: &Happened) -> Vec<Words> {
                 (Cause::TooSlow, _) => ": too slow".into(),
                 (Cause::Kicked, None) => ": kicked by the operator".into(),
                 (Cause::Kicked, Some(reason)) => format!(": kicked by the operator: {reason}"),
+                (Cause::Banned, None) => ": banned by the operator".into(),
+                (Cause::Banned, Some(reason)) => format!(": banned by the operator: {reason}"),
                 (Cause::Stopped, _) => ": server shutting down".into(),
             };
             format!("* {who} left ({here} here){why}")
@@ -295,6 +297,7 @@ fn json_of(room: Option<&str>, id: MessageId, what: &Happened) -> Option<Value> 
                 Cause::Lost => "lost",
                 Cause::TooSlow => "too-slow",
                 Cause::Kicked => "kicked",
+                Cause::Banned => "banned",
                 Cause::Stopped => "stopped",
             };
             let mut left = json!({ "is": "left", "name": who, "here": here, "cause": cause });
