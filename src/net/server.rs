@@ -53,7 +53,6 @@ pub struct Server {
     life: Life,
     tls: Option<TlsSetup>,
     drain_timeout: Duration,
-    stall_timeout: Duration,
 }
 
 /// Events taken from the kernel at once.
@@ -111,7 +110,6 @@ impl Server {
             life: Life::Running,
             tls,
             drain_timeout: config.limits.drain_timeout,
-            stall_timeout: config.limits.stall_timeout,
             poll,
         })
     }
@@ -265,7 +263,7 @@ impl Server {
     /// Ends those who are gone without a word, or leave what they were sent in the kernel.
     fn look_after_peers(&mut self) {
         let hub = self.turn.hub();
-        let troubled = self.conns.look(self.clock.now, self.stall_timeout, |id| {
+        let troubled = self.conns.look(self.clock.now, |id| {
             hub.sessions()
                 .get(id)
                 .map_or(0, |session| session.outbox.bytes_taken())
