@@ -47,8 +47,9 @@ pub(super) struct Seats {
     /// Seats at the socket so far.
     count: u64,
     limits: SeatLimits,
-    /// Lines obeyed in this turn.
+    /// Lines obeyed lately, and until when that counts.
     obeyed: usize,
+    counts_until: Instant,
 }
 
 /// The socket, while operators may come.
@@ -67,8 +68,10 @@ struct SeatLimits {
     outbox_bytes_max: usize,
 }
 
-/// Lines that are obeyed in one turn: each may concern every connection there is.
-const LINES_PER_TURN_MAX: usize = 16;
+/// Lines that are obeyed in one interval, all seats together: each may concern every connection there
+/// is, and an input without end is to leave the processor to members.
+const LINES_MAX: usize = 16;
+const LINES_INTERVAL: Duration = Duration::from_millis(10);
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Seats {
@@ -103,6 +106,7 @@ impl Seats {
                 outbox_bytes_max: operator_outbox_bytes_max,
             },
             obeyed: 0,
+            counts_until: now,
         })
     }
 
@@ -131,22 +135,29 @@ impl Seats {
         let door = self.door.as_ref().and_then(|door| door.retry_at);
         let seats = self.seats.iter();
         let seats = seats.filter_map(|(_, seat)| seat.deadline());
-        seats.chain(console).chain(printer).chain(door).min()
+        let lines = seats.chain(console).min();
+        let lines = lines.map(|at| match self.obeyed == LINES_MAX {
+            true => at.max(self.counts_until),
+            false => at,
+        });
+        lines.into_iter().chain(printer).chain(door).min()
     }
 
     /// Lets in who has come, and takes what was typed: it is to be had from [`Seats::next_line`].
     pub(super) fn read(&mut self, registry: &Registry, now: Instant) {
         self.accept(registry, now);
-        self.obeyed = 0;
+        if self.counts_until <= now {
+            (self.obeyed, self.counts_until) = (0, now + LINES_INTERVAL);
+        }
         if let Some(console) = &mut self.console {
             console.read(registry, now);
         }
         self.seats.iter_mut().for_each(|(_, seat)| seat.read(now));
     }
 
-    /// The next line, and who has typed it. `None` too when that is enough for one turn.
+    /// The next line, and who has typed it. `None` too when that is enough for the moment.
     pub(super) fn next_line(&mut self) -> Option<(SeatId, Typed)> {
-        if self.obeyed == LINES_PER_TURN_MAX {
+        if self.obeyed == LINES_MAX {
             return None;
         }
         let console = self.console.as_mut().and_then(Console::next_line);

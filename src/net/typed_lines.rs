@@ -71,8 +71,16 @@ impl TypedLines {
         self.is_ended && !self.has_more
     }
 
-    /// The next line.
+    /// The next line that is not blank.
     pub(super) fn next(&mut self) -> Option<Typed> {
+        let is_blank = |typed: &Typed| match typed {
+            Typed::Line(line) => line.iter().all(u8::is_ascii_whitespace),
+            Typed::TooLong => false,
+        };
+        std::iter::from_fn(|| self.next_of_all()).find(|typed| !is_blank(typed))
+    }
+
+    fn next_of_all(&mut self) -> Option<Typed> {
         let owned = |piece: Piece<'_>| match piece {
             Piece::Line(line) => Typed::Line(line.to_vec()),
             Piece::TooLong => Typed::TooLong,
@@ -111,7 +119,7 @@ mod tests {
         let later = now + READ_INTERVAL;
         assert!(lines.wants_bytes(later));
         lines.take(b"o\r\nhello\n\nx", later);
-        assert_eq!(all(&mut lines), [line("/who"), line("hello"), line("")]);
+        assert_eq!(all(&mut lines), [line("/who"), line("hello")]);
         for _ in 0..1000 {
             lines.take(&[b'x'; READ_BYTES_MAX], later);
             for piece in all(&mut lines) {
