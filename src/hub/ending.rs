@@ -92,6 +92,18 @@ pub(super) fn hang_up(core: &mut Core, id: SessionId) {
     core.arm(id);
 }
 
+/// A connection that is gone had the time to say what it had sent. Time in which others held it back
+/// does not count: that is over soon, since they make progress or hold nobody.
+pub(super) fn end_gone_in_time(core: &mut Core, id: SessionId) {
+    let hold = core.session(id).map(|session| session.hold);
+    if let Some(Hold::Pace | Hold::Behind) = hold {
+        let until = core.now() + core.limits.drain_timeout;
+        core.sessions_mut().timers.outlive(id, until);
+    } else {
+        end_gone(core, id);
+    }
+}
+
 /// A connection that is gone has said what it had sent, or had the time for it.
 pub(super) fn end_gone(core: &mut Core, id: SessionId) {
     let Some(Input::Gone(reason)) = core.session(id).map(|session| session.input) else {

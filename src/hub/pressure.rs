@@ -105,7 +105,7 @@ fn pressing_bytes(core: &Core) -> usize {
 /// the oldest blocks that are to become free, and one that only drains must not keep them. What
 /// was laid in this turn does not count yet, since most of it will be taken at once. What is
 /// sealed for a connection becomes free only with the connection, which goes at once.
-/// Then those go whose connection is gone, with what they have not said yet.
+/// Then those go whose connection is gone, with what they have not said yet, who keeps most first.
 fn cut_slow_consumers(core: &mut Core) {
     if !is_short_of_memory(core) {
         return;
@@ -128,12 +128,23 @@ fn cut_slow_consumers(core: &mut Core) {
             core.memory.transport_bytes = left;
         }
     }
-    for id in core.sessions().timers.gone() {
+    for id in gone_sessions(core) {
         if !is_short_of_memory(core) {
             return;
         }
         ending::end_gone(core, id);
     }
+}
+
+/// Those whose connection is gone, who keeps most first.
+fn gone_sessions(core: &Core) -> Vec<SessionId> {
+    let kept_bytes = |id| {
+        core.session(id)
+            .map_or(0, |session| session.lines.memory_bytes())
+    };
+    let mut gone: Vec<_> = core.sessions().timers.gone().collect();
+    gone.sort_unstable_by_key(|&id| (Reverse(kept_bytes(id)), id));
+    gone
 }
 
 /// Who has not taken what was said before this turn, the furthest behind first. Who ended in

@@ -28,7 +28,7 @@ fn handle_one(core: &mut Core, intake: &mut Intake, id: SessionId, due: Due) {
         Due::NameTimeout => backlog::end_unnamed(core, id),
         Due::Stall => ending::end(core, id, CloseReason::TooSlow, None),
         Due::Resume => intake.resume(core, id),
-        Due::Forget => ending::end_gone(core, id),
+        Due::Forget => ending::end_gone_in_time(core, id),
         Due::Ping => {
             let unanswered_max = core.limits.websocket_pings_unanswered_max;
             if frames::ping(core.delivery(), id, unanswered_max) {
