@@ -2,10 +2,12 @@
 //! there, to one member, to everybody; and the topics of rooms. Functions over [`Presence`], for the
 //! directory; nobody owns anything here.
 
-use super::fact::{Answer, Fact, Listen, Manner, Refusal, To, What};
-use super::id::{MemberId, MessageId, RoomId};
+use super::fact::{Fact, Listen, Manner, Refusal, To, What};
+use super::id::{MessageId, RoomId};
 use super::presence::Presence;
 
+/// How the operator is called where it is named as members are; nobody can take that name.
+pub(super) const OPERATOR: &str = "operator";
 /// Ids that are told at once: more would make a long line.
 const FORGOTTEN_IDS_MAX: usize = 50;
 
@@ -44,6 +46,17 @@ pub(super) fn announce(presence: &mut Presence, text: &str, listen: &mut dyn Lis
     listen.hear(To::Everybody, &fact);
 }
 
+/// The same to one room alone.
+pub(super) fn announce_in(
+    presence: &mut Presence,
+    room: RoomId,
+    text: &str,
+    listen: &mut dyn Listen,
+) {
+    let id = presence.ids.next();
+    presence.tell_room(room, id, What::Announcement { text }, listen);
+}
+
 /// Tells a room which of its messages the operator has taken back.
 pub(super) fn tell_forgotten(
     presence: &mut Presence,
@@ -57,32 +70,29 @@ pub(super) fn tell_forgotten(
     }
 }
 
-/// A member says something to another alone.
+/// Somebody says something to one member alone: the id of it, and what that one is called.
 pub(super) fn message<'a>(
     presence: &'a mut Presence,
-    member: MemberId,
+    from: &str,
     to: &'a str,
     text: &str,
     listen: &mut dyn Listen,
-) -> Result<Answer<'a>, Refusal<'a>> {
+) -> Result<(MessageId, &'a str), Refusal<'a>> {
     let other = presence.members.named(to).ok_or(Refusal::NoSuchName(to))?;
     let id = presence.ids.next();
     let fact = Fact {
         room: None,
         id,
-        what: What::Private {
-            from: presence.members.name_of(member),
-            text,
-        },
+        what: What::Private { from, text },
     };
     listen.hear(To::Member(other), &fact);
-    Ok(Answer::Sent(id, presence.members.name_of(other)))
+    Ok((id, presence.members.name_of(other)))
 }
 
-/// A member sets the topic of a room.
+/// Somebody sets the topic of a room.
 pub(super) fn set_topic(
     presence: &mut Presence,
-    member: MemberId,
+    by: &str,
     room: RoomId,
     text: &str,
     listen: &mut dyn Listen,
@@ -92,7 +102,6 @@ pub(super) fn set_topic(
     }
     presence.rooms.get_mut(room).topic = text.into();
     let id = presence.ids.next();
-    let by = presence.members.name_of(member);
     presence.tell_room(room, id, What::Topic { text, by }, listen);
     Ok(())
 }

@@ -275,6 +275,18 @@ settings! {
         #[arg(skip = 256_usize)]
         pub looks_per_turn_max: usize,
 
+        /// Operators at the operator's socket at once.
+        #[arg(skip = 8_usize)]
+        pub operator_seats_max: usize,
+
+        /// What may wait for one of them to read it; past it, that one is cut.
+        #[arg(skip = 4_usize << 20)]
+        pub operator_outbox_bytes_max: usize,
+
+        /// Bytes of one answer to an operator; what does not fit is counted.
+        #[arg(skip = 1_usize << 20)]
+        pub operator_answer_bytes_max: usize,
+
         /// Connections accepted in one turn.
         #[arg(skip = 64_usize)]
         pub accepts_per_turn_max: usize,

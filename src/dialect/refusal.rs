@@ -72,7 +72,7 @@ impl Refusal<'_> {
                 Rules::NoSuchRoom(_) => "no-such-room",
                 Rules::AlreadyHere(_) => "already-here",
                 Rules::NotInRoom(_) => "not-in-room",
-                Rules::WhichRoom => "bad-usage",
+                Rules::WhichRoom | Rules::Lobby => "bad-usage",
                 Rules::TooManyRooms(_) | Rules::TooManyRoomsHere(_) => "too-many-rooms",
                 Rules::TopicTooLong(_) => "line-too-long",
             },
@@ -190,6 +190,7 @@ fn write_rules(refusal: chat::Refusal<'_>, f: &mut fmt::Formatter<'_>) -> fmt::R
         Rules::TooManyRoomsHere(max) => {
             write!(f, "there are {max} rooms already, and no place for another")
         }
+        Rules::Lobby => write!(f, "the lobby is always there, and cannot be closed"),
         Rules::TopicTooLong(max) => write!(f, "a topic has at most {max} bytes"),
     }
 }

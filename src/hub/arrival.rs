@@ -9,7 +9,7 @@ use super::comebacks::Token;
 use super::core::Core;
 use super::ending;
 use super::listeners::Replay;
-use super::records::Recorded;
+use super::records::{Arrival, Recorded};
 
 /// Gives a session the name it asks for and lets it into the rooms; or lets it wait for the place
 /// of a connection whose member it proves to be.
@@ -36,9 +36,7 @@ pub(super) fn enter<'a>(
     let hears = hears(core, id);
     let member = core.directory.admit(entry.name, hears)?;
     welcome(core, id, member, reference);
-    let name = core.directory.name_of(member).into();
-    let records = &mut core.listeners.records;
-    records.push(Some(id), Recorded::Joined(name));
+    record(core, id, member, Recorded::Joined);
     for (room, since) in entry.rooms {
         enter_room(core, id, member, room, *since, reference);
     }
@@ -72,6 +70,22 @@ pub(super) fn welcome(core: &mut Core, id: SessionId, member: MemberId, referenc
         };
         core.listeners.delivery.reply(id, &welcome, reference);
     }
+}
+
+/// Puts down for the log who came by this connection.
+pub(super) fn record(
+    core: &mut Core,
+    id: SessionId,
+    member: MemberId,
+    how: fn(Arrival) -> Recorded,
+) {
+    let dialect = core.session(id).map(|session| session.dialect);
+    let arrival = Arrival {
+        name: core.directory.name_of(member).into(),
+        language: dialect.unwrap_or_default().name(),
+        rooms: Vec::new(),
+    };
+    core.listeners.records.push(Some(id), how(arrival));
 }
 
 /// Lets a member into a room, with what it missed there; or tells it why not.

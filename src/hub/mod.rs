@@ -64,7 +64,7 @@ pub use overview::{ConnectionRow, Overview};
 pub use pressure::AfterWrite;
 pub use questions::QuestionId;
 pub use queues::Doomed;
-pub use records::{Record, Recorded};
+pub use records::{Arrival, Record, Recorded};
 pub use sessions::Sessions;
 pub use statistics::Statistics;
 

@@ -19,6 +19,7 @@ use crate::moderation::Change;
 use crate::time::Time;
 
 use super::past_lines::{said, said_forgotten};
+use super::seats::SeatId;
 use super::store::{Busy, Recovered, Store, StoreError, StoreSettings, Ticket, runtime_folder};
 use super::tokens::Source;
 
@@ -27,8 +28,8 @@ use super::tokens::Source;
 pub(super) struct Keeping {
     store: Store,
     is_behind: bool,
-    /// What the operator waits for.
-    operators: Vec<(Ticket, Wanted)>,
+    /// What operators wait for, and where.
+    operators: Vec<(Ticket, Wanted, SeatId)>,
     asked: u64,
     /// When this turn began.
     now: Time,
@@ -47,6 +48,8 @@ enum Wanted {
 /// Tickets of the operator lie above those of the hub's questions.
 const OPERATORS_FIRST: u64 = 1 << 63;
 
+/// Bytes of messages in one answer to an operator.
+const HISTORY_BYTES_MAX: usize = 1 << 20;
 /// How long a server that stops waits for the disk. What is not on it by then is in the journal.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the operator waits for a disk that does not move.
@@ -87,29 +90,36 @@ impl Keeping {
         })
     }
 
-    /// The first half of a turn: answers that have come go to those who wait for them; those for the
-    /// operator are given back, as lines.
-    pub(super) fn bring_answers(&mut self, hub: &mut Hub, now: Time) -> Vec<String> {
-        let mut lines = Vec::new();
+    /// The first half of a turn: answers that have come go to those who wait for them; those for an
+    /// operator are given back, as lines for its seat.
+    pub(super) fn bring_answers(&mut self, hub: &mut Hub, now: Time) -> Vec<(SeatId, Vec<String>)> {
+        let mut answers = Vec::new();
         for (ticket, reply) in self.store.poll_replies() {
             let wanted = self
                 .operators
                 .iter()
-                .position(|(asked, _)| *asked == ticket);
-            match wanted.map(|place| self.operators.swap_remove(place).1) {
-                Some(wanted) => lines.extend(answer_operator(hub, wanted, &reply)),
+                .position(|(asked, ..)| *asked == ticket);
+            match wanted.map(|place| self.operators.swap_remove(place)) {
+                Some((_, wanted, seat)) => {
+                    answers.push((seat, answer_operator(hub, wanted, &reply)));
+                }
                 None if matches!(reply, Reply::Kept(_)) => {}
                 None => hub.answer_question(QuestionId(ticket.0), &reply),
             }
         }
         self.now = now;
-        lines.extend(self.answer_overdue());
+        answers.extend(self.answer_overdue());
         let is_behind = self.store.level(now) == Level::Behind;
         if is_behind != self.is_behind {
             self.is_behind = is_behind;
             hub.set_archive_behind(is_behind);
         }
-        lines
+        answers
+    }
+
+    /// Whether something is still to come for this seat.
+    pub(super) fn is_asked_by(&self, seat: SeatId) -> bool {
+        self.operators.iter().any(|&(.., asker)| asker == seat)
     }
 
     /// Questions that came up go to the store.
@@ -128,58 +138,66 @@ impl Keeping {
         hub: &mut Hub,
         target: Target<'_>,
         from_memory: Vec<(String, Vec<MessageId>)>,
+        seat: SeatId,
     ) {
         let ticket = self.next_ticket();
         if let Some(recorder) = hub.recorder() {
             self.store.forget(recorder, target, ticket);
-            self.operators.push((ticket, Wanted::Forget(from_memory)));
+            let wanted = Wanted::Forget(from_memory);
+            self.operators.push((ticket, wanted, seat));
         }
     }
 
     /// Asks for the last messages of a room, for the operator.
-    pub(super) fn ask_history(&mut self, room: &str, limit: usize) -> Result<(), Busy> {
+    pub(super) fn ask_history(
+        &mut self,
+        room: &str,
+        limit: usize,
+        seat: SeatId,
+    ) -> Result<(), Busy> {
         let ticket = self.next_ticket();
         let query = Query {
             room: room.to_owned(),
             ask: Ask::Page(PageEnd::Newest),
             messages_max: limit,
-            bytes_max: usize::MAX,
+            bytes_max: HISTORY_BYTES_MAX,
         };
         self.store.query(query, ticket)?;
-        self.operators.push((ticket, Wanted::History));
+        self.operators.push((ticket, Wanted::History, seat));
         Ok(())
     }
 
     /// Writes down bans and mutes that have changed; then `done` is answered.
-    pub(super) fn keep_changes(&mut self, changes: Vec<Change>, done: String) {
+    pub(super) fn keep_changes(&mut self, changes: Vec<Change>, done: String, seat: SeatId) {
         let ticket = self.next_ticket();
         self.store.keep_sanctions(changes, ticket);
         let until = self.now + KEEP_PATIENCE;
-        self.operators.push((ticket, Wanted::Kept(done, until)));
+        let wanted = Wanted::Kept(done, until);
+        self.operators.push((ticket, wanted, seat));
     }
 
     /// When somebody is answered though the disk does not move.
     pub(super) fn deadline(&self) -> Option<Time> {
         let waiting = self.operators.iter();
-        let deadlines = waiting.filter_map(|(_, wanted)| match wanted {
+        let deadlines = waiting.filter_map(|(_, wanted, _)| match wanted {
             Wanted::Kept(_, until) => Some(*until),
             Wanted::History | Wanted::Forget(_) => None,
         });
         deadlines.min()
     }
 
-    fn answer_overdue(&mut self) -> Vec<String> {
+    fn answer_overdue(&mut self) -> Vec<(SeatId, Vec<String>)> {
         let now = self.now;
         let is_overdue =
             |wanted: &Wanted| matches!(wanted, Wanted::Kept(_, until) if *until <= now);
         let overdue = self
             .operators
-            .extract_if(.., |(_, wanted)| is_overdue(wanted));
-        let overdue = overdue.flat_map(|(_, wanted)| match wanted {
-            Wanted::Kept(done, _) => vec![done, NOT_KEPT.to_owned()],
-            Wanted::History | Wanted::Forget(_) => Vec::new(),
+            .extract_if(.., |(_, wanted, _)| is_overdue(wanted));
+        let answers = overdue.filter_map(|(_, wanted, seat)| match wanted {
+            Wanted::Kept(done, _) => Some((seat, vec![done, NOT_KEPT.to_owned()])),
+            Wanted::History | Wanted::Forget(_) => None,
         });
-        overdue.collect()
+        answers.collect()
     }
 
     fn next_ticket(&mut self) -> Ticket {

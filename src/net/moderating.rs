@@ -14,24 +14,25 @@ use crate::time::WallTime;
 use super::conn::Conns;
 use super::keeping::Keeping;
 use super::log::quote;
+use super::seats::SeatId;
 
 /// Characters of a name that are given back where nobody is called so.
 const EXCERPT_CHARS_MAX: usize = 40;
 /// A reason is told to everybody who is refused for it, and kept.
 const REASON_BYTES_MAX: usize = 300;
 
-/// Does what was asked for at the seat that is called `by`. The answer; none yet, if the disk has to have it
-/// first.
+/// Does what was asked for at this seat. The answer; none yet, if the disk has to have it first.
 pub(super) fn obey(
     order: Moderation<'_>,
-    by: &str,
+    seat: SeatId,
     hub: &mut Hub,
     conns: &Conns,
     keeping: &mut Option<Keeping>,
 ) -> Vec<String> {
+    let by = &seat.to_string();
     let said = match order {
-        Moderation::Bans => return list(Kind::Ban, hub),
-        Moderation::Mutes => return list(Kind::Mute, hub),
+        Moderation::Bans => return rows(Kind::Ban, hub),
+        Moderation::Mutes => return rows(Kind::Mute, hub),
         Moderation::Ban {
             whom,
             length,
@@ -71,7 +72,7 @@ pub(super) fn obey(
     let changes = hub.moderator().take_changes();
     match keeping {
         Some(keeping) => {
-            keeping.keep_changes(changes, done);
+            keeping.keep_changes(changes, done, seat);
             Vec::new()
         }
         None => vec![format!("{done}; in memory alone, since there is no --data")],
@@ -135,8 +136,8 @@ fn unmute(name: &str, by: &str, hub: &mut Hub) -> Result<String, String> {
     }
 }
 
-/// Those in force, one line each.
-fn list(kind: Kind, hub: &mut Hub) -> Vec<String> {
+/// Those in force, one line each, without the end of the answer.
+fn rows(kind: Kind, hub: &mut Hub) -> Vec<String> {
     let rows = hub.moderator().list(kind).map(|sanction| {
         let Sanction {
             number,
@@ -150,7 +151,7 @@ fn list(kind: Kind, hub: &mut Hub) -> Vec<String> {
         let why = why.as_deref().unwrap_or("no reason given");
         format!("= {number} {target}, {end}, by {by}, {why}")
     });
-    rows.chain(["= end".to_owned()]).collect()
+    rows.collect()
 }
 
 fn said_done(imposed: &Imposed) -> String {

@@ -82,20 +82,20 @@ fn a_name_is_banned_with_its_address_until_it_is_lifted() {
         );
     }
     chatd.expect_log(&[
-        "ban 1 of \"Ann\" and 192.0.2.7 by console, until ",
+        "ban 1 of \"Ann\" and 192.0.2.7 by the console, until ",
         ": \"too noisy\"",
     ]);
     chatd.expect_log(&["1 connection refused as banned, the last from 192.0.2.7:40000"]);
     chatd.type_line("/bans");
     chatd.expect_output(&[
         "= 1 Ann and 192.0.2.7, until 20",
-        "Z, by console, too noisy",
+        "Z, by the console, too noisy",
     ]);
     chatd.type_line("/unban 2");
     chatd.expect_output(&["! no-such-ban there is no ban 2"]);
     chatd.type_line("/unban 1");
     chatd.expect_output(&["= ban 1 of Ann and 192.0.2.7 is lifted"]);
-    chatd.expect_log(&["ban 1 of \"Ann\" and 192.0.2.7 lifted by console"]);
+    chatd.expect_log(&["ban 1 of \"Ann\" and 192.0.2.7 lifted by the console"]);
     member(&chatd, "192.0.2.7", "ann");
 }
 
@@ -434,8 +434,11 @@ fn bans_and_mutes_outlive_a_kill() {
     eve.say("hello");
     eve.expect_refusal("muted");
     chatd.type_line("/bans");
-    chatd.expect_output(&["= 1 ann and 192.0.2.7, until 20", "by console, too noisy"]);
-    chatd.expect_output(&["= 2 198.51.100.0/24, for good, by console, no reason given"]);
+    chatd.expect_output(&[
+        "= 1 ann and 192.0.2.7, until 20",
+        "by the console, too noisy",
+    ]);
+    chatd.expect_output(&["= 2 198.51.100.0/24, for good, by the console, no reason given"]);
     for (line, answer) in [
         ("/unban 2", "= ban 2 of 198.51.100.0/24 is lifted"),
         ("/unmute eve", "= the mute of eve and 192.0.2.66 is lifted"),
@@ -463,6 +466,8 @@ fn bans_max_bounds_them_and_many_are_found_as_one() {
     for first in (0..BANS_MAX).step_by(500) {
         let lines: Vec<String> = (first..first + 500).map(line).collect();
         chatd.type_line(&lines.join("\n"));
+        let last = format!("as number {}; ", first + 500);
+        chatd.expect_output(&[&last]);
     }
     chatd.expect_output(&["= banned 10.39.249.1 for good, as number 10000; "]);
     chatd.type_line("/ban one-too-many");
@@ -477,9 +482,9 @@ fn bans_max_bounds_them_and_many_are_found_as_one() {
     member(&chatd, "10.0.0.2", "cyd");
     ben.expect_line("* cyd joined (2 here)");
     chatd.type_line("/bans");
-    chatd.expect_output(&["= 10000 10.39.249.1, for good, by console, n9999"]);
+    chatd.expect_output(&["= 10000 10.39.249.1, for good, by the console, n9999"]);
     let listed = |line: &&String| {
-        line.ends_with(|c: char| c.is_ascii_digit()) && line.contains("by console, n")
+        line.ends_with(|c: char| c.is_ascii_digit()) && line.contains("by the console, n")
     };
     assert_eq!(chatd.output_lines().iter().filter(listed).count(), BANS_MAX);
     // The same again is no other; and where one was lifted, there is a place.

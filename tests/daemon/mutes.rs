@@ -43,7 +43,7 @@ fn the_muted_are_refused_with_words_and_hear_everything() {
         said.contains("; not 127.0.0.1, that is this machine itself: /mute! mutes it too"),
         "{said}"
     );
-    chatd.expect_log(&["mute 1 of \"ann\" by console, until 20"]);
+    chatd.expect_log(&["mute 1 of \"ann\" by the console, until 20"]);
     for line in [
         "hello",
         "/me waves",
@@ -75,7 +75,7 @@ fn the_muted_are_refused_with_words_and_hear_everything() {
     ann.expect_line("<ben> and I?");
     order(&mut chatd, "/mutes", "= 1 ann, until 20");
     order(&mut chatd, "/unmute Ann", "= the mute of ann is lifted");
-    chatd.expect_log(&["mute of \"ann\" lifted by console"]);
+    chatd.expect_log(&["mute of \"ann\" lifted by the console"]);
     ann.say("again");
     ben.expect_line("<ann> again");
     order(&mut chatd, "/unmute ann", "! no-such-name ann is not muted");

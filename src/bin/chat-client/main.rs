@@ -4,7 +4,8 @@
 //! Read [`run`] first: it is the one place that waits. [`session`] is the conversation itself,
 //! without sockets or clocks, with [`ledger`] (what is unanswered), [`typed`] (commands) and
 //! [`wire`] (the lines of the server); [`link`] is the socket, with [`tls`] if that is wanted, [`screen`] where lines are shown and
-//! come from. For a person at a terminal the [`seat`] is both.
+//! come from. For a person at a terminal the [`seat`] is both. The seat of an [`operator`] has no
+//! conversation, and a loop of its own.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -21,6 +22,7 @@ mod known_servers;
 mod ledger;
 mod lines;
 mod link;
+mod operator;
 mod run;
 mod screen;
 mod seat;

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::flags::{Address, Flags};
 use crate::lines::{Kind, Shown};
 use crate::link::Link;
+use crate::operator;
 use crate::screen::{Plain, Screen, Wish};
 use crate::seat::Seat;
 use crate::seat::terminal::Tty;
@@ -26,6 +27,9 @@ const CHUNK_BYTES: usize = 16 << 10;
 /// Runs the client as its command line says, until it has come to an end.
 pub fn run(flags: Flags) -> End {
     let manner = manner(&flags);
+    if let Some(path) = &flags.operator {
+        return operator::run(path, &flags, manner);
+    }
     let name = flags.name.clone().or_else(|| user_name(manner));
     if name.is_none() && !manner.is_person() {
         let why = "who are you? Give a name behind the host, or set LOGNAME";

@@ -209,6 +209,10 @@ fn text_of(room: &str, what: &Happened) -> Vec<Words> {
                 (Cause::Quit, Some(reason)) => format!(": \"{reason}\""),
                 (Cause::Lost, _) => ": connection lost".into(),
                 (Cause::TooSlow, _) => ": too slow".into(),
+                (Cause::Closed, None) => ": the operator closed the room".into(),
+                (Cause::Closed, Some(reason)) => {
+                    format!(": the operator closed the room: {reason}")
+                }
                 (Cause::Kicked, None) => ": kicked by the operator".into(),
                 (Cause::Kicked, Some(reason)) => format!(": kicked by the operator: {reason}"),
                 (Cause::Banned, None) => ": banned by the operator".into(),
@@ -296,7 +300,7 @@ fn json_of(room: Option<&str>, id: MessageId, what: &Happened) -> Option<Value> 
                 Cause::Quit => "quit",
                 Cause::Lost => "lost",
                 Cause::TooSlow => "too-slow",
-                Cause::Kicked => "kicked",
+                Cause::Kicked | Cause::Closed => "kicked",
                 Cause::Banned => "banned",
                 Cause::Stopped => "stopped",
             };

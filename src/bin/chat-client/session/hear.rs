@@ -317,6 +317,7 @@ impl Session {
             let rename = |identity: &mut Identity| identity.name.clone_from(&event.to);
             self.identity.as_mut().map(rename);
         }
+        let is_sent_out = event.is == "left" && self.own_name() == event.name;
         let here = self.room.as_mut().filter(|room| room.is(&event.room));
         let is_elsewhere = here.is_none() && event.room.is_some();
         if let Some(room) = here {
@@ -328,6 +329,10 @@ impl Session {
                 at: event.at,
                 ..news
             });
+        }
+        if is_sent_out && !is_elsewhere {
+            // The room was closed. Where we are then, the server says next.
+            self.room = None;
         }
     }
 }

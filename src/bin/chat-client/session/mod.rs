@@ -97,6 +97,19 @@ impl Session {
         }
     }
 
+    /// One without a link of its own: how somebody stands who sits elsewhere, in what is no room.
+    pub fn elsewhere(settings: Settings, now: Instant) -> Self {
+        let room = Room {
+            name: settings.room.clone().unwrap_or_default(),
+            ..Room::default()
+        };
+        Session {
+            phase: Phase::Talking { since: now },
+            room: Some(room),
+            ..Session::new(settings, fastrand::Rng::new())
+        }
+    }
+
     /// Begins: asks for a connection. A poster does when it has something to say.
     pub fn start(&mut self) {
         if self.settings.manner != Manner::Poster {
