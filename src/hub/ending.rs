@@ -19,11 +19,12 @@ use super::records::Recorded;
 /// written to it.
 pub(super) fn end(core: &mut Core, id: SessionId, reason: CloseReason, words: Option<&str>) {
     let is_lost = reason == CloseReason::ConnectionLost;
-    match core.session(id) {
-        Some(session) if session.is_live() => {}
+    let rooms = match core.session(id) {
+        Some(session) if session.is_live() => session.rooms.len(),
         Some(_) if is_lost => return core.sessions_mut().doom(id),
         Some(_) | None => return,
-    }
+    };
+    core.delivery().measure.count_end(rooms);
     if let Some(member) = forget_member(core, id) {
         let listeners = &mut core.listeners;
         core.directory
@@ -92,18 +93,6 @@ pub(super) fn hang_up(core: &mut Core, id: SessionId) {
     core.arm(id);
 }
 
-/// A connection that is gone had the time to say what it had sent. Time in which others held it back
-/// does not count: that is over soon, since they make progress or hold nobody.
-pub(super) fn end_gone_in_time(core: &mut Core, id: SessionId) {
-    let hold = core.session(id).map(|session| session.hold);
-    if let Some(Hold::Pace | Hold::Behind) = hold {
-        let until = core.now() + core.limits.drain_timeout;
-        core.sessions_mut().timers.outlive(id, until);
-    } else {
-        end_gone(core, id);
-    }
-}
-
 /// A connection that is gone has said what it had sent, or had the time for it.
 pub(super) fn end_gone(core: &mut Core, id: SessionId) {
     let Some(Input::Gone(reason)) = core.session(id).map(|session| session.input) else {
@@ -145,6 +134,7 @@ pub(super) fn shut_down(core: &mut Core) {
     let sessions = core.sessions().iter();
     let live = sessions.filter(|(_, session)| session.is_live());
     let live: Vec<SessionId> = live.map(|(id, _)| id).collect();
+    core.listeners.forget_rooms(&core.limits);
     let is_told = |id: &SessionId| is_told(core, *id, reason);
     let (told, silent): (Vec<_>, Vec<_>) = live.iter().copied().partition(is_told);
     core.delivery().tell_each(&told, |encoding, out| {
@@ -155,11 +145,9 @@ pub(super) fn shut_down(core: &mut Core) {
         frames::close(core.delivery(), id);
     }
     for &id in &live {
-        core.delivery().leave_rooms(id);
         forget_member(core, id);
         start_draining(core, id, reason, core.limits.drain_timeout);
     }
-    core.listeners.forget_rooms(&core.limits);
     core.directory.clear();
 }
 

@@ -19,6 +19,7 @@ mod frames;
 mod intake;
 mod later;
 mod listeners;
+mod measure;
 mod memory;
 mod operator;
 mod overview;
@@ -212,7 +213,8 @@ impl Hub {
             || !sessions.queues.released.is_empty()
             || !sessions.queues.doomed.is_empty()
             || requests.answers.waiting() > 0;
-        if goes_on || self.core.listeners.delivery.is_unfinished() {
+        let delivery = &self.core.listeners.delivery;
+        if goes_on || delivery.is_unfinished() || delivery.measure.has_ended_enough() {
             return Some(Time::START);
         }
         let due = sessions.timers.earliest().into_iter();

@@ -11,6 +11,9 @@ use super::{backlog, ending, frames};
 /// Does what is due now, for so many as this turn has time.
 pub(super) fn handle(core: &mut Core, intake: &mut Intake) {
     for _ in 0..core.limits.ends_per_turn_max {
+        if core.delivery().measure.has_ended_enough() {
+            break;
+        }
         let Some(id) = core.sessions_mut().next_due() else {
             break;
         };
@@ -28,7 +31,7 @@ fn handle_one(core: &mut Core, intake: &mut Intake, id: SessionId, due: Due) {
         Due::NameTimeout => backlog::end_unnamed(core, id),
         Due::Stall => ending::end(core, id, CloseReason::TooSlow, None),
         Due::Resume => intake.resume(core, id),
-        Due::Forget => ending::end_gone_in_time(core, id),
+        Due::Forget => ending::end_gone(core, id),
         Due::Ping => {
             let unanswered_max = core.limits.websocket_pings_unanswered_max;
             if frames::ping(core.delivery(), id, unanswered_max) {

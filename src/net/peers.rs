@@ -2,7 +2,7 @@
 //! late with TLS. How that is seen is `watch`'s and `tls`'s, what comes of it the hub's. A function over
 //! both; nobody owns anything here.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::hub::Event;
 use crate::turn::Turn;
@@ -12,14 +12,9 @@ use super::tls::Expired;
 use super::watch::Trouble;
 
 /// Ends those who are gone without a word, or leave what they were sent in the kernel.
-pub(super) fn look_after(
-    turn: &mut Turn,
-    conns: &mut Conns,
-    now: Instant,
-    stall_timeout: Duration,
-) {
+pub(super) fn look_after(turn: &mut Turn, conns: &mut Conns, now: Instant) {
     let hub = turn.hub();
-    let troubled = conns.look(now, stall_timeout, |id| {
+    let troubled = conns.look(now, |id| {
         let session = hub.sessions().get(id);
         session.map_or(0, |session| session.outbox.bytes_taken())
     });

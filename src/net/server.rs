@@ -53,7 +53,6 @@ pub struct Server {
     life: Life,
     tls: Option<TlsSetup>,
     drain_timeout: Duration,
-    stall_timeout: Duration,
     operator_answer_bytes_max: usize,
 }
 
@@ -106,7 +105,6 @@ impl Server {
             life: Life::Running,
             tls,
             drain_timeout: config.limits.drain_timeout,
-            stall_timeout: config.limits.stall_timeout,
             operator_answer_bytes_max: config.limits.operator_answer_bytes_max,
             poll,
         })
@@ -170,7 +168,7 @@ impl Server {
             ..
         } = self;
         acceptor.accept(poll.registry(), conns, turn, &mut reporter.log, now);
-        peers::look_after(&mut self.turn, &mut self.conns, now, self.stall_timeout);
+        peers::look_after(&mut self.turn, &mut self.conns, now);
         self.start_draining();
         if let Some(keeping) = &mut self.keeping {
             keeping.carry_questions(self.turn.hub_mut());

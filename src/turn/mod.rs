@@ -60,7 +60,7 @@ const PACED_READ_BYTES_MAX: usize = 4 << 10;
 const LAST_READS_MAX: usize = 256;
 /// Of what a broken connection has sent so much is kept however short memory is: it may be so in the
 /// middle of a turn, at whose end those go who are behind.
-const LAST_BYTES_MIN: usize = 64 << 10;
+const LAST_BYTES_MIN: usize = 16 << 10;
 
 impl Turn {
     /// A loop without connections. `random` gives what nobody can guess.
