@@ -134,15 +134,10 @@ impl Directory {
                 }
                 Ok(Answer::SameName(presence.members.name_of(member)))
             }
-            Act::Msg { to, text } => {
-                let from = presence.members.name_of(member).to_owned();
-                let (id, name) = talking::message(presence, &from, to, text, listen)?;
-                Ok(Answer::Sent(id, name))
-            }
+            Act::Msg { to, text } => talking::message_of(presence, member, to, text, listen),
             Act::SetTopic(text) => {
                 let room = presence.room_of(member, room)?;
-                let by = presence.members.name_of(member).to_owned();
-                talking::set_topic(presence, &by, room, text, listen).and(done)
+                talking::set_topic_of(presence, member, room, text, listen).and(done)
             }
             Act::ShowTopic => {
                 let room = presence.room_of(member, room)?;

@@ -2,8 +2,8 @@
 //! there, to one member, to everybody; and the topics of rooms. Functions over [`Presence`], for the
 //! directory; nobody owns anything here.
 
-use super::fact::{Fact, Listen, Manner, Refusal, To, What};
-use super::id::{MessageId, RoomId};
+use super::fact::{Answer, Fact, Listen, Manner, Refusal, To, What};
+use super::id::{MemberId, MessageId, RoomId};
 use super::presence::Presence;
 
 /// How the operator is called where it is named as members are; nobody can take that name.
@@ -68,6 +68,31 @@ pub(super) fn tell_forgotten(
         let id = presence.ids.next();
         presence.tell_room(room, id, What::Forgotten { ids }, listen);
     }
+}
+
+/// A member says something to another alone.
+pub(super) fn message_of<'a>(
+    presence: &'a mut Presence,
+    member: MemberId,
+    to: &'a str,
+    text: &str,
+    listen: &mut dyn Listen,
+) -> Result<Answer<'a>, Refusal<'a>> {
+    let from = presence.members.name_of(member).to_owned();
+    let (id, name) = message(presence, &from, to, text, listen)?;
+    Ok(Answer::Sent(id, name))
+}
+
+/// A member sets the topic of a room.
+pub(super) fn set_topic_of(
+    presence: &mut Presence,
+    member: MemberId,
+    room: RoomId,
+    text: &str,
+    listen: &mut dyn Listen,
+) -> Result<(), Refusal<'static>> {
+    let by = presence.members.name_of(member).to_owned();
+    set_topic(presence, &by, room, text, listen)
 }
 
 /// Somebody says something to one member alone: the id of it, and what that one is called.

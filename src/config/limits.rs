@@ -271,10 +271,6 @@ settings! {
         #[arg(skip = 1024_usize)]
         pub ends_per_turn_max: usize,
 
-        /// Sockets looked at in one turn for what the kernel holds for them: about 6 µs each.
-        #[arg(skip = 256_usize)]
-        pub looks_per_turn_max: usize,
-
         /// Operators at the operator's socket at once.
         #[arg(skip = 8_usize)]
         pub operator_seats_max: usize,
@@ -286,6 +282,10 @@ settings! {
         /// Bytes of one answer to an operator; what does not fit is counted.
         #[arg(skip = 1_usize << 20)]
         pub operator_answer_bytes_max: usize,
+
+        /// Sockets looked at in one turn for what the kernel holds for them: about 6 µs each.
+        #[arg(skip = 256_usize)]
+        pub looks_per_turn_max: usize,
 
         /// Connections accepted in one turn.
         #[arg(skip = 64_usize)]

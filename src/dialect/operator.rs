@@ -276,6 +276,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a list of cases")]
     fn orders_are_understood() {
         let kick = |name, reason| Ok(Order::Kick { name, reason });
         let cases = [

@@ -107,7 +107,13 @@ impl Listen for Records {
             }
             (What::Entered { who, .. }, Some(room)) => self.enter(who, room.name),
             // Who leaves the server has a line of its own, and so has a room that is closed.
-            (What::Parted { who, parting }, Some(room)) if parting == Parting::Wished => {
+            (
+                What::Parted {
+                    who,
+                    parting: Parting::Wished,
+                },
+                Some(room),
+            ) => {
                 let (name, room) = (who.into(), room.name.into());
                 self.push(None, Recorded::Left { name, room });
             }

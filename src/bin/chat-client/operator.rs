@@ -56,6 +56,8 @@ fn explain(path: &Path, error: &io::Error) -> String {
     format!("cannot sit at the operator's socket {path}: {advice}")
 }
 
+/// Somebody at the seat. It has more than twelve fields since it is all of this loop, for which a member's
+/// client has a session and a link besides.
 struct Operator {
     path: String,
     manner: Manner,
