@@ -278,7 +278,7 @@ impl Machine {
         self.sockets.slots[slot as usize] = Some(socket);
         match refused {
             None => self.turn.admit(SessionId(slot)),
-            Some(reason) => self.turn.refuse(SessionId(slot), reason),
+            Some(reason) => self.turn.refuse(SessionId(slot), reason, None),
         }
         if is_readable {
             self.note_readable(slot);

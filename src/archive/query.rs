@@ -71,6 +71,8 @@ pub enum Reply {
     Forgotten(Vec<(String, Vec<MessageId>)>),
     /// There is no such room.
     NoRoom,
+    /// Bans and mutes that were handed over are on the disk, or it does not take them now.
+    Kept(bool),
     /// It could not be read; the log says why.
     Failed,
 }

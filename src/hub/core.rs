@@ -17,6 +17,7 @@ use super::listeners::Listeners;
 use super::memory::Memory;
 use super::questions::Questions;
 use super::sessions::Sessions;
+use super::standing::Standing;
 
 /// See the file.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub(super) struct Core {
     pub(super) memory: Memory,
     pub(super) comebacks: Comebacks,
     pub(super) questions: Questions,
+    pub(super) standing: Standing,
     /// What sessions were called that have left and are still there.
     pub(super) left_names: HashMap<SessionId, Box<str>>,
 }
@@ -41,6 +43,7 @@ impl Core {
             memory: Memory::default(),
             comebacks: Comebacks::new(random),
             questions: Questions::default(),
+            standing: Standing::new(&limits),
             left_names: HashMap::new(),
             limits,
         }

@@ -21,6 +21,8 @@ mod later;
 mod listeners;
 mod measure;
 mod memory;
+mod moderator;
+mod muting;
 mod operator;
 mod overview;
 mod pace;
@@ -37,6 +39,7 @@ mod requests;
 mod sessions;
 mod soundness;
 mod speakers;
+mod standing;
 mod statistics;
 mod takeover;
 mod timeouts;
@@ -58,13 +61,14 @@ use questions::Wants;
 use web::Web;
 
 pub use comebacks::Random;
+pub use moderator::{Imposed, Moderator, NotImposed, Unmuted, Wanted};
 pub use operator::Operator;
 pub use overview::{ConnectionRow, Overview};
 pub use pressure::AfterWrite;
 pub use questions::QuestionId;
 pub use queues::Doomed;
 pub use recall::Recall;
-pub use records::{Record, Recorded};
+pub use records::{Arrival, Record, Recorded};
 pub use sessions::Sessions;
 pub use statistics::Statistics;
 
@@ -185,6 +189,11 @@ impl Hub {
         Operator::new(&mut self.core)
     }
 
+    /// What the operator does about bans and mutes.
+    pub fn moderator(&mut self) -> Moderator<'_> {
+        Moderator::new(&mut self.core)
+    }
+
     /// The engine, to be looked at.
     pub fn overview(&self) -> Overview<'_> {
         Overview::new(&self.core)
@@ -224,6 +233,7 @@ impl Hub {
     pub fn handle_timeout(&mut self, now: Time, wall: WallTime) {
         let core = &mut self.core;
         core.delivery().start_turn(now);
+        core.standing.wall = wall;
         core.directory.set_time(now, wall);
         self.intake.resume_held(core);
         core.directory.handle_timeout(&mut core.listeners);
@@ -239,10 +249,11 @@ impl Hub {
         self.core.arm(id);
     }
 
-    /// A connection was accepted for which there is no place: it is told why, and ends.
-    pub fn refuse_connection(&mut self, id: SessionId, reason: CloseReason) {
+    /// A connection was accepted for which there is no place: it is told why, in the operator's words if
+    /// there are any, and ends.
+    pub fn refuse_connection(&mut self, id: SessionId, reason: CloseReason, words: Option<&str>) {
         self.connect(id);
-        ending::end(&mut self.core, id, reason, None);
+        ending::end(&mut self.core, id, reason, words);
     }
 
     /// A connection was turned away before it became one.
@@ -358,6 +369,7 @@ impl Hub {
     pub fn remove(&mut self, id: SessionId) -> Option<ConnectionSummary> {
         self.intake.requests.forget(id);
         self.core.questions.forget(id);
+        self.core.standing.forget(id);
         ending::remove(&mut self.core, id)
     }
 }

@@ -24,6 +24,8 @@ pub enum CloseReason {
     NameTimeout,
     /// The operator threw it out.
     Kicked,
+    /// The operator has shut it out.
+    Banned,
     /// The same member came back on another connection.
     Replaced,
     /// It spoke another protocol.
@@ -55,6 +57,7 @@ impl CloseReason {
             }
             CloseReason::TooSlow | CloseReason::Unfinished => Cause::TooSlow,
             CloseReason::Kicked => Cause::Kicked,
+            CloseReason::Banned => Cause::Banned,
             CloseReason::ShuttingDown => Cause::Stopped,
             CloseReason::Quit
             | CloseReason::HungUp
@@ -83,6 +86,7 @@ impl CloseReason {
             CloseReason::Unfinished => Some(Refusal::LineTooLong),
             CloseReason::NameTimeout => Some(Refusal::NameTimeout),
             CloseReason::Kicked => Some(Refusal::Kicked(None)),
+            CloseReason::Banned => Some(Refusal::Banned(None)),
             CloseReason::Replaced => Some(Refusal::Replaced),
             CloseReason::WrongProtocol => Some(Refusal::WrongProtocol),
             CloseReason::TlsRequired => Some(Refusal::TlsRequired),
@@ -97,7 +101,7 @@ impl CloseReason {
     pub fn is_told_unasked(self) -> bool {
         matches!(
             self,
-            CloseReason::ServerFull | CloseReason::TooManyFromAddress
+            CloseReason::ServerFull | CloseReason::TooManyFromAddress | CloseReason::Banned
         )
     }
 }
@@ -113,6 +117,7 @@ impl fmt::Display for CloseReason {
             CloseReason::Unfinished => "it kept much unfinished, and that memory was needed",
             CloseReason::NameTimeout => "no name in time",
             CloseReason::Kicked => "kicked",
+            CloseReason::Banned => "banned",
             CloseReason::Replaced => "replaced by another connection",
             CloseReason::WrongProtocol => "another protocol",
             CloseReason::TlsFault => "TLS fault",

@@ -18,6 +18,7 @@ mod tls_support;
 mod bounds;
 mod coming_back;
 mod habits;
+mod operator_seat;
 mod rooms;
 mod scripted;
 mod settings;

@@ -11,6 +11,7 @@
 #![allow(clippy::too_many_lines, reason = "some are lists of cases")]
 
 mod archive;
+mod bans_by_hand;
 mod bounded_by_hand;
 mod circles;
 mod coming_back;

@@ -74,6 +74,11 @@ pub struct Flags {
     #[arg(long)]
     pub no_history: bool,
 
+    /// The operator's seat of a running chatd, by its socket (chatd --operator-socket)
+    #[arg(long, value_name = "PATH",
+        conflicts_with_all = ["server", "send", "room", "tls", "tls_ca", "tls_pin", "commands"])]
+    pub operator: Option<PathBuf>,
+
     /// Exit with 1 when the link is lost, instead of coming back
     #[arg(long)]
     pub no_reconnect: bool,

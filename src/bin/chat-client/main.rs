@@ -5,7 +5,8 @@
 //! without sockets or clocks, with [`ledger`] (what is unanswered), [`typed`] (commands) and
 //! [`wire`] (the lines of the server); [`link`] is the socket, with [`tls`] if that is wanted, [`screen`] where lines are shown and
 //! come from. For a person at a terminal the [`seat`] is both. What stands in the [`settings_file`] needs
-//! no flag; a [`log`] has what was shown; [`state`] is what is remembered.
+//! no flag; a [`log`] has what was shown; [`state`] is what is remembered. The seat of an [`operator`]
+//! has no conversation, and a loop of its own.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -23,6 +24,7 @@ mod ledger;
 mod lines;
 mod link;
 mod log;
+mod operator;
 mod run;
 mod screen;
 mod seat;

@@ -13,6 +13,7 @@ use crate::flags::{Address, Flags};
 use crate::lines::{Kind, Shown};
 use crate::link::Link;
 use crate::log::Log;
+use crate::operator;
 use crate::screen::{Plain, Screen, Wish};
 use crate::seat::terminal::Tty;
 use crate::seat::{Habits, Seat};
@@ -37,6 +38,9 @@ pub fn run(mut flags: Flags) -> End {
         Err(why) => return End::because(Code::Usage, &why),
     };
     let manner = manner(&flags);
+    if let Some(path) = &flags.operator {
+        return operator::run(path, &flags, manner);
+    }
     let name = flags.name.clone().or_else(|| user_name(manner));
     if name.is_none() && !manner.is_person() {
         let why = "who are you? Give a name behind the host, or set LOGNAME";

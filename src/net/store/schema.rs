@@ -18,7 +18,7 @@ use super::settings::StoreError;
 const APPLICATION_ID: i64 = 0x6368_7464;
 /// The steps from each version of the history to the next; a file of any of them is brought to the
 /// last.
-const MIGRATIONS: [&str; 1] = [include_str!("schema_1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema_1.sql"), include_str!("schema_2.sql")];
 /// The last version that is known here.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 /// Pages in the log that are moved into the database.
@@ -192,6 +192,7 @@ fn check_tables(connection: &Connection) -> rusqlite::Result<()> {
         "SELECT id, folded, name, topic, topic_id, complete_from, sum FROM room",
         "SELECT room, id, kind, sum, sender, text FROM message",
         "SELECT room, after, before, count FROM gap",
+        "SELECT kind, number, name, net, until, by, why, sum FROM ban",
     ] {
         connection.prepare(sql).map_err(|error| {
             if error.sqlite_error_code() != Some(ErrorCode::Unknown) {
@@ -233,6 +234,18 @@ fn prepare(connection: &mut Connection, found: i64) -> rusqlite::Result<()> {
         "PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={VERSION};"
     ))?;
     transaction.commit()
+}
+
+/// Opens it once more, with the errors of SQLite alone.
+pub(super) fn reopen(folder: &Folder) -> rusqlite::Result<Connection> {
+    open_as_it_is(&folder.database()).map_err(|error| match error {
+        StoreError::Database(_, error) => error,
+        other => {
+            // As SQLite itself would call it.
+            let cannot_open = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
+            rusqlite::Error::SqliteFailure(cannot_open, Some(other.to_string()))
+        }
+    })
 }
 
 /// Opens the database for reading alone.

@@ -14,6 +14,7 @@ use crate::archive::{Backlog, Query, Reply};
 use crate::chat::MessageId;
 
 use super::Ticket;
+use super::sanctions::Handed;
 
 /// Encoded records, one after another.
 #[derive(Debug)]
@@ -70,6 +71,8 @@ struct ToWrite {
     chunks: VecDeque<Chunk>,
     bytes: usize,
     orders: Orders,
+    /// Bans and mutes that have changed.
+    sanctions: Vec<Handed>,
     /// Who is to be told what was forgotten, by the operator's words in their order.
     tickets: Vec<(MessageId, Ticket)>,
 }
@@ -82,6 +85,8 @@ pub(super) struct Orders {
     pub(super) reserve: bool,
     /// Somebody asks for what may not be committed yet.
     pub(super) commit: bool,
+    /// Bans and mutes have changed.
+    pub(super) sanctions: bool,
     /// Somebody found the database damaged: which of them, and how.
     pub(super) damage: Option<(u64, String)>,
 }
@@ -166,6 +171,17 @@ impl Shared {
     pub(super) fn order(&self, order: impl FnOnce(&mut Orders)) {
         order(&mut lock(&self.to_write).orders);
         self.written_to.notify_one();
+    }
+
+    /// Hands over bans and mutes that have changed; who is to be told once they are on the disk.
+    pub(super) fn hand_sanctions(&self, handed: Handed) {
+        lock(&self.to_write).sanctions.push(handed);
+        self.order(|orders| orders.sanctions = true);
+    }
+
+    /// Those that were handed over since the last call.
+    pub(super) fn take_sanctions(&self) -> Vec<Handed> {
+        std::mem::take(&mut lock(&self.to_write).sanctions)
     }
 
     /// Waits until there are so many bytes to write, or it is time, or something is ordered: what is

@@ -11,12 +11,14 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::archive::{Page, Record, Recovery, ReservedId, folded};
 use crate::chat::MessageId;
+use crate::moderation::Sanction;
 
 use super::folder::Folder;
 use super::journal::{Held, Journal, is_on_tmpfs};
 use super::reading::Tails;
 use super::retention::wall_time;
 use super::rows::{RoomRow, RoomRows, RowWriter, all_rooms, read_meta, write_gap, write_meta};
+use super::sanctions;
 use super::schema::{self, Remedy};
 use super::settings::{StoreError, StoreSettings};
 
@@ -29,6 +31,8 @@ pub struct Recovered {
     pub rooms: Vec<RecoveredRoom>,
     /// Whether the last run ended cleanly, or there was none.
     pub was_clean: bool,
+    /// The bans and mutes.
+    pub sanctions: Vec<Sanction>,
     /// Messages, topics and gaps that were in the journal alone.
     pub from_journal: usize,
 }
@@ -240,6 +244,10 @@ fn recover(
     let reserved = reserved.and_then(|text| text.parse().ok());
     let reserved = reserved.map_or(MessageId::ZERO, |ReservedId(id)| id);
     let (mut rooms, left_out) = read_rooms(&transaction, settings)?;
+    let (sanctions, bad) = sanctions::read_all(&transaction)?;
+    if bad > 0 {
+        warn!("history: {bad} bans or mutes are not as they were written, and do not hold");
+    }
     let newest = rooms.first().map_or(MessageId::ZERO, |(_, room)| room.last);
     let last = reserved.max(recovery.last).max(newest);
     if state.may_lack {
@@ -256,10 +264,11 @@ fn recover(
     let recovered = Recovered {
         last,
         rooms: rooms.into_iter().map(|(_, room)| room).collect(),
+        sanctions,
         was_clean: state.was_clean,
         from_journal: recovery.records.len(),
     };
-    Ok((recovered, left_out, reserved))
+    Ok((recovered, left_out + bad, reserved))
 }
 
 fn report(state: &State<'_>, written: u64) {

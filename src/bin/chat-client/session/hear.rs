@@ -273,6 +273,7 @@ impl Session {
             let rename = |identity: &mut Identity| identity.name.clone_from(&event.to);
             self.identity.as_mut().map(rename);
         }
+        let is_sent_out = event.is == "left" && self.own_name() == event.name;
         let name = event.room.clone().unwrap_or_default();
         let room = self.rooms.get_mut(&name);
         let is_elsewhere = room.is_none() && event.room.is_some();
@@ -303,6 +304,10 @@ impl Session {
                 room,
                 ..news
             });
+        }
+        if is_sent_out && !is_elsewhere {
+            // The room was closed. Where we are then, the server says next.
+            self.rooms.remove(&name);
         }
     }
 }

@@ -132,6 +132,14 @@ impl Session {
         }
     }
 
+    /// One without a link of its own: how somebody stands who sits at this place, which is no room.
+    pub fn without_link(settings: Settings, place: &str, now: Instant) -> Self {
+        let mut session = Session::new(settings, fastrand::Rng::new());
+        session.phase = Phase::Talking { since: now };
+        session.rooms.add(place, place);
+        session
+    }
+
     /// Begins: asks for a connection. A poster does when it has something to say.
     pub fn start(&mut self) {
         if self.settings.manner != Manner::Poster {
