@@ -200,7 +200,7 @@ fn d40_heads_that_come_byte_by_byte_go_in_time() {
 
 #[test]
 fn d44_a_reader_of_an_answer_that_stops_is_closed() {
-    let chatd = Daemon::start(&["--rate", "0"]);
+    let chatd = Daemon::start(&["--rate", "0", "--outbox-max", "8M"]);
     let mut ann = chatd.program();
     ann.enter("ann", &["lobby"]);
     let text = "\"".repeat(1200);
