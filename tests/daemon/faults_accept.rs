@@ -234,7 +234,7 @@ fn f12_connections_that_are_reset_at_once_leave_nothing_behind() {
             open_files(chatd.id()) <= files
         });
     };
-    storm(500);
+    storm(STORM);
     let (memory, lines) = (process::memory_bytes(chatd.id()), chatd.log_lines().len());
     pair.fault_begins();
     let start = Instant::now();
