@@ -243,7 +243,8 @@ fn f12_connections_that_are_reset_at_once_leave_nothing_behind() {
     let memory = process::memory_bytes(chatd.id()).saturating_sub(memory);
     let lines = chatd.log_lines().len() - lines;
     eprintln!("f12: {memory} bytes more, {lines} lines in {seconds:.1} s for {STORM} connections");
-    assert!(memory < 256 << 10, "{memory} bytes more than before");
+    // For each, until 20 s have passed, when to look at it: 16 bytes in a list that grows in doublings.
+    assert!(memory < 512 << 10, "{memory} bytes more than before");
     // 20 lines a second, and a count.
     assert!(
         (lines as f64) < 21.0 * (seconds + 1.0),

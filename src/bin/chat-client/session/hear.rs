@@ -282,9 +282,9 @@ impl Session {
             let is_person = self.settings.manner.is_person();
             let now = self.link.heard_at.filter(|_| is_person);
             let is_hidden = self.ignored.has(&event.name) || is_person && self.is_quiet;
-            if is_hidden && Crowd::is_coming(&event)
-                || now.is_some_and(|now| room.crowd.takes(&event, now))
-            {
+            let is_left_out = is_hidden && Crowd::is_coming(&event)
+                || !is_sent_out && now.is_some_and(|now| room.crowd.takes(&event, now));
+            if is_left_out && !is_sent_out {
                 return;
             }
         }
