@@ -112,6 +112,11 @@ settings! {
         #[arg(long = "proxy-from", value_name = "NET", value_delimiter = ',', value_parser = network())]
         pub proxy_from: Vec<IpNet>,
 
+        /// Where to be asked for metrics, in Prometheus' text format at /metrics, and for /healthz. No
+        /// password and no TLS there: choose an address that only monitoring reaches
+        #[arg(long, value_name = "ADDR:PORT")]
+        pub metrics: Option<ListenAddress>,
+
         /// Print every message on standard output: the bulletin board
         #[arg(long, action = ArgAction::Set, num_args = 0..=1, require_equals = true, value_name = "BOOL",
             default_value = "false", default_missing_value = "true", value_parser = BoolishValueParser::new())]
@@ -264,6 +269,7 @@ mod tests {
                 "MODE" => among(&["on", "off", "only"]),
                 // A certificate and its key come together or not at all.
                 "DIR" | "FILE" => continue,
+                "ADDR:PORT" if names.contains(&"metrics") => among(&["[::1]:1", "a:2"]),
                 "ADDR:PORT" => among(&["[::1]:1", "a:2,127.0.0.1:3 , b:4", "[fe80::1%eth0]:5"]),
                 "CHECK" => continue,
                 other => panic!("no values of the kind {other}"),
@@ -278,7 +284,8 @@ mod tests {
 
     #[test]
     fn every_flag_with_a_value_is_printed() {
-        let printed = parse(&["--data=d", "--tls-cert=c", "--tls-key=k"]).to_string();
+        let printed =
+            parse(&["--data=d", "--tls-cert=c", "--tls-key=k", "--metrics=a:1"]).to_string();
         for flag in Config::command().get_arguments() {
             let long = flag.get_long().expect("a flag has a name");
             let is_printed = printed

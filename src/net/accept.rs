@@ -39,7 +39,7 @@ pub(super) struct Acceptor {
     warned_at: Option<Instant>,
     census: Census,
     proxied: Proxied,
-    clients_max: usize,
+    pub(super) clients_max: usize,
     accepts_per_turn_max: usize,
     /// Errors of accept, other than that nobody is waiting.
     pub(super) errors: u64,

@@ -18,7 +18,9 @@ use crate::hub::{Hub, QuestionId};
 use crate::time::Time;
 
 use super::past_lines::{said, said_forgotten};
-use super::store::{Busy, Recovered, Store, StoreError, StoreSettings, Ticket, runtime_folder};
+use super::store::{
+    Busy, Recovered, Store, StoreError, StoreSettings, StoreStatus, Ticket, runtime_folder,
+};
 use super::tokens::Source;
 
 /// See the file.
@@ -172,6 +174,11 @@ impl Keeping {
             words.push("no journal".to_owned());
         }
         (!words.is_empty()).then(|| format!("history {}", words.join(", ")))
+    }
+
+    /// How the store is.
+    pub(super) fn numbers(&mut self, now: Time) -> StoreStatus {
+        self.store.status(now)
     }
 
     /// The counters, for the line of statistics.

@@ -6,16 +6,19 @@ use std::time::{Duration, Instant};
 use crate::clean::Clean;
 use crate::hub::{Hub, Record, Recorded};
 use crate::session::ConnectionSummary;
+use crate::time::Time;
 
 use super::accept::Acceptor;
 use super::conn::{Closed, Conns};
 use super::log::{EventLog, quote};
+use super::measures::Measures;
 use super::printer::Printer;
 
 /// The log, and what only the loop can count, since the last report or since the start.
 #[derive(Debug)]
 pub(super) struct Reporter {
     pub(super) log: EventLog,
+    pub(super) measures: Measures,
     longest_turn: Duration,
     reported: Counted,
     status: Counted,
@@ -49,6 +52,7 @@ impl Reporter {
     pub(super) fn new(now: Instant) -> Reporter {
         Reporter {
             log: EventLog::new(),
+            measures: Measures::new(),
             longest_turn: Duration::ZERO,
             reported: Counted::new(now),
             status: Counted::new(now),
@@ -56,8 +60,22 @@ impl Reporter {
         }
     }
 
+    /// The turn that began then has written what it had time for, after so long.
+    pub(super) fn flushed(
+        &mut self,
+        hub: &Hub,
+        began: Time,
+        took: Duration,
+        unwritten_since: Option<Time>,
+    ) {
+        let messages = hub.overview().messages();
+        self.measures
+            .flushed(began, took, messages, unwritten_since);
+    }
+
     pub(super) fn turn_took(&mut self, duration: Duration) {
         self.longest_turn = self.longest_turn.max(duration);
+        self.measures.turns.add(duration, 1);
     }
 
     /// One line for each thing that is to be known afterwards; who ended makes room for another

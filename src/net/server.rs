@@ -11,7 +11,8 @@ use mio::net::TcpListener;
 use mio::{Events, Poll};
 
 use crate::config::{Config, Switch, TlsMode};
-use crate::hub::{self, Random};
+use crate::dialect::http::{Probed, Response};
+use crate::hub::Random;
 use crate::time::Time;
 use crate::turn::{Event, Turn};
 
@@ -21,7 +22,9 @@ use super::console::{Console, Outcome};
 use super::heap::Heap;
 use super::keeping::{self, Keeping};
 use super::life::{Clock, Life, STOP_AGAIN_MIN};
+use super::metrics::{self, Metrics, Numbers};
 use super::outside::{random_bytes, wall_time};
+use super::peers;
 use super::printer::Printer;
 use super::report::Reporter;
 use super::signals::{Request, Signals};
@@ -29,9 +32,8 @@ use super::site::site;
 use super::store::StoreError;
 use super::supervisor::Supervisor;
 use super::systemd::Notify;
-use super::tls::{Expired, TlsSetup, TlsStreams};
+use super::tls::{TlsSetup, TlsStreams};
 use super::tokens::Source;
-use super::watch::Trouble;
 
 /// All of a running chatd: the loop, its sockets, and one part for each thing beside it. Its fields are
 /// many since it alone owns these parts, none of which knows another; it decides little itself.
@@ -49,6 +51,7 @@ pub struct Server {
     heap: Heap,
     supervisor: Supervisor,
     keeping: Option<Keeping>,
+    metrics: Metrics,
     clock: Clock,
     life: Life,
     tls: Option<TlsSetup>,
@@ -60,13 +63,15 @@ pub struct Server {
 const EVENTS_MAX: usize = 1024;
 
 impl Server {
-    /// A server on these sockets. It accepts nobody before [`Server::run`].
+    /// A server on these sockets, and for monitoring on `metrics`. It accepts nobody before
+    /// [`Server::run`].
     ///
     /// # Errors
     /// Those of poll and of taking over the signals.
     pub fn new(
         config: &Config,
         listeners: Vec<TcpListener>,
+        metrics: Vec<TcpListener>,
         tls: Option<TlsSetup>,
         notify: Notify,
     ) -> io::Result<Server> {
@@ -74,6 +79,7 @@ impl Server {
         let registry = poll.registry();
         let signals = Signals::register(registry, Source::Signals.token())?;
         let acceptor = Acceptor::register(registry, listeners, config)?;
+        let metrics = Metrics::register(registry, metrics, &config.limits)?;
         let line_bytes_max = config.limits.line_bytes_max;
         let now = Instant::now();
         let console = config
@@ -96,6 +102,7 @@ impl Server {
             turn,
             conns: Conns::new(streams, config.tls == TlsMode::Only, &config.limits, now),
             acceptor,
+            metrics,
             signals,
             console,
             printer: has_board.then(Printer::new),
@@ -103,10 +110,7 @@ impl Server {
             heap: Heap::new(now),
             supervisor: Supervisor::new(notify, now),
             keeping: None,
-            clock: Clock {
-                started_at: now,
-                now,
-            },
+            clock: Clock::new(now, wall_time()),
             life: Life::Running,
             tls,
             drain_timeout: config.limits.drain_timeout,
@@ -173,7 +177,7 @@ impl Server {
             ..
         } = self;
         acceptor.accept(poll.registry(), conns, turn, &mut reporter.log, now);
-        self.look_after_peers();
+        peers::look_after(turn, conns, now, self.stall_timeout);
         self.start_draining();
         if let Some(keeping) = &mut self.keeping {
             keeping.carry_questions(self.turn.hub_mut());
@@ -186,8 +190,12 @@ impl Server {
                 keeping.keep(recorder);
             }
         });
+        let unwritten_since = self.turn.unwritten_since();
+        self.reporter
+            .flushed(self.turn.hub(), since_start, now.elapsed(), unwritten_since);
         self.report();
         self.housekeeping();
+        self.serve_metrics();
         self.end_draining();
         self.reporter.turn_took(now.elapsed());
     }
@@ -214,6 +222,7 @@ impl Server {
             self.printer.as_ref().and_then(Printer::deadline),
             self.console.as_ref().and_then(Console::deadline),
             self.life.deadline(),
+            self.metrics.deadline(),
             self.supervisor.deadline(),
             self.acceptor.retry_at(),
             self.acceptor.proxied_deadline(),
@@ -239,6 +248,7 @@ impl Server {
             match Source::of(event.token()) {
                 Source::Signals => is_signalled = true,
                 Source::Console => self.console.iter_mut().for_each(Console::note),
+                Source::Metrics => self.metrics.note(),
                 // Its answers are taken in every turn.
                 Source::Store => {}
                 Source::Listener(index) => self.acceptor.note(index),
@@ -258,35 +268,6 @@ impl Server {
             }
         }
         is_signalled
-    }
-
-    /// Ends those who are gone without a word, or leave what they were sent in the kernel.
-    fn look_after_peers(&mut self) {
-        let hub = self.turn.hub();
-        let troubled = self.conns.look(self.clock.now, self.stall_timeout, |id| {
-            hub.sessions()
-                .get(id)
-                .map_or(0, |session| session.outbox.bytes_taken())
-        });
-        for (id, trouble) in troubled {
-            match trouble {
-                Trouble::Vanished => self.turn.hub_mut().handle_event(id, hub::Event::Lost),
-                Trouble::Stalled => self.turn.hub_mut().handle_event(id, hub::Event::Stalled),
-            }
-        }
-        let hub = self.turn.hub();
-        let expired = self
-            .conns
-            .look_for_expired(self.clock.now, |id| hub.sessions().wants_input(id));
-        for (id, what) in expired {
-            match what {
-                Expired::Handshake => self
-                    .turn
-                    .hub_mut()
-                    .handle_event(id, hub::Event::HandshakeExpired),
-                Expired::Record => self.turn.hub_mut().handle_event(id, hub::Event::Faulty),
-            }
-        }
     }
 
     fn handle_signals(&mut self) {
@@ -345,6 +326,27 @@ impl Server {
         );
         let since_start = self.clock.since_start();
         line + &keeping::statistics(&mut self.keeping, since_start)
+    }
+
+    /// Goes on with those who ask how it goes.
+    fn serve_metrics(&mut self) {
+        let (now, since_start) = (self.clock.now, self.clock.since_start());
+        let keeping = &mut self.keeping;
+        let registry = self.poll.registry();
+        self.metrics.serve(registry, now, |probed| match probed {
+            Probed::Health => metrics::health(self.life == Life::Running),
+            Probed::Metrics => {
+                let numbers = Numbers {
+                    hub: self.turn.hub(),
+                    measures: &self.reporter.measures,
+                    archive: keeping.as_mut().map(|keeping| keeping.numbers(since_start)),
+                    accept_errors: self.acceptor.errors,
+                    clients_max: self.acceptor.clients_max,
+                    started_at: self.clock.started_on,
+                };
+                Response::metrics(numbers.page())
+            }
+        });
     }
 
     fn report(&mut self) {

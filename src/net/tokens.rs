@@ -19,6 +19,8 @@ pub(super) enum Source {
     Signals,
     /// Standard input of the operator.
     Console,
+    /// The port for monitoring: those who ask there are few, and looked at together.
+    Metrics,
     /// The threads of the store have something to say.
     Store,
 }
@@ -33,7 +35,8 @@ const FIRST_OTHER: usize = 1 << (GENERATION_BITS + u32::BITS);
 const SIGNALS: usize = FIRST_OTHER;
 const CONSOLE: usize = FIRST_OTHER + 1;
 const STORE: usize = FIRST_OTHER + 2;
-const FIRST_LISTENER: usize = FIRST_OTHER + 3;
+const METRICS: usize = FIRST_OTHER + 3;
+const FIRST_LISTENER: usize = FIRST_OTHER + 4;
 const FIRST_PROXIED: usize = FIRST_LISTENER + LISTENERS_MAX;
 const _: () = assert!(
     usize::MAX - FIRST_PROXIED > u32::MAX as usize,
@@ -56,6 +59,7 @@ impl Source {
             Source::Signals => SIGNALS,
             Source::Console => CONSOLE,
             Source::Store => STORE,
+            Source::Metrics => METRICS,
             Source::Listener(index) => FIRST_LISTENER + index,
             Source::Proxied(index) => FIRST_PROXIED + index,
         })
@@ -65,6 +69,8 @@ impl Source {
         match token.0 {
             SIGNALS => Source::Signals,
             CONSOLE => Source::Console,
+            STORE => Source::Store,
+            METRICS => Source::Metrics,
             other if other >= FIRST_PROXIED => Source::Proxied(other - FIRST_PROXIED),
             other if other >= FIRST_LISTENER => Source::Listener(other - FIRST_LISTENER),
             other => {
@@ -94,6 +100,8 @@ mod tests {
             Source::Proxied(u32::MAX as usize),
             Source::Signals,
             Source::Console,
+            Source::Store,
+            Source::Metrics,
         ];
         for (index, source) in sources.iter().enumerate() {
             assert_eq!(Source::of(source.token()), *source);

@@ -314,10 +314,9 @@ impl Writer {
     }
 
     fn note_failure(&mut self, error: &dyn std::fmt::Display, now: Instant) {
-        self.shared
-            .progress
-            .is_failing
-            .store(true, Ordering::Release);
+        let progress = &self.shared.progress;
+        progress.is_failing.store(true, Ordering::Release);
+        progress.failures.fetch_add(1, Ordering::Relaxed);
         if self.failure.note(now) {
             warn!(
                 "history: the disk does not take what is said ({error}): it is kept in memory and tried again"
