@@ -10,11 +10,14 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
+use chatd::clean::Clean;
 use chatd::config::address::ListenAddress;
 use chatd::config::{Config, NoConfig};
 use chatd::net::listener::LISTENERS_MAX;
+use chatd::net::operator_socket::OperatorSocket;
 use chatd::net::server::Server;
 use chatd::net::systemd::{self, Notify};
 use chatd::net::tls::TlsSetup;
@@ -87,6 +90,14 @@ fn check(mut config: Config) -> Result<(), Fault> {
     let metrics = resolve_metrics(&config, &listen).map_err(settings)?;
     let warning = fit_to_machine(&mut config, listen.len(), metrics.len()).map_err(settings)?;
     let of_tls = TlsSetup::check(&config).map_err(|bad| Fault::new(Exit::Settings, bad))?;
+    if let Some(path) = &config.operator_socket {
+        // A server that runs is no fault of the settings.
+        let checked = OperatorSocket::check(path).or_else(|bad| match bad.is_of_settings() {
+            true => Err(Fault::new(Exit::Settings, bad)),
+            false => Ok(()),
+        });
+        checked?;
+    }
     for warning in warning.into_iter().chain(of_tls) {
         report_fault(&warning);
     }
@@ -119,17 +130,25 @@ fn serve(mut config: Config) -> Result<(), Fault> {
     let listening = addresses(&listeners)?;
     let metrics = listener::bind_all(&metrics).map_err(|error| of_metrics(&error))?;
     let asked_at = addresses(&metrics)?;
-    let tls = match TlsSetup::load(&config, &listening) {
-        Ok(tls) => tls,
-        Err(bad) => {
-            let fault = Fault::new(Exit::Settings, bad);
+    let tls = TlsSetup::load(&config, &listening).map_err(|bad| Fault::new(Exit::Settings, bad));
+    let operators = config.operator_socket.as_deref().map(operator_socket);
+    let (tls, operators) = match tls.and_then(|tls| Ok((tls, operators.transpose()?))) {
+        Ok(both) => both,
+        Err(fault) => {
             let handed_in = if is_handed_in { listeners } else { Vec::new() };
             return Err(Fault { handed_in, ..fault });
         }
     };
     let cannot_poll = |error| Fault::new(Exit::Unavailable, format!("cannot poll: {error}"));
-    let mut server =
-        Server::new(&config, listeners, metrics, tls, Notify::from_env()).map_err(cannot_poll)?;
+    let mut server = Server::new(
+        &config,
+        listeners,
+        operators,
+        metrics,
+        tls,
+        Notify::from_env(),
+    )
+    .map_err(cannot_poll)?;
     if let Some(folder) = &config.data {
         server.keep(folder, &config).map_err(|bad| Fault {
             exit: if bad.exit_code() == Exit::Settings as u8 {
@@ -143,13 +162,33 @@ fn serve(mut config: Config) -> Result<(), Fault> {
     // Only now: whoever waits for this line may at once connect, or send a signal.
     log::info!("chatd {} starts", env!("CARGO_PKG_VERSION"));
     server.announce();
-    for address in asked_at {
+    announce(&config, &asked_at, &listening);
+    server.run().map_err(cannot_poll)
+}
+
+/// Says in the log where it is to be reached.
+fn announce(config: &Config, metrics: &[SocketAddr], listening: &[SocketAddr]) {
+    if let Some(path) = &config.operator_socket {
+        let path = path.display().to_string();
+        log::info!("operators sit at {}", Clean::of(&path));
+    }
+    for address in metrics {
         log::info!("metrics at http://{address}/metrics");
     }
     for address in listening {
         log::info!("listening on {address}");
     }
-    server.run().map_err(cannot_poll)
+}
+
+fn operator_socket(path: &Path) -> Result<OperatorSocket, Fault> {
+    OperatorSocket::bind(path).map_err(|bad| {
+        let exit = if bad.is_of_settings() {
+            Exit::Settings
+        } else {
+            Exit::Unavailable
+        };
+        Fault::new(exit, bad)
+    })
 }
 
 fn resolve(config: &Config) -> Result<Vec<SocketAddr>, Fault> {
@@ -214,7 +253,8 @@ fn fit_to_machine(
     } else {
         0
     };
-    let possible = file_limit::clients_max(wanted, files_max, listeners, metrics + askers)
+    let sockets = listeners + operator_sockets(config) + metrics + askers;
+    let possible = file_limit::clients_max(wanted, files_max, sockets)
         .map_err(|few| Fault::new(Exit::Unavailable, few))?;
     config.limits.clients_max = possible;
     Ok((possible < wanted).then(|| {
@@ -223,6 +263,12 @@ fn fit_to_machine(
              allowed (ulimit -n, or LimitNOFILE= in the unit)"
         )
     }))
+}
+
+/// Descriptors that the operator's socket and those who sit there may take.
+fn operator_sockets(config: &Config) -> usize {
+    let seats = config.limits.operator_seats_max;
+    config.operator_socket.as_ref().map_or(0, |_| 1 + seats)
 }
 
 /// A panic, in whatever thread, is one line and the end: never a backtrace, never half a server.

@@ -17,6 +17,7 @@ use super::listeners::Listeners;
 use super::memory::Memory;
 use super::questions::Questions;
 use super::sessions::Sessions;
+use super::standing::Standing;
 
 /// See the file.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub(super) struct Core {
     pub(super) memory: Memory,
     pub(super) comebacks: Comebacks,
     pub(super) questions: Questions,
+    pub(super) standing: Standing,
     /// What sessions were called that have left and are still there.
     pub(super) left_names: HashMap<SessionId, Box<str>>,
 }
@@ -41,6 +43,7 @@ impl Core {
             memory: Memory::default(),
             comebacks: Comebacks::new(random),
             questions: Questions::default(),
+            standing: Standing::new(&limits),
             left_names: HashMap::new(),
             limits,
         }
@@ -117,6 +120,7 @@ fn rules(limits: &Limits) -> Rules {
         announce_members_max: limits.announce_members_max,
         announce_rate: Rate::new(limits.announce_per_second, limits.announce_burst),
         churn_interval: limits.churn_interval,
+        churn_hearers_per_turn_max: limits.hearers_per_turn_max,
         rooms_max: limits.rooms_max,
         resting_rooms_max: limits.resting_rooms_max,
         rooms_per_member_max: limits.rooms_per_member_max,

@@ -1,9 +1,11 @@
 //! `Overview`: the engine, looked at: who is connected, which rooms there are, what was counted, how
 //! much memory it takes. Changes nothing. Made by the hub for one look.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::dialect::Dialect;
+use crate::moderation::Sanction;
 use crate::session::{SessionId, Transport};
 
 use super::core::Core;
@@ -99,6 +101,11 @@ impl<'h> Overview<'h> {
             sent_bytes: sessions.sent_bytes,
             ..core.listeners.delivery.statistics.clone()
         }
+    }
+
+    /// The ban on who comes from this address.
+    pub fn ban_on(self, address: IpAddr) -> Option<&'h Sanction> {
+        self.core.standing.ban_on_address(address)
     }
 
     /// Bytes of all that can grow, histories included.

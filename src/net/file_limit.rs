@@ -52,17 +52,12 @@ pub fn raise() -> u64 {
 }
 
 /// The clients that can be served at once where `wanted` are asked for, `files_max` files may be
-/// open, so many sockets listen, and so many more are for other things.
+/// open, and so many sockets listen or are kept for operators and monitoring.
 ///
 /// # Errors
 /// When there are fewer files than a server needs.
-pub fn clients_max(
-    wanted: usize,
-    files_max: u64,
-    listeners: usize,
-    others: usize,
-) -> Result<usize, TooFewFiles> {
-    let reserved = FILES_RESERVED + listeners.saturating_sub(LISTENERS_IN_RESERVE) + others;
+pub fn clients_max(wanted: usize, files_max: u64, listeners: usize) -> Result<usize, TooFewFiles> {
+    let reserved = FILES_RESERVED + listeners.saturating_sub(LISTENERS_IN_RESERVE);
     let files_min = reserved + CLIENTS_MIN;
     let files = usize::try_from(files_max).unwrap_or(usize::MAX);
     if files < files_min {
@@ -80,19 +75,18 @@ mod tests {
 
     #[test]
     fn clients_get_what_the_files_leave() {
-        assert_eq!(clients_max(100, u64::MAX, 1, 0), Ok(100));
-        assert_eq!(clients_max(100, 132, 1, 0), Ok(100));
-        assert_eq!(clients_max(100, 131, 1, 0), Ok(99));
-        assert_eq!(clients_max(100, 64, 1, 0), Ok(32));
+        assert_eq!(clients_max(100, u64::MAX, 1), Ok(100));
+        assert_eq!(clients_max(100, 132, 1), Ok(100));
+        assert_eq!(clients_max(100, 131, 1), Ok(99));
+        assert_eq!(clients_max(100, 64, 1), Ok(32));
         let refused = |files_max, files_min| {
             Err(TooFewFiles {
                 files_max,
                 files_min,
             })
         };
-        assert_eq!(clients_max(100, 63, 1, 0), refused(63, 64));
-        assert_eq!(clients_max(100, 132, 14, 0), Ok(90));
-        assert_eq!(clients_max(100, 73, 14, 0), refused(73, 74));
-        assert_eq!(clients_max(100, 132, 1, 9), Ok(91));
+        assert_eq!(clients_max(100, 63, 1), refused(63, 64));
+        assert_eq!(clients_max(100, 132, 14), Ok(90));
+        assert_eq!(clients_max(100, 73, 14), refused(73, 74));
     }
 }

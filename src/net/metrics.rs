@@ -120,18 +120,22 @@ impl Metrics {
 
     /// Goes as far with everybody as sockets and this turn allow. One is answered in a turn, since to
     /// count takes a while where thousands are connected.
-    pub(super) fn serve(
+    pub(super) fn serve<'n>(
         &mut self,
         registry: &Registry,
         now: Instant,
-        answer: impl FnOnce(Probed) -> Response,
+        is_running: bool,
+        numbers: impl FnOnce() -> Numbers<'n>,
     ) {
         if !self.is_noted && self.deadline().is_none_or(|at| at > now) {
             return;
         }
         (self.is_noted, self.next_at) = (false, None);
         self.accept(registry, now);
-        let mut answer = Some(answer);
+        let mut answer = Some(|probed| match probed {
+            Probed::Metrics => Response::metrics(numbers().page()),
+            Probed::Health => health(is_running),
+        });
         for asker in &mut self.askers {
             if asker.until <= now {
                 asker.stage = Stage::Over;
@@ -271,7 +275,7 @@ impl Asker {
 }
 
 /// What `/healthz` is answered: whether whoever comes finds a place to talk.
-pub(super) fn health(is_running: bool) -> Response {
+fn health(is_running: bool) -> Response {
     if is_running {
         Response::text(Status::Ok, "ok")
     } else {

@@ -1,10 +1,10 @@
-//! Looking after peers: those who are gone without a word, leave what they were sent in the kernel, or do
-//! not finish what their TLS has begun are ended. When that is so, `watch` and `tls` find; how a session
-//! ends is the hub's. A function over the turn and its sockets.
+//! Who of the peers is ended for what only the sockets show: gone without a word, reading nothing, or
+//! late with TLS. How that is seen is `watch`'s and `tls`'s, what comes of it the hub's. A function over
+//! both; nobody owns anything here.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::hub;
+use crate::hub::Event;
 use crate::turn::Turn;
 
 use super::conn::Conns;
@@ -12,21 +12,16 @@ use super::tls::Expired;
 use super::watch::Trouble;
 
 /// Ends those who are gone without a word, or leave what they were sent in the kernel.
-pub(super) fn look_after(
-    turn: &mut Turn,
-    conns: &mut Conns,
-    now: Instant,
-    stall_timeout: Duration,
-) {
+pub(super) fn look_after(turn: &mut Turn, conns: &mut Conns, now: Instant) {
     let hub = turn.hub();
-    let troubled = conns.look(now, stall_timeout, |id| {
+    let troubled = conns.look(now, |id| {
         let session = hub.sessions().get(id);
         session.map_or(0, |session| session.outbox.bytes_taken())
     });
     for (id, trouble) in troubled {
         let event = match trouble {
-            Trouble::Vanished => hub::Event::Lost,
-            Trouble::Stalled => hub::Event::Stalled,
+            Trouble::Vanished => Event::Lost,
+            Trouble::Stalled => Event::Stalled,
         };
         turn.hub_mut().handle_event(id, event);
     }
@@ -34,8 +29,8 @@ pub(super) fn look_after(
     let expired = conns.look_for_expired(now, |id| hub.sessions().wants_input(id));
     for (id, what) in expired {
         let event = match what {
-            Expired::Handshake => hub::Event::HandshakeExpired,
-            Expired::Record => hub::Event::Faulty,
+            Expired::Handshake => Event::HandshakeExpired,
+            Expired::Record => Event::Faulty,
         };
         turn.hub_mut().handle_event(id, event);
     }

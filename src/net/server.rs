@@ -11,22 +11,23 @@ use mio::net::TcpListener;
 use mio::{Events, Poll};
 
 use crate::config::{Config, Switch, TlsMode};
-use crate::dialect::http::{Probed, Response};
 use crate::hub::Random;
 use crate::time::Time;
-use crate::turn::{Event, Turn};
+use crate::turn::Turn;
 
 use super::accept::Acceptor;
 use super::conn::Conns;
-use super::console::{Console, Outcome};
 use super::heap::Heap;
 use super::keeping::{self, Keeping};
 use super::life::{Clock, Life, STOP_AGAIN_MIN};
-use super::metrics::{self, Metrics, Numbers};
+use super::metrics::{Metrics, Numbers};
+use super::operator_socket::OperatorSocket;
+use super::orders::{self, Desk, Outcome};
 use super::outside::{random_bytes, wall_time};
 use super::peers;
-use super::printer::Printer;
+use super::readiness;
 use super::report::Reporter;
+use super::seats::{SeatId, Seats};
 use super::signals::{Request, Signals};
 use super::site::site;
 use super::store::StoreError;
@@ -45,8 +46,7 @@ pub struct Server {
     conns: Conns,
     acceptor: Acceptor,
     signals: Signals,
-    console: Option<Console>,
-    printer: Option<Printer>,
+    seats: Seats,
     reporter: Reporter,
     heap: Heap,
     supervisor: Supervisor,
@@ -56,21 +56,22 @@ pub struct Server {
     life: Life,
     tls: Option<TlsSetup>,
     drain_timeout: Duration,
-    stall_timeout: Duration,
+    operator_answer_bytes_max: usize,
 }
 
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
 
 impl Server {
-    /// A server on these sockets, and for monitoring on `metrics`. It accepts nobody before
-    /// [`Server::run`].
+    /// A server on these sockets, the operator's and those for monitoring among them. It accepts nobody
+    /// before [`Server::run`].
     ///
     /// # Errors
     /// Those of poll and of taking over the signals.
     pub fn new(
         config: &Config,
         listeners: Vec<TcpListener>,
+        operators: Option<OperatorSocket>,
         metrics: Vec<TcpListener>,
         tls: Option<TlsSetup>,
         notify: Notify,
@@ -80,18 +81,14 @@ impl Server {
         let signals = Signals::register(registry, Source::Signals.token())?;
         let acceptor = Acceptor::register(registry, listeners, config)?;
         let metrics = Metrics::register(registry, metrics, &config.limits)?;
-        let line_bytes_max = config.limits.line_bytes_max;
         let now = Instant::now();
-        let console = config
-            .console
-            .then(|| Console::register(registry, line_bytes_max, now))
-            .transpose()?;
+        let seats = Seats::register(registry, config, operators, now)?;
         let mut turn = Turn::new(config.limits.clone(), Random::new(random_bytes));
         let streams = tls
             .as_ref()
             .map(|tls| TlsStreams::new(tls.config(), &config.limits));
-        let has_board = config.board || config.console;
-        if has_board {
+        turn.hub_mut().moderator().guard(&config.proxy_from);
+        if seats.has_watchers() {
             turn.hub_mut().operator().turn_board_on();
         }
         if config.web == Switch::On {
@@ -104,8 +101,7 @@ impl Server {
             acceptor,
             metrics,
             signals,
-            console,
-            printer: has_board.then(Printer::new),
+            seats,
             reporter: Reporter::new(now),
             heap: Heap::new(now),
             supervisor: Supervisor::new(notify, now),
@@ -114,7 +110,7 @@ impl Server {
             life: Life::Running,
             tls,
             drain_timeout: config.limits.drain_timeout,
-            stall_timeout: config.limits.stall_timeout,
+            operator_answer_bytes_max: config.limits.operator_answer_bytes_max,
             poll,
         })
     }
@@ -162,37 +158,29 @@ impl Server {
         let since_start = self.clock.since_start();
         self.turn.start(since_start, wall_time(), &mut self.conns);
         if let Some(keeping) = &mut self.keeping {
-            let told = keeping.bring_answers(self.turn.hub_mut(), since_start);
-            let printer = self.printer.iter_mut();
-            printer.for_each(|to| told.iter().for_each(|line| to.line(line)));
+            for (seat, lines) in keeping.bring_answers(self.turn.hub_mut(), since_start) {
+                lines.iter().for_each(|line| self.seats.answer(seat, line));
+            }
         }
         // Before accepting: who connected before the operator ended it all is told so.
-        self.serve_console();
-        let Server {
-            poll,
-            turn,
-            conns,
-            acceptor,
-            reporter,
-            ..
-        } = self;
-        acceptor.accept(poll.registry(), conns, turn, &mut reporter.log, now);
-        peers::look_after(turn, conns, now, self.stall_timeout);
+        self.serve_operators();
+        let (registry, log) = (self.poll.registry(), &mut self.reporter.log);
+        self.acceptor
+            .accept(registry, &mut self.conns, &mut self.turn, log, now);
+        peers::look_after(&mut self.turn, &mut self.conns, now);
         self.start_draining();
         if let Some(keeping) = &mut self.keeping {
             keeping.carry_questions(self.turn.hub_mut());
         }
         let held = self.conns.held_bytes();
         self.turn.hub_mut().set_transport_bytes(held);
-        let keeping = &mut self.keeping;
         self.turn.finish(&mut self.conns, |recorder| {
-            if let Some(keeping) = keeping {
+            if let Some(keeping) = &mut self.keeping {
                 keeping.keep(recorder);
             }
         });
-        let unwritten_since = self.turn.unwritten_since();
         self.reporter
-            .flushed(self.turn.hub(), since_start, now.elapsed(), unwritten_since);
+            .flushed(&self.turn, since_start, now.elapsed());
         self.report();
         self.housekeeping();
         self.serve_metrics();
@@ -216,16 +204,16 @@ impl Server {
         if self.acceptor.has_more() || self.conns.is_ready() || self.life == Life::Closed {
             return Some(Duration::ZERO);
         }
-        let turn = self.turn.next_timeout();
+        let kept = self.keeping.as_ref().and_then(Keeping::deadline);
+        let turn = self.turn.next_timeout().into_iter().chain(kept).min();
         let first = [
             turn.map(|at| self.clock.started_at + at.since(Time::START)),
-            self.printer.as_ref().and_then(Printer::deadline),
-            self.console.as_ref().and_then(Console::deadline),
+            self.seats.deadline(),
             self.life.deadline(),
             self.metrics.deadline(),
             self.supervisor.deadline(),
             self.acceptor.retry_at(),
-            self.acceptor.proxied_deadline(),
+            self.acceptor.deadline(),
             self.reporter.log.deadline(),
             self.conns.watch_deadline(),
             self.conns.tls_deadline(),
@@ -247,18 +235,20 @@ impl Server {
         for event in &self.events {
             match Source::of(event.token()) {
                 Source::Signals => is_signalled = true,
-                Source::Console => self.console.iter_mut().for_each(Console::note),
                 Source::Metrics => self.metrics.note(),
+                Source::Console => self.seats.note_console(),
+                Source::OperatorSocket => self.seats.note_socket(),
+                Source::Operator(index) => {
+                    let event = readiness::of(event);
+                    self.seats
+                        .note_operator(index, event.readable, event.writable);
+                }
                 // Its answers are taken in every turn.
                 Source::Store => {}
                 Source::Listener(index) => self.acceptor.note(index),
                 Source::Proxied(index) => self.acceptor.note_proxied(index),
                 Source::Conn(id, generation) if self.conns.is_current(id, generation) => {
-                    let event = Event {
-                        readable: event.is_readable() || event.is_read_closed(),
-                        writable: event.is_writable(),
-                        failed: event.is_error(),
-                    };
+                    let event = readiness::of(event);
                     if event.writable {
                         self.conns.note_writable(id);
                     }
@@ -297,55 +287,65 @@ impl Server {
         }
     }
 
-    fn serve_console(&mut self) {
-        let (Some(console), Some(printer)) = (&mut self.console, &mut self.printer) else {
-            return;
-        };
-        let hub = self.turn.hub_mut();
-        let registry = self.poll.registry();
-        let keeping = &mut self.keeping;
-        let outcomes = console.serve(registry, hub, &self.conns, printer, keeping, self.clock.now);
-        for outcome in outcomes {
-            match outcome {
-                Outcome::Done => {}
-                Outcome::Quit => self.stop(),
-                Outcome::Statistics => {
-                    let line = format!("= {}", self.statistics_line());
-                    self.printer.iter_mut().for_each(|to| to.line(&line));
-                }
-            }
+    fn serve_operators(&mut self) {
+        self.seats.read(self.poll.registry(), self.clock.now);
+        while let Some((seat, typed)) = self.seats.next_line() {
+            let mut desk = Desk {
+                hub: self.turn.hub_mut(),
+                conns: &self.conns,
+                keeping: &mut self.keeping,
+                answer_bytes_max: self.operator_answer_bytes_max,
+            };
+            let (mut lines, outcome) = orders::obey(&mut desk, seat, &typed);
+            lines.extend(self.do_beside(seat, outcome));
+            lines.iter().for_each(|line| self.seats.answer(seat, line));
         }
+    }
+
+    /// What an order asks of the server itself; the answer to that.
+    fn do_beside(&mut self, seat: SeatId, outcome: Outcome) -> Option<String> {
+        Some(match outcome {
+            Outcome::Done => return None,
+            Outcome::Statistics => format!("= {}", self.statistics_line()),
+            Outcome::Reload => {
+                self.reload();
+                "= read again; the log says what came of it".to_owned()
+            }
+            Outcome::Watch(_) if seat == SeatId::Console => {
+                "! bad-usage the console always shows what is said".to_owned()
+            }
+            Outcome::Watch(is_on) => {
+                self.seats.watch(seat, is_on);
+                format!("= watch {}", if is_on { "on" } else { "off" })
+            }
+            Outcome::Quit => {
+                self.stop();
+                format!("= draining {} clients", self.turn.hub().sessions().live())
+            }
+        })
     }
 
     fn statistics_line(&mut self) -> String {
         let line = self.reporter.statistics_line(
             self.turn.hub(),
             &self.acceptor,
-            self.printer.as_ref(),
+            self.seats.lines_lost(),
             self.clock.now,
         );
-        let since_start = self.clock.since_start();
-        line + &keeping::statistics(&mut self.keeping, since_start)
+        line + &keeping::statistics(&mut self.keeping, self.clock.since_start())
     }
 
     /// Goes on with those who ask how it goes.
     fn serve_metrics(&mut self) {
         let (now, since_start) = (self.clock.now, self.clock.since_start());
-        let keeping = &mut self.keeping;
-        let registry = self.poll.registry();
-        self.metrics.serve(registry, now, |probed| match probed {
-            Probed::Health => metrics::health(self.life == Life::Running),
-            Probed::Metrics => {
-                let numbers = Numbers {
-                    hub: self.turn.hub(),
-                    measures: &self.reporter.measures,
-                    archive: keeping.as_mut().map(|keeping| keeping.numbers(since_start)),
-                    accept_errors: self.acceptor.errors,
-                    clients_max: self.acceptor.clients_max,
-                    started_at: self.clock.started_on,
-                };
-                Response::metrics(numbers.page())
-            }
+        let (registry, is_running) = (self.poll.registry(), self.life == Life::Running);
+        self.metrics.serve(registry, now, is_running, || Numbers {
+            hub: self.turn.hub(),
+            measures: &self.reporter.measures,
+            archive: keeping::numbers(&mut self.keeping, since_start),
+            accept_errors: self.acceptor.errors,
+            clients_max: self.acceptor.clients_max,
+            started_at: self.clock.started_on,
         });
     }
 
@@ -354,18 +354,18 @@ impl Server {
         let hub = self.turn.hub_mut();
         self.reporter
             .report(hub, &mut self.conns, &mut self.acceptor, now);
-        if let Some(printer) = &mut self.printer {
-            self.reporter.print_board(hub, printer, now);
-        }
+        let hub = self.turn.hub_mut();
+        self.reporter.show_board(hub, &mut self.seats);
+        let keeping = self.keeping.as_ref();
+        let waits = |seat| keeping.is_some_and(|keeping| keeping.is_asked_by(seat));
+        self.seats.flush(now, waits);
     }
 
     /// The server is to drain and stop; what was sent before is still read.
     fn stop(&mut self) {
         if self.life == Life::Running {
-            info!(
-                "asked to stop: draining {} clients",
-                self.turn.hub().sessions().live()
-            );
+            let clients = self.turn.hub().sessions().live();
+            info!("asked to stop: draining {clients} clients");
             self.supervisor.notify.stopping(self.drain_timeout);
             self.life = Life::Stopping;
         }
@@ -376,6 +376,7 @@ impl Server {
         match self.life {
             Life::Stopping => {
                 self.acceptor.close(self.poll.registry());
+                self.seats.close_door();
                 self.life = Life::Closed;
             }
             Life::Closed => {

@@ -24,6 +24,8 @@ pub enum CloseReason {
     NameTimeout,
     /// The operator threw it out.
     Kicked,
+    /// The operator has shut it out.
+    Banned,
     /// The same member came back on another connection.
     Replaced,
     /// It spoke another protocol.
@@ -56,6 +58,7 @@ impl CloseReason {
         (CloseReason::Unfinished, "unfinished"),
         (CloseReason::NameTimeout, "name-timeout"),
         (CloseReason::Kicked, "kicked"),
+        (CloseReason::Banned, "banned"),
         (CloseReason::Replaced, "replaced"),
         (CloseReason::WrongProtocol, "wrong-protocol"),
         (CloseReason::TlsFault, "tls-fault"),
@@ -81,6 +84,7 @@ impl CloseReason {
             }
             CloseReason::TooSlow | CloseReason::Unfinished => Cause::TooSlow,
             CloseReason::Kicked => Cause::Kicked,
+            CloseReason::Banned => Cause::Banned,
             CloseReason::ShuttingDown => Cause::Stopped,
             CloseReason::Quit
             | CloseReason::HungUp
@@ -109,6 +113,7 @@ impl CloseReason {
             CloseReason::Unfinished => Some(Refusal::LineTooLong),
             CloseReason::NameTimeout => Some(Refusal::NameTimeout),
             CloseReason::Kicked => Some(Refusal::Kicked(None)),
+            CloseReason::Banned => Some(Refusal::Banned(None)),
             CloseReason::Replaced => Some(Refusal::Replaced),
             CloseReason::WrongProtocol => Some(Refusal::WrongProtocol),
             CloseReason::TlsRequired => Some(Refusal::TlsRequired),
@@ -123,7 +128,7 @@ impl CloseReason {
     pub fn is_told_unasked(self) -> bool {
         matches!(
             self,
-            CloseReason::ServerFull | CloseReason::TooManyFromAddress
+            CloseReason::ServerFull | CloseReason::TooManyFromAddress | CloseReason::Banned
         )
     }
 }
@@ -139,6 +144,7 @@ impl fmt::Display for CloseReason {
             CloseReason::Unfinished => "it kept much unfinished, and that memory was needed",
             CloseReason::NameTimeout => "no name in time",
             CloseReason::Kicked => "kicked",
+            CloseReason::Banned => "banned",
             CloseReason::Replaced => "replaced by another connection",
             CloseReason::WrongProtocol => "another protocol",
             CloseReason::TlsFault => "TLS fault",

@@ -58,6 +58,9 @@ const CHUNKS_MAX: usize = 64;
 const PACED_READ_BYTES_MAX: usize = 4 << 10;
 /// How often is read from a connection that is broken, or whose place is taken, at most.
 const LAST_READS_MAX: usize = 256;
+/// Of what a broken connection has sent so much is kept however short memory is: it may be so in the
+/// middle of a turn, at whose end those go who are behind.
+const LAST_BYTES_MIN: usize = 16 << 10;
 
 impl Turn {
     /// A loop without connections. `random` gives what nobody can guess.
@@ -151,10 +154,11 @@ impl Turn {
         self.hub.connect(id);
     }
 
-    /// A connection was accepted for which there is no place: it is told why, and ends.
-    pub fn refuse(&mut self, id: SessionId, reason: CloseReason) {
+    /// A connection was accepted for which there is no place: it is told why, in the operator's words if
+    /// there are any, and ends.
+    pub fn refuse(&mut self, id: SessionId, reason: CloseReason, words: Option<&str>) {
         self.sockets.add(id);
-        self.hub.refuse_connection(id, reason);
+        self.hub.refuse_connection(id, reason, words);
     }
 
     /// The second half of a turn: what was said is kept, if anything is, then laid out and written;
@@ -221,11 +225,13 @@ impl Turn {
     }
 
     /// A connection is broken. What had come before that still lies in the kernel, if it was not
-    /// read for its rate's sake; it is kept as far as there is memory.
+    /// read for its rate's sake; it is kept as far as there is memory, and a burst of lines always.
     fn lose(&mut self, id: SessionId, io: &mut impl Io) {
+        let moved_before = self.moved_bytes;
         for _ in 0..LAST_READS_MAX {
             let fill = self.fill(id, io, Receive::Keep);
-            if fill != Fill::Full || self.hub.is_short_of_memory() {
+            let kept_bytes = self.moved_bytes - moved_before;
+            if fill != Fill::Full || kept_bytes >= LAST_BYTES_MIN && self.hub.is_short_of_memory() {
                 break;
             }
         }

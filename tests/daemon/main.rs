@@ -14,6 +14,7 @@
 mod common;
 
 mod archive;
+mod bans;
 mod board_disk;
 mod console;
 mod console_background;
@@ -41,6 +42,10 @@ mod metrics_page;
 mod mixed_doors;
 mod mixed_room;
 mod mixed_transcript;
+mod mutes;
+mod operator_log;
+mod operator_socket;
+mod operator_words;
 mod protocol_big_rooms;
 mod protocol_bytes;
 mod protocol_commands;

@@ -11,14 +11,17 @@
 #![allow(clippy::too_many_lines, reason = "some are lists of cases")]
 
 mod archive;
+mod bans_by_hand;
 mod bounded_by_hand;
 mod circles;
+mod coming_back;
 mod ending_by_hand;
 mod fair_by_hand;
 mod fair_stage;
 mod imports;
 mod listeners_by_hand;
 mod load_checks;
+mod many_rooms_by_hand;
 mod names;
 mod reserved_names;
 mod sealed_by_hand;
