@@ -115,6 +115,11 @@ settings! {
         #[arg(long = "proxy-from", value_name = "NET", value_delimiter = ',', value_parser = network())]
         pub proxy_from: Vec<IpNet>,
 
+        /// Where to be asked for metrics, in Prometheus' text format at /metrics, and for /healthz. No
+        /// password and no TLS there: choose an address that only monitoring reaches
+        #[arg(long, value_name = "ADDR:PORT")]
+        pub metrics: Option<ListenAddress>,
+
         /// Print every message on standard output: the bulletin board
         #[arg(long, action = ArgAction::Set, num_args = 0..=1, require_equals = true, value_name = "BOOL",
             default_value = "false", default_missing_value = "true", value_parser = BoolishValueParser::new())]
@@ -282,6 +287,7 @@ mod tests {
                 "MODE" => among(&["on", "off", "only"]),
                 // A certificate and its key come together or not at all.
                 "DIR" | "FILE" | "PATH" => continue,
+                "ADDR:PORT" if names.contains(&"metrics") => among(&["[::1]:1", "a:2"]),
                 "ADDR:PORT" => among(&["[::1]:1", "a:2,127.0.0.1:3 , b:4", "[fe80::1%eth0]:5"]),
                 "CHECK" => continue,
                 other => panic!("no values of the kind {other}"),
@@ -301,6 +307,7 @@ mod tests {
             "--tls-cert=c",
             "--tls-key=k",
             "--operator-socket=o",
+            "--metrics=a:1",
         ];
         let printed = parse(&paths).to_string();
         for flag in Config::command().get_arguments() {

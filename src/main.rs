@@ -87,7 +87,8 @@ fn main() -> ExitCode {
 fn check(mut config: Config) -> Result<(), Fault> {
     let settings = |fault: Fault| Fault::new(Exit::Settings, fault.said);
     let listen = resolve(&config).map_err(settings)?;
-    let warning = fit_to_machine(&mut config, listen.len()).map_err(settings)?;
+    let metrics = resolve_metrics(&config, &listen).map_err(settings)?;
+    let warning = fit_to_machine(&mut config, listen.len(), metrics.len()).map_err(settings)?;
     let of_tls = TlsSetup::check(&config).map_err(|bad| Fault::new(Exit::Settings, bad))?;
     if let Some(path) = &config.operator_socket {
         // A server that runs is no fault of the settings.
@@ -114,7 +115,8 @@ fn serve(mut config: Config) -> Result<(), Fault> {
     } else {
         addresses(&inherited)?
     };
-    let warning = fit_to_machine(&mut config, listen.len())?;
+    let metrics = resolve_metrics(&config, &listen)?;
+    let warning = fit_to_machine(&mut config, listen.len(), metrics.len())?;
     server_log::set_up(config.log_level);
     if let Some(warning) = warning {
         log::warn!("{warning}");
@@ -126,6 +128,8 @@ fn serve(mut config: Config) -> Result<(), Fault> {
         inherited
     };
     let listening = addresses(&listeners)?;
+    let metrics = listener::bind_all(&metrics).map_err(|error| of_metrics(&error))?;
+    let asked_at = addresses(&metrics)?;
     let tls = TlsSetup::load(&config, &listening).map_err(|bad| Fault::new(Exit::Settings, bad));
     let operators = config.operator_socket.as_deref().map(operator_socket);
     let (tls, operators) = match tls.and_then(|tls| Ok((tls, operators.transpose()?))) {
@@ -136,8 +140,15 @@ fn serve(mut config: Config) -> Result<(), Fault> {
         }
     };
     let cannot_poll = |error| Fault::new(Exit::Unavailable, format!("cannot poll: {error}"));
-    let mut server =
-        Server::new(&config, listeners, operators, tls, Notify::from_env()).map_err(cannot_poll)?;
+    let mut server = Server::new(
+        &config,
+        listeners,
+        operators,
+        metrics,
+        tls,
+        Notify::from_env(),
+    )
+    .map_err(cannot_poll)?;
     if let Some(folder) = &config.data {
         server.keep(folder, &config).map_err(|bad| Fault {
             exit: if bad.exit_code() == Exit::Settings as u8 {
@@ -151,14 +162,22 @@ fn serve(mut config: Config) -> Result<(), Fault> {
     // Only now: whoever waits for this line may at once connect, or send a signal.
     log::info!("chatd {} starts", env!("CARGO_PKG_VERSION"));
     server.announce();
+    announce(&config, &asked_at, &listening);
+    server.run().map_err(cannot_poll)
+}
+
+/// Says in the log where it is to be reached.
+fn announce(config: &Config, metrics: &[SocketAddr], listening: &[SocketAddr]) {
     if let Some(path) = &config.operator_socket {
         let path = path.display().to_string();
         log::info!("operators sit at {}", Clean::of(&path));
     }
+    for address in metrics {
+        log::info!("metrics at http://{address}/metrics");
+    }
     for address in listening {
         log::info!("listening on {address}");
     }
-    server.run().map_err(cannot_poll)
 }
 
 fn operator_socket(path: &Path) -> Result<OperatorSocket, Fault> {
@@ -185,15 +204,42 @@ fn resolve(config: &Config) -> Result<Vec<SocketAddr>, Fault> {
     Ok(listen)
 }
 
+/// Where `--metrics` listens, if it is set.
+fn resolve_metrics(config: &Config, listen: &[SocketAddr]) -> Result<Vec<SocketAddr>, Fault> {
+    let Some(address) = &config.metrics else {
+        return Ok(Vec::new());
+    };
+    let found = resolve::socket_addresses(address).map_err(|unknown| of_metrics(&unknown))?;
+    let is_taken = |one: &SocketAddr, by: &SocketAddr| {
+        one == by && one.port() != 0 || listener::contradiction(&[*one, *by]).is_some()
+    };
+    if found
+        .iter()
+        .any(|one| listen.iter().any(|by| is_taken(one, by)))
+    {
+        let said = format!("--metrics {address} is where --listen listens: choose another port");
+        return Err(Fault::new(Exit::Settings, said));
+    }
+    Ok(found)
+}
+
+fn of_metrics(error: &dyn fmt::Display) -> Fault {
+    Fault::new(Exit::Unavailable, format!("--metrics: {error}"))
+}
+
 fn addresses(listeners: &[TcpListener]) -> Result<Vec<SocketAddr>, Fault> {
     let addresses = listeners.iter().map(TcpListener::local_addr).collect();
     let cannot_listen = |error| Fault::new(Exit::Unavailable, format!("cannot listen: {error}"));
     io::Result::<Vec<_>>::map_err(addresses, cannot_listen)
 }
 
-/// Lowers the settings to what this machine allows, where so many sockets listen: a warning if
-/// they then are not those that were asked for.
-fn fit_to_machine(config: &mut Config, listeners: usize) -> Result<Option<String>, Fault> {
+/// Lowers the settings to what this machine allows, where so many sockets listen, and so many for
+/// monitoring: a warning if they then are not those that were asked for.
+fn fit_to_machine(
+    config: &mut Config,
+    listeners: usize,
+    metrics: usize,
+) -> Result<Option<String>, Fault> {
     if listeners > LISTENERS_MAX {
         let said = format!(
             "{listeners} addresses to listen on are too many: choose {LISTENERS_MAX} or fewer"
@@ -202,7 +248,12 @@ fn fit_to_machine(config: &mut Config, listeners: usize) -> Result<Option<String
     }
     let wanted = config.limits.clients_max;
     let files_max = file_limit::raise();
-    let sockets = listeners + operator_sockets(config);
+    let askers = if metrics > 0 {
+        config.limits.metrics_clients_max
+    } else {
+        0
+    };
+    let sockets = listeners + operator_sockets(config) + metrics + askers;
     let possible = file_limit::clients_max(wanted, files_max, sockets)
         .map_err(|few| Fault::new(Exit::Unavailable, few))?;
     config.limits.clients_max = possible;

@@ -124,6 +124,11 @@ settings! {
         #[arg(skip = Duration::from_secs(10))]
         pub http_answer_timeout: Duration,
 
+        /// Connections to `--metrics` at once. Who comes then takes the place of the one that is there
+        /// for longest.
+        #[arg(skip = 8_usize)]
+        pub metrics_clients_max: usize,
+
         /// Silence after which a WebSocket is asked whether it is still there.
         #[arg(skip = Duration::from_secs(30))]
         pub websocket_ping_interval: Duration,

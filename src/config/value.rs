@@ -227,6 +227,7 @@ shown_as! {
     TlsMode: |mode| vec![mode.to_string()];
     LevelFilter: |level| vec![level.as_str().to_ascii_lowercase()];
     Vec<IpNet>: |list| list.iter().map(IpNet::to_string).collect();
+    Option<ListenAddress>: |address| address.iter().map(ListenAddress::to_string).collect();
     Vec<ListenAddress>: |list| list.iter().map(ListenAddress::to_string).collect();
 }
 

@@ -49,6 +49,22 @@ pub enum Framing {
 }
 
 impl Dialect {
+    /// What connections speak, as programs are told of it: a word for each language.
+    pub const LANGUAGES: [&str; 5] = ["undecided", "text", "json", "websocket", "http"];
+
+    /// The place of its word in [`Dialect::LANGUAGES`].
+    pub fn language_index(self) -> usize {
+        match self {
+            Dialect::Undecided => 0,
+            Dialect::Text => 1,
+            Dialect::JsonUngreeted(framing) | Dialect::Json(framing) => match framing {
+                Framing::Lines => 2,
+                Framing::Frames => 3,
+            },
+            Dialect::Http => 4,
+        }
+    }
+
     /// What people call it.
     pub fn name(self) -> &'static str {
         match self {

@@ -60,8 +60,37 @@ pub enum Refusal<'a> {
     TlsRequired,
 }
 
+/// Every code there is. What counts refusals begins each of them at 0.
+pub const CODES: [&str; 25] = [
+    "already-here",
+    "bad-json",
+    "bad-name",
+    "bad-usage",
+    "banned",
+    "busy",
+    "kicked",
+    "line-too-long",
+    "muted",
+    "name-in-use",
+    "name-timeout",
+    "no-history",
+    "no-such-name",
+    "no-such-room",
+    "not-in-room",
+    "replaced",
+    "server-full",
+    "shutting-down",
+    "slow-down",
+    "tls-required",
+    "too-many-from-your-address",
+    "too-many-rooms",
+    "too-slow",
+    "unknown-command",
+    "wrong-protocol",
+];
+
 impl Refusal<'_> {
-    /// The fixed code that programs go by.
+    /// The fixed code that programs go by; one of [`CODES`].
     pub fn code(&self) -> &'static str {
         use chat::Refusal as Rules;
         match self {

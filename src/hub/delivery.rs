@@ -286,6 +286,8 @@ impl Delivery {
 
 impl Listen for Delivery {
     fn hear(&mut self, to: To<'_>, fact: &Fact<'_>) {
+        let is_message = matches!(fact.what, What::Said { .. });
+        self.statistics.messages += u64::from(is_message);
         match (to, &fact.what) {
             (To::Room(room), What::Closed) => {
                 self.audiences.close(room, &mut self.sessions.store);

@@ -210,6 +210,7 @@ fn start_draining(core: &mut Core, id: SessionId, reason: CloseReason, timeout: 
         memory.forget_lines(session);
         memory.take_door(session);
     }
+    core.delivery().statistics.count_end(reason);
     core.listeners.records.push(Some(id), Recorded::Ended);
     core.arm(id);
 }

@@ -285,6 +285,7 @@ impl Hub {
     /// Bytes came from a connection.
     pub fn receive(&mut self, id: SessionId, bytes: &mut [u8], receive: Receive) {
         let core = &mut self.core;
+        core.delivery().statistics.received_bytes += bytes.len() as u64;
         match receive {
             Receive::Handle => self.intake.receive(core, id, bytes),
             Receive::HandleLast => self.intake.receive_last(core, id, bytes),

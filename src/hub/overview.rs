@@ -4,8 +4,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::dialect::Dialect;
 use crate::moderation::Sanction;
-use crate::session::SessionId;
+use crate::session::{SessionId, Transport};
 
 use super::core::Core;
 use super::statistics::Statistics;
@@ -68,6 +69,25 @@ impl<'h> Overview<'h> {
         find(room).is_some() && find(room) == find(asked)
     }
 
+    /// Messages that were said in rooms since the start.
+    pub fn messages(self) -> u64 {
+        self.core.listeners.delivery.statistics.messages
+    }
+
+    /// How many connections there are of each language, by its place in [`Dialect::LANGUAGES`], plain
+    /// ones and those over TLS; also those that have ended and are owed something.
+    pub fn connections(self) -> [[usize; 2]; Dialect::LANGUAGES.len()] {
+        let mut counts = [[0; 2]; Dialect::LANGUAGES.len()];
+        for (_, session) in self.core.sessions().iter() {
+            let is_tls = match session.transport {
+                Transport::Plain | Transport::PlainUnwanted => false,
+                Transport::Tls | Transport::TlsForHttp => true,
+            };
+            counts[session.dialect.language_index()][usize::from(is_tls)] += 1;
+        }
+        counts
+    }
+
     /// The counters as they stand.
     pub fn statistics(self) -> Statistics {
         let core = self.core;
@@ -78,6 +98,7 @@ impl<'h> Overview<'h> {
             rooms: core.directory.occupied_rooms().count(),
             unique_bytes: sessions.store.unique_bytes(),
             queued_bytes: queued.sum(),
+            sent_bytes: sessions.sent_bytes,
             ..core.listeners.delivery.statistics.clone()
         }
     }

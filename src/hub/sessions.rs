@@ -26,6 +26,8 @@ pub struct Sessions {
     pub(super) queues: Queues,
     pub(super) timers: Timers,
     live: usize,
+    /// Bytes that all of them took since the beginning.
+    pub(super) sent_bytes: u64,
     /// When this turn began.
     pub(super) now: Time,
 }
@@ -38,6 +40,7 @@ impl Sessions {
             queues: Queues::new(outbox_bytes_max),
             timers: Timers::default(),
             live: 0,
+            sent_bytes: 0,
             now: Time::START,
         }
     }
@@ -82,6 +85,7 @@ impl Sessions {
     pub fn consume(&mut self, id: SessionId, count: usize) {
         if let Some(session) = self.slots[id.slot()].as_mut() {
             session.outbox.consume(&mut self.store, count);
+            self.sent_bytes += count as u64;
         }
     }
 

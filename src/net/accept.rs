@@ -44,7 +44,7 @@ pub(super) struct Acceptor {
     census: Census,
     proxied: Proxied,
     pub(super) shut_out: ShutOut,
-    clients_max: usize,
+    pub(super) clients_max: usize,
     accepts_per_turn_max: usize,
     /// Errors of accept, other than that nobody is waiting.
     pub(super) errors: u64,

@@ -54,7 +54,7 @@ impl Heap {
 }
 
 /// What the process has of the machine's memory: the second number of `/proc/self/statm` (proc(5)).
-fn resident_bytes() -> usize {
+pub(super) fn resident_bytes() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok());
     pages.unwrap_or(0) * rustix::param::page_size()

@@ -21,7 +21,7 @@ use crate::time::Time;
 use super::past_lines::{said, said_forgotten};
 use super::remembering::Remembering;
 use super::seats::SeatId;
-use super::store::{Busy, Store, StoreError, StoreSettings, Ticket, runtime_folder};
+use super::store::{Busy, Store, StoreError, StoreSettings, StoreStatus, Ticket, runtime_folder};
 use super::tokens::Source;
 
 /// See the file.
@@ -281,6 +281,11 @@ impl Keeping {
 pub(super) fn status(keeping: &mut Option<Keeping>, now: Time) -> String {
     let words = keeping.as_mut().and_then(|keeping| keeping.status(now));
     words.map_or_else(String::new, |words| format!(", {words}"))
+}
+
+/// How the store is; `None` where nothing is kept.
+pub(super) fn numbers(keeping: &mut Option<Keeping>, now: Time) -> Option<StoreStatus> {
+    keeping.as_mut().map(|keeping| keeping.store.status(now))
 }
 
 /// The same of the line of statistics.

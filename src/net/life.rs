@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::time::Time;
+use crate::time::{Time, WallTime};
 
 /// A second wish to stop that comes sooner is part of the first: service managers, terminals and
 /// impatient scripts send several signals in one instant.
@@ -31,10 +31,20 @@ pub(super) enum Life {
 #[derive(Debug)]
 pub(super) struct Clock {
     pub(super) started_at: Instant,
+    /// The same by the clock on the wall.
+    pub(super) started_on: WallTime,
     pub(super) now: Instant,
 }
 
 impl Clock {
+    pub(super) fn new(now: Instant, wall: WallTime) -> Clock {
+        Clock {
+            started_at: now,
+            started_on: wall,
+            now,
+        }
+    }
+
     /// The same as the engine counts it.
     pub(super) fn since_start(&self) -> Time {
         Time::after_start(self.now - self.started_at)

@@ -156,7 +156,7 @@ impl fmt::Display for ListenError {
         match self.reason.kind() {
             AddrInUse => write!(
                 to,
-                "the port is in use; stop what uses it, or choose another with --listen"
+                "the port is in use; stop what uses it, or choose another"
             ),
             AddrNotAvailable => write!(
                 to,
@@ -167,7 +167,7 @@ impl fmt::Display for ListenError {
                 "not permitted; choose a port of 1024 or more, or give the right to this one"
             ),
             Unsupported => write!(to, "this machine has no IPv6; choose an IPv4 address"),
-            _ => write!(to, "{}; choose another address with --listen", self.reason),
+            _ => write!(to, "{}; choose another address", self.reason),
         }
     }
 }

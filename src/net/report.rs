@@ -7,16 +7,20 @@ use std::time::{Duration, Instant};
 use crate::clean::Clean;
 use crate::hub::{Arrival, Hub, Record, Recorded};
 use crate::session::{CloseReason, ConnectionSummary};
+use crate::time::Time;
+use crate::turn::Turn;
 
 use super::accept::Acceptor;
 use super::conn::{Closed, Conns};
 use super::log::{EventLog, quote};
+use super::measures::Measures;
 use super::seats::Seats;
 
 /// The log, and what only the loop can count, since the last report or since the start.
 #[derive(Debug)]
 pub(super) struct Reporter {
     pub(super) log: EventLog,
+    pub(super) measures: Measures,
     longest_turn: Duration,
     reported: Counted,
     status: Counted,
@@ -50,6 +54,7 @@ impl Reporter {
     pub(super) fn new(now: Instant) -> Reporter {
         Reporter {
             log: EventLog::new(),
+            measures: Measures::new(),
             longest_turn: Duration::ZERO,
             reported: Counted::new(now),
             status: Counted::new(now),
@@ -57,8 +62,16 @@ impl Reporter {
         }
     }
 
+    /// The turn that began then has written what it had time for, after so long.
+    pub(super) fn flushed(&mut self, turn: &Turn, began: Time, took: Duration) {
+        let messages = turn.hub().overview().messages();
+        self.measures
+            .flushed(began, took, messages, turn.unwritten_since());
+    }
+
     pub(super) fn turn_took(&mut self, duration: Duration) {
         self.longest_turn = self.longest_turn.max(duration);
+        self.measures.turns.add(duration, 1);
     }
 
     /// One line for each thing that is to be known afterwards; who ended makes room for another

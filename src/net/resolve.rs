@@ -1,4 +1,4 @@
-//! What `--listen` was given → socket addresses. It asks the resolver where a host name is given,
+//! What `--listen` or `--metrics` was given → socket addresses. It asks the resolver where a host name is given,
 //! and opens nothing that stays open (that is `listener`). Called by `main`, before it listens.
 
 use std::fmt;
@@ -52,7 +52,7 @@ impl fmt::Display for UnknownHost {
         let reason = reason.rsplit(": ").next().unwrap_or(&reason);
         write!(
             to,
-            "cannot listen on {}: {reason}; check the name, or give an address with --listen",
+            "cannot listen on {}: {reason}; check the name, or give an address instead",
             self.host.escape_debug(),
         )
     }

@@ -13,17 +13,19 @@ use mio::{Events, Poll};
 use crate::config::{Config, Switch, TlsMode};
 use crate::hub::Random;
 use crate::time::Time;
-use crate::turn::{Event, Turn};
+use crate::turn::Turn;
 
 use super::accept::Acceptor;
 use super::conn::Conns;
 use super::heap::Heap;
 use super::keeping::{self, Keeping};
 use super::life::{Clock, Life, STOP_AGAIN_MIN};
+use super::metrics::{Metrics, Numbers};
 use super::operator_socket::OperatorSocket;
 use super::orders::{self, Desk, Outcome};
 use super::outside::{random_bytes, wall_time};
 use super::peers;
+use super::readiness;
 use super::report::Reporter;
 use super::seats::{SeatId, Seats};
 use super::signals::{Request, Signals};
@@ -49,6 +51,7 @@ pub struct Server {
     heap: Heap,
     supervisor: Supervisor,
     keeping: Option<Keeping>,
+    metrics: Metrics,
     clock: Clock,
     life: Life,
     tls: Option<TlsSetup>,
@@ -60,7 +63,8 @@ pub struct Server {
 const EVENTS_MAX: usize = 1024;
 
 impl Server {
-    /// A server on these sockets, the operator's among them. It accepts nobody before [`Server::run`].
+    /// A server on these sockets, the operator's and those for monitoring among them. It accepts nobody
+    /// before [`Server::run`].
     ///
     /// # Errors
     /// Those of poll and of taking over the signals.
@@ -68,6 +72,7 @@ impl Server {
         config: &Config,
         listeners: Vec<TcpListener>,
         operators: Option<OperatorSocket>,
+        metrics: Vec<TcpListener>,
         tls: Option<TlsSetup>,
         notify: Notify,
     ) -> io::Result<Server> {
@@ -75,6 +80,7 @@ impl Server {
         let registry = poll.registry();
         let signals = Signals::register(registry, Source::Signals.token())?;
         let acceptor = Acceptor::register(registry, listeners, config)?;
+        let metrics = Metrics::register(registry, metrics, &config.limits)?;
         let now = Instant::now();
         let seats = Seats::register(registry, config, operators, now)?;
         let mut turn = Turn::new(config.limits.clone(), Random::new(random_bytes));
@@ -93,16 +99,14 @@ impl Server {
             turn,
             conns: Conns::new(streams, config.tls == TlsMode::Only, &config.limits, now),
             acceptor,
+            metrics,
             signals,
             seats,
             reporter: Reporter::new(now),
             heap: Heap::new(now),
             supervisor: Supervisor::new(notify, now),
             keeping: None,
-            clock: Clock {
-                started_at: now,
-                now,
-            },
+            clock: Clock::new(now, wall_time()),
             life: Life::Running,
             tls,
             drain_timeout: config.limits.drain_timeout,
@@ -160,15 +164,9 @@ impl Server {
         }
         // Before accepting: who connected before the operator ended it all is told so.
         self.serve_operators();
-        let Server {
-            poll,
-            turn,
-            conns,
-            acceptor,
-            reporter,
-            ..
-        } = self;
-        acceptor.accept(poll.registry(), conns, turn, &mut reporter.log, now);
+        let (registry, log) = (self.poll.registry(), &mut self.reporter.log);
+        self.acceptor
+            .accept(registry, &mut self.conns, &mut self.turn, log, now);
         peers::look_after(&mut self.turn, &mut self.conns, now);
         self.start_draining();
         if let Some(keeping) = &mut self.keeping {
@@ -176,14 +174,16 @@ impl Server {
         }
         let held = self.conns.held_bytes();
         self.turn.hub_mut().set_transport_bytes(held);
-        let keeping = &mut self.keeping;
         self.turn.finish(&mut self.conns, |recorder| {
-            if let Some(keeping) = keeping {
+            if let Some(keeping) = &mut self.keeping {
                 keeping.keep(recorder);
             }
         });
+        self.reporter
+            .flushed(&self.turn, since_start, now.elapsed());
         self.report();
         self.housekeeping();
+        self.serve_metrics();
         self.end_draining();
         self.reporter.turn_took(now.elapsed());
     }
@@ -210,6 +210,7 @@ impl Server {
             turn.map(|at| self.clock.started_at + at.since(Time::START)),
             self.seats.deadline(),
             self.life.deadline(),
+            self.metrics.deadline(),
             self.supervisor.deadline(),
             self.acceptor.retry_at(),
             self.acceptor.deadline(),
@@ -234,23 +235,20 @@ impl Server {
         for event in &self.events {
             match Source::of(event.token()) {
                 Source::Signals => is_signalled = true,
+                Source::Metrics => self.metrics.note(),
                 Source::Console => self.seats.note_console(),
                 Source::OperatorSocket => self.seats.note_socket(),
                 Source::Operator(index) => {
-                    let is_readable = event.is_readable() || event.is_read_closed();
+                    let event = readiness::of(event);
                     self.seats
-                        .note_operator(index, is_readable, event.is_writable());
+                        .note_operator(index, event.readable, event.writable);
                 }
                 // Its answers are taken in every turn.
                 Source::Store => {}
                 Source::Listener(index) => self.acceptor.note(index),
                 Source::Proxied(index) => self.acceptor.note_proxied(index),
                 Source::Conn(id, generation) if self.conns.is_current(id, generation) => {
-                    let event = Event {
-                        readable: event.is_readable() || event.is_read_closed(),
-                        writable: event.is_writable(),
-                        failed: event.is_error(),
-                    };
+                    let event = readiness::of(event);
                     if event.writable {
                         self.conns.note_writable(id);
                     }
@@ -334,8 +332,21 @@ impl Server {
             self.seats.lines_lost(),
             self.clock.now,
         );
-        let since_start = self.clock.since_start();
-        line + &keeping::statistics(&mut self.keeping, since_start)
+        line + &keeping::statistics(&mut self.keeping, self.clock.since_start())
+    }
+
+    /// Goes on with those who ask how it goes.
+    fn serve_metrics(&mut self) {
+        let (now, since_start) = (self.clock.now, self.clock.since_start());
+        let (registry, is_running) = (self.poll.registry(), self.life == Life::Running);
+        self.metrics.serve(registry, now, is_running, || Numbers {
+            hub: self.turn.hub(),
+            measures: &self.reporter.measures,
+            archive: keeping::numbers(&mut self.keeping, since_start),
+            accept_errors: self.acceptor.errors,
+            clients_max: self.acceptor.clients_max,
+            started_at: self.clock.started_on,
+        });
     }
 
     fn report(&mut self) {
@@ -345,22 +356,16 @@ impl Server {
             .report(hub, &mut self.conns, &mut self.acceptor, now);
         let hub = self.turn.hub_mut();
         self.reporter.show_board(hub, &mut self.seats);
-        let keeping = &self.keeping;
-        let waits = |seat| {
-            keeping
-                .as_ref()
-                .is_some_and(|keeping| keeping.is_asked_by(seat))
-        };
+        let keeping = self.keeping.as_ref();
+        let waits = |seat| keeping.is_some_and(|keeping| keeping.is_asked_by(seat));
         self.seats.flush(now, waits);
     }
 
     /// The server is to drain and stop; what was sent before is still read.
     fn stop(&mut self) {
         if self.life == Life::Running {
-            info!(
-                "asked to stop: draining {} clients",
-                self.turn.hub().sessions().live()
-            );
+            let clients = self.turn.hub().sessions().live();
+            info!("asked to stop: draining {clients} clients");
             self.supervisor.notify.stopping(self.drain_timeout);
             self.life = Life::Stopping;
         }

@@ -19,6 +19,8 @@ pub(super) enum Source {
     Signals,
     /// Standard input of the operator.
     Console,
+    /// The port for monitoring: those who ask there are few, and looked at together.
+    Metrics,
     /// The operator's socket: somebody comes.
     OperatorSocket,
     /// An operator at that socket, by its place.
@@ -40,7 +42,8 @@ const SIGNALS: usize = FIRST_OTHER;
 const CONSOLE: usize = FIRST_OTHER + 1;
 const STORE: usize = FIRST_OTHER + 2;
 const OPERATOR_SOCKET: usize = FIRST_OTHER + 3;
-const FIRST_LISTENER: usize = FIRST_OTHER + 4;
+const METRICS: usize = FIRST_OTHER + 4;
+const FIRST_LISTENER: usize = FIRST_OTHER + 5;
 const FIRST_OPERATOR: usize = FIRST_LISTENER + LISTENERS_MAX;
 const FIRST_PROXIED: usize = FIRST_OPERATOR + OPERATORS_MAX;
 const _: () = assert!(
@@ -66,6 +69,7 @@ impl Source {
             Source::OperatorSocket => OPERATOR_SOCKET,
             Source::Operator(index) => FIRST_OPERATOR + index,
             Source::Store => STORE,
+            Source::Metrics => METRICS,
             Source::Listener(index) => FIRST_LISTENER + index,
             Source::Proxied(index) => FIRST_PROXIED + index,
         })
@@ -76,6 +80,7 @@ impl Source {
             SIGNALS => Source::Signals,
             CONSOLE => Source::Console,
             STORE => Source::Store,
+            METRICS => Source::Metrics,
             OPERATOR_SOCKET => Source::OperatorSocket,
             other if other >= FIRST_PROXIED => Source::Proxied(other - FIRST_PROXIED),
             other if other >= FIRST_OPERATOR => Source::Operator(other - FIRST_OPERATOR),
@@ -111,6 +116,7 @@ mod tests {
             Source::Operator(0),
             Source::Operator(OPERATORS_MAX - 1),
             Source::Store,
+            Source::Metrics,
         ];
         for (index, source) in sources.iter().enumerate() {
             assert_eq!(Source::of(source.token()), *source);

@@ -49,6 +49,33 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// All of them, in their order, each with its word for programs.
+    pub const ALL: [(CloseReason, &str); CloseReason::Answered as usize + 1] = [
+        (CloseReason::Quit, "quit"),
+        (CloseReason::HungUp, "hung-up"),
+        (CloseReason::ConnectionLost, "connection-lost"),
+        (CloseReason::TooSlow, "too-slow"),
+        (CloseReason::Unfinished, "unfinished"),
+        (CloseReason::NameTimeout, "name-timeout"),
+        (CloseReason::Kicked, "kicked"),
+        (CloseReason::Banned, "banned"),
+        (CloseReason::Replaced, "replaced"),
+        (CloseReason::WrongProtocol, "wrong-protocol"),
+        (CloseReason::TlsFault, "tls-fault"),
+        (CloseReason::HalfFrame, "half-frame"),
+        (CloseReason::TlsRequired, "tls-required"),
+        (CloseReason::ServerFull, "server-full"),
+        (CloseReason::TooManyFromAddress, "too-many-from-address"),
+        (CloseReason::MadeRoom, "made-room"),
+        (CloseReason::ShuttingDown, "shutting-down"),
+        (CloseReason::Answered, "answered"),
+    ];
+
+    /// Its place in [`CloseReason::ALL`].
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
     /// Why its member left, as the others are told.
     pub fn cause(self) -> Cause {
         match self {
@@ -149,4 +176,16 @@ pub struct ConnectionSummary {
     pub bytes_out: u64,
     /// How long it was there.
     pub duration: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_stands_at_its_place() {
+        for (place, (reason, word)) in CloseReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason.index(), place, "{word}");
+        }
+    }
 }

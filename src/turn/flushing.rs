@@ -41,6 +41,11 @@ impl Flushing {
     pub(super) fn put_off(&mut self, now: Time) -> Option<Time> {
         let fresh = self.fresh.drain(..).map(|id| (now, id));
         self.waiting.extend(fresh);
+        self.waiting_since()
+    }
+
+    /// The same, asked again.
+    pub(super) fn waiting_since(&self) -> Option<Time> {
         self.waiting.front().map(|&(since, _)| since)
     }
 

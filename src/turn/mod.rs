@@ -105,6 +105,13 @@ impl Turn {
         self.due().map(|at| self.clock.real(at))
     }
 
+    /// What was said in turns that began before this was written to everybody, as far as their
+    /// sockets took it; `None` if that is so of all. By the clock outside.
+    pub fn unwritten_since(&self) -> Option<Time> {
+        let since = self.flushing.waiting_since();
+        since.map(|since| self.clock.real(since))
+    }
+
     /// When something is due that is not for a socket to say, in the time of the engine.
     fn due(&self) -> Option<Time> {
         if self.flushing.has_waiting() {

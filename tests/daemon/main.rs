@@ -37,6 +37,8 @@ mod last_word;
 mod life;
 mod limits_reached;
 mod log;
+mod metrics;
+mod metrics_page;
 mod mixed_doors;
 mod mixed_room;
 mod mixed_transcript;

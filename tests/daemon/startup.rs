@@ -272,11 +272,12 @@ fn more_listeners_than_there_is_room_for_are_one_line_and_exit_78() {
 #[test]
 fn the_flags_of_the_unit_are_good() {
     let unit = include_str!("../../chatd.service");
-    let start = unit
+    let mut lines = unit.lines();
+    assert!(lines.any(|line| line == "ExecStart=/usr/bin/chatd"));
+    let settings = unit
         .lines()
-        .find_map(|line| line.strip_prefix("ExecStart=/usr/bin/chatd "));
-    let flags = start.expect("the unit starts /usr/bin/chatd").split(' ');
-    let said = checked(chatd().args(flags).arg("--check"));
+        .filter_map(|line| line.strip_prefix("Environment=")?.split_once('='));
+    let said = checked(chatd().envs(settings).arg("--check"));
     assert!(said.contains("listen = 0.0.0.0:5001\n"), "{said}");
 }
 

@@ -24,6 +24,7 @@ import rows_life  # noqa: F401
 import rows_loop  # noqa: F401
 import rows_memory  # noqa: F401
 import rows_network  # noqa: F401
+import rows_packages  # noqa: F401
 import rows_tls  # noqa: F401
 import rows_unharmed  # noqa: F401
 import rows_units  # noqa: F401

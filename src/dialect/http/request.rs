@@ -17,7 +17,8 @@ pub const HEADERS_MAX: usize = 64;
 
 /// What the head of a request asks of this site.
 pub fn request<'a>(head: &'a [u8], site: &Site) -> HttpRequest<'a> {
-    read(head, site).unwrap_or_else(|response| HttpRequest::Answer(response.answering(head)))
+    read(head, |asked| route(asked, site))
+        .unwrap_or_else(|response| HttpRequest::Answer(response.answering(head)))
 }
 
 /// How long the target of a request is, in bytes, or the beginning of it.
@@ -28,7 +29,14 @@ pub(super) fn target_bytes(head: &[u8]) -> usize {
         .map_or(0, <[u8]>::len)
 }
 
-fn read<'a>(head: &'a [u8], site: &Site) -> Result<HttpRequest<'a>, Response> {
+/// Reads a head, and lets `route` say what it asks for.
+///
+/// # Errors
+/// It cannot be understood, or is refused: with this answer.
+pub(super) fn read<'a, T>(
+    head: &'a [u8],
+    route: impl FnOnce(&Asked<'_, 'a>) -> Result<T, Response>,
+) -> Result<T, Response> {
     if target_bytes(head) > TARGET_BYTES_MAX {
         return Err(Response::refused(Status::UriTooLong));
     }
@@ -51,7 +59,7 @@ fn read<'a>(head: &'a [u8], site: &Site) -> Result<HttpRequest<'a>, Response> {
         minor_version,
         fields: Fields::new(parsed.headers),
     };
-    route(&asked, site)
+    route(&asked)
 }
 
 /// Paths are compared as they are: what is spelt in another way is something else.
@@ -81,7 +89,7 @@ fn route<'a>(asked: &Asked<'_, 'a>, site: &Site) -> Result<HttpRequest<'a>, Resp
 
 /// Whom the request takes this server for. HTTP/1.1 must say it, nobody may say it twice, or in a way
 /// that cannot be understood (RFC 9112, 3.2).
-fn host<'a>(asked: &Asked<'_, 'a>) -> Result<Option<Authority<'a>>, Response> {
+pub(super) fn host<'a>(asked: &Asked<'_, 'a>) -> Result<Option<Authority<'a>>, Response> {
     let bad = || Response::text(Status::BadRequest, "Host is missing or wrong");
     match asked.fields.one("Host")? {
         Some(host) => Authority::read(host).map(Some).ok_or_else(bad),

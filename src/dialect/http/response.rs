@@ -7,6 +7,8 @@ use std::borrow::Cow;
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 const TEXT: &str = "text/plain; charset=utf-8";
+/// Prometheus' text format (prometheus.io, "Exposition formats").
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const JSON_LINES: &str = "application/x-ndjson; charset=utf-8";
 
 /// In every answer. The connection ends with it; nothing of it is taken for anything but what it is
@@ -120,6 +122,11 @@ impl Response {
     /// JSON lines, each with its LF.
     pub fn json_lines(status: Status, lines: Vec<u8>) -> Response {
         Response::new(status, JSON_LINES, Cow::Owned(lines))
+    }
+
+    /// Metrics, as Prometheus reads them.
+    pub fn metrics(text: String) -> Response {
+        Response::new(Status::Ok, METRICS, Cow::Owned(text.into_bytes()))
     }
 
     /// 401: nothing without the password.

@@ -79,6 +79,8 @@ pub struct StoreStatus {
     pub has_journal: bool,
     /// Whether the disk refuses what it is given.
     pub is_failing: bool,
+    /// How often it has refused that since the start; it is tried again each time.
+    pub failures: u64,
     /// Databases that were damaged and put aside since the start.
     pub put_aside: u64,
 }
@@ -272,6 +274,7 @@ impl Store {
             left_out: progress.rows_left_out.load(Ordering::Relaxed),
             has_journal: self.journal.is_on(),
             is_failing: backlog.is_failing,
+            failures: progress.failures.load(Ordering::Relaxed),
             put_aside: progress.put_aside.load(Ordering::Relaxed),
         }
     }

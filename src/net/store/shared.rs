@@ -47,6 +47,8 @@ pub(super) struct Progress {
     pub(super) committed: AtomicU64,
     pub(super) synced: AtomicU64,
     pub(super) is_failing: AtomicBool,
+    /// How often the disk has refused what it was given.
+    pub(super) failures: AtomicU64,
     /// The newest id that was given, and the one up to which all are reserved on the disk.
     pub(super) last_given: AtomicI64,
     pub(super) reserved: AtomicI64,

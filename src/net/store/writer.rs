@@ -325,10 +325,9 @@ impl Writer {
     }
 
     fn note_failure(&mut self, error: &dyn std::fmt::Display, now: Instant) {
-        self.shared
-            .progress
-            .is_failing
-            .store(true, Ordering::Release);
+        let progress = &self.shared.progress;
+        progress.is_failing.store(true, Ordering::Release);
+        progress.failures.fetch_add(1, Ordering::Relaxed);
         self.sanctions.note_failed(&self.shared);
         if self.failure.note(now) {
             warn!(
