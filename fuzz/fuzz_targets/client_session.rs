@@ -49,7 +49,7 @@ use style::Colors;
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// What servers say without the fuzzer having to find it.
-const SAID: [&str; 24] = [
+const SAID: [&str; 25] = [
     r#"{"is":"hello","server":"chatd","json":1}"#,
     r#"{"is":"welcome","name":"ann","resume":"token","motd":"be\nnice"}"#,
     r#"{"is":"entered","room":"lobby","here":1,"names":["ann"],"more":0,"last":"1-0"}"#,
@@ -67,6 +67,7 @@ const SAID: [&str; 24] = [
     r#"{"is":"pong","ref":"1"}"#,
     r#"{"is":"renamed","room":"lobby","from":"ann","to":"anna"}"#,
     r#"{"is":"left","room":"lobby","name":"ben","here":1,"cause":"kicked","reason":"x"}"#,
+    r#"{"is":"left","room":"den","name":"ann","here":1,"cause":"kicked"}"#,
     r#"{"is":"refused","code":"name-in-use","text":"ann is taken"}"#,
     r#"{"is":"refused","code":"bad-name","text":"no","ref":"1"}"#,
     r#"{"is":"refused","code":"too-slow","text":"you did not read","ends":true}"#,
@@ -76,7 +77,7 @@ const SAID: [&str; 24] = [
     "\x1b[2J\u{202e}",
 ];
 
-const TYPED: [&str; 13] = [
+const TYPED: [&str; 21] = [
     "one",
     "/ one",
     "/me waves",
@@ -88,6 +89,14 @@ const TYPED: [&str; 13] = [
     "/join den",
     "/rooms",
     "/history",
+    "/part",
+    "/room den",
+    "/ignore ben",
+    "/r psst",
+    "/quiet on",
+    "/names",
+    "/clear",
+    "/search one",
     "/quit so long",
     "exit",
 ];
@@ -131,9 +140,16 @@ impl User {
         let settings = Settings {
             server: "host:5001".to_owned(),
             name: (!is_asked).then(|| "ann".to_owned()),
-            room: script.choice(&[None, Some("den")]).map(str::to_owned),
+            rooms: script
+                .choice(&[&[][..], &["den"], &["den", "lobby"]])
+                .iter()
+                .map(|&room| room.to_owned())
+                .collect(),
             manner,
             comes_back: script.choice(&[true, false]),
+            is_without_history: script.choice(&[true, false]),
+            ignored: Vec::new(),
+            is_quiet: script.choice(&[false, true]),
         };
         let mut session = Session::new(settings, fastrand::Rng::with_seed(1));
         session.start();
@@ -227,6 +243,8 @@ impl User {
                     let line = line.strip_suffix('\n').expect("lines are whole");
                     assert!(!line.contains(is_dangerous), "{line:?}");
                 }
+                Effect::Line(line) => unreachable!("nobody here reads JSON: {line}"),
+                Effect::KeepIgnored(_) | Effect::Call | Effect::ClearScreen => {}
             }
         }
         if let Some(words) = self.session.end().and_then(|end| end.words.as_ref()) {

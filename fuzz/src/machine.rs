@@ -252,7 +252,9 @@ impl Machine {
                 self.admit(slot, socket, refused);
             }
             Order::Refuse(slot, socket, reason) => self.admit(slot, socket, Some(reason)),
-            Order::Announce(text) => self.turn.hub_mut().operator().announce(&text),
+            Order::Announce(text) => {
+                self.turn.hub_mut().operator().announce(&text);
+            }
             Order::Kick(name, reason) => {
                 let hub = self.turn.hub_mut();
                 let live = hub.sessions().live();
