@@ -86,6 +86,20 @@ settings! {
         #[arg(long, value_name = "BYTES", default_value = "1G", value_parser = bytes(KEEP_BYTES))]
         pub keep_bytes: usize,
 
+        /// Only these rooms exist, beside the lobby, and all the time; may be repeated. Without it rooms
+        /// are made by those who enter them
+        #[arg(long, value_name = "ROOM", value_delimiter = ',')]
+        pub rooms: Vec<String>,
+
+        /// Who enters, posts or reads must know what the first line of this file says. Read again on
+        /// SIGHUP
+        #[arg(long, value_name = "FILE")]
+        pub password_file: Option<PathBuf>,
+
+        /// What this file says is told to who enters. Read again on SIGHUP
+        #[arg(long, value_name = "FILE")]
+        pub motd_file: Option<PathBuf>,
+
         /// TLS on the same port; `only` turns plain connections away, loopback excepted
         #[arg(long, value_name = "MODE", default_value = "on")]
         pub tls: TlsMode,
@@ -224,7 +238,13 @@ mod tests {
             let mut rng = fastrand::Rng::with_seed(seed);
             let mut flags = random_flags(&mut rng);
             if rng.bool() {
-                let paths = ["--data=/a b", "--tls-cert=c.pem", "--tls-key=ä/k.pem"];
+                let paths = [
+                    "--data=/a b",
+                    "--tls-cert=c.pem",
+                    "--tls-key=ä/k.pem",
+                    "--password-file=p",
+                    "--motd-file=/m=",
+                ];
                 flags.extend(paths.map(str::to_owned));
             }
             let config = parse(&flags);
@@ -260,6 +280,7 @@ mod tests {
                 "NET" => among(&["10.0.0.0/8", "127.0.0.1", "fd00::/8,::1"]),
                 "SWITCH" => among(&["on", "off"]),
                 "NAME" => among(&["chat.example", "a.example,b.example"]),
+                "ROOM" => among(&["ops", "ops,dev"]),
                 "L" => among(&["off", "info", "trace"]),
                 "MODE" => among(&["on", "off", "only"]),
                 // A certificate and its key come together or not at all.
@@ -278,14 +299,16 @@ mod tests {
 
     #[test]
     fn every_flag_with_a_value_is_printed() {
-        let printed = parse(&["--data=d", "--tls-cert=c", "--tls-key=k"]).to_string();
+        let paths = ["--data=d", "--tls-cert=c", "--tls-key=k"];
+        let more = ["--password-file=p", "--motd-file=m"];
+        let printed = parse(&[&paths[..], &more].concat()).to_string();
         for flag in Config::command().get_arguments() {
             let long = flag.get_long().expect("a flag has a name");
             let is_printed = printed
                 .lines()
                 .any(|line| line.starts_with(&format!("{long} = ")));
             // What is a list may be empty.
-            let is_setting = !["check", "proxy-from", "web-name"].contains(&long);
+            let is_setting = !["check", "proxy-from", "rooms", "web-name"].contains(&long);
             assert_eq!(is_printed, is_setting, "--{long}");
         }
     }

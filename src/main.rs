@@ -12,9 +12,12 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use chatd::chat::FixedRooms;
 use chatd::config::address::ListenAddress;
 use chatd::config::{Config, NoConfig};
+use chatd::net::entrance::Entrance;
 use chatd::net::listener::LISTENERS_MAX;
+use chatd::net::reloads::Reloads;
 use chatd::net::server::Server;
 use chatd::net::systemd::{self, Notify};
 use chatd::net::tls::TlsSetup;
@@ -86,6 +89,8 @@ fn check(mut config: Config) -> Result<(), Fault> {
     let listen = resolve(&config).map_err(settings)?;
     let warning = fit_to_machine(&mut config, listen.len()).map_err(settings)?;
     let of_tls = TlsSetup::check(&config).map_err(|bad| Fault::new(Exit::Settings, bad))?;
+    fixed_rooms(&config)?;
+    entrance(&config)?;
     for warning in warning.into_iter().chain(of_tls) {
         report_fault(&warning);
     }
@@ -115,17 +120,19 @@ fn serve(mut config: Config) -> Result<(), Fault> {
         inherited
     };
     let listening = addresses(&listeners)?;
-    let tls = match TlsSetup::load(&config, &listening) {
-        Ok(tls) => tls,
-        Err(bad) => {
-            let fault = Fault::new(Exit::Settings, bad);
+    let (rooms, reloads) = match load(&config, &listening) {
+        Ok(loaded) => loaded,
+        Err(fault) => {
             let handed_in = if is_handed_in { listeners } else { Vec::new() };
             return Err(Fault { handed_in, ..fault });
         }
     };
     let cannot_poll = |error| Fault::new(Exit::Unavailable, format!("cannot poll: {error}"));
     let mut server =
-        Server::new(&config, listeners, tls, Notify::from_env()).map_err(cannot_poll)?;
+        Server::new(&config, listeners, reloads, Notify::from_env()).map_err(cannot_poll)?;
+    if let Some(rooms) = rooms {
+        server.fix_rooms(rooms);
+    }
     if let Some(folder) = &config.data {
         server.keep(folder, &config).map_err(|bad| Fault {
             exit: if bad.exit_code() == Exit::Settings as u8 {
@@ -156,6 +163,28 @@ fn resolve(config: &Config) -> Result<Vec<SocketAddr>, Fault> {
         return Err(Fault::new(Exit::Settings, said));
     }
     Ok(listen)
+}
+
+/// What the settings name beside numbers: the only rooms, if they name any, and what is in files.
+fn load(config: &Config, listening: &[SocketAddr]) -> Result<(Option<FixedRooms>, Reloads), Fault> {
+    let (rooms, entrance) = (fixed_rooms(config)?, entrance(config)?);
+    let tls = TlsSetup::load(config, listening);
+    let tls = tls.map_err(|bad| Fault::new(Exit::Settings, bad))?;
+    Ok((rooms, Reloads::new(tls, entrance)))
+}
+
+/// The only rooms that there are to be, if the settings name any.
+fn fixed_rooms(config: &Config) -> Result<Option<FixedRooms>, Fault> {
+    if config.rooms.is_empty() {
+        return Ok(None);
+    }
+    let rooms = FixedRooms::read(&config.rooms);
+    let rooms = rooms.map_err(|bad| Fault::new(Exit::Settings, format!("--rooms: {bad}")))?;
+    Ok(Some(rooms))
+}
+
+fn entrance(config: &Config) -> Result<Entrance, Fault> {
+    Entrance::load(config).map_err(|bad| Fault::new(Exit::Settings, bad))
 }
 
 fn addresses(listeners: &[TcpListener]) -> Result<Vec<SocketAddr>, Fault> {

@@ -37,6 +37,12 @@ pub enum Refusal<'a> {
     TooManyFromAddress,
     /// No name in time.
     NameTimeout,
+    /// This server has a password, and that is not it.
+    WrongPassword,
+    /// This server has a password, and none was given.
+    PasswordNotGiven,
+    /// So many wrong ones came from its address that none is listened to.
+    PasswordTriedTooOften,
     /// Reads too slowly for what it is owed.
     TooSlow,
     /// Thrown out by the operator.
@@ -77,6 +83,9 @@ impl Refusal<'_> {
             Refusal::ServerFull => "server-full",
             Refusal::TooManyFromAddress => "too-many-from-your-address",
             Refusal::NameTimeout => "name-timeout",
+            Refusal::WrongPassword | Refusal::PasswordNotGiven | Refusal::PasswordTriedTooOften => {
+                "wrong-password"
+            }
             Refusal::TooSlow => "too-slow",
             Refusal::Kicked(_) => "kicked",
             Refusal::Replaced => "replaced",
@@ -132,6 +141,11 @@ impl fmt::Display for Refusal<'_> {
                 "too many connections from your address; close one first"
             }
             Refusal::NameTimeout => "you gave no name in time; connect again",
+            Refusal::WrongPassword => "that is not the password of this server",
+            Refusal::PasswordNotGiven => "this server has a password",
+            Refusal::PasswordTriedTooOften => {
+                "too many wrong passwords came from your address; try again in a minute"
+            }
             Refusal::TooSlow => "you did not read what was waiting for you; connect again",
             Refusal::Replaced => "you came back on another connection",
             Refusal::ShuttingDown => "the server stops now",

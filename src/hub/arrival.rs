@@ -5,6 +5,7 @@ use crate::chat::{Entry, Hears, MemberId, MessageId, Name, Refusal as RulesRefus
 use crate::dialect::{Encoding, Refusal, Reply};
 use crate::session::{Hold, Session, SessionId, Step};
 
+use super::admission::{self, Admitted};
 use super::comebacks::Token;
 use super::core::Core;
 use super::listeners::Replay;
@@ -21,6 +22,9 @@ pub(super) fn enter<'a>(
     if core.member_of(id).is_some() {
         return Err(Refusal::EnteredAlready);
     }
+    if admission::check_entry(core, id, entry)? == Admitted::NotNow {
+        return Ok(());
+    }
     check_rooms(core, entry)?;
     if let Some(old) = find_for_takeover(core, entry) {
         core.comebacks.wait(old, id, entry, reference);
@@ -35,14 +39,17 @@ pub(super) fn enter<'a>(
     let name = core.directory.name_of(member).into();
     let records = &mut core.listeners.records;
     records.push(Some(id), Recorded::Joined(name));
+    core.listeners.tell_motd(true);
     for (room, since) in entry.rooms {
         enter_room(core, id, member, room, *since, reference);
     }
+    core.listeners.tell_motd(false);
     Ok(())
 }
 
 /// The session is this member from now on, and is told so.
 pub(super) fn welcome(core: &mut Core, id: SessionId, member: MemberId, reference: Option<&str>) {
+    core.gate.let_in(id);
     core.delivery().speakers.bind(member, id);
     let Some(session) = core.session_mut(id) else {
         return;
@@ -55,6 +62,7 @@ pub(super) fn welcome(core: &mut Core, id: SessionId, member: MemberId, referenc
         let welcome = Reply::Welcome {
             name: core.directory.name_of(member),
             resume: &token,
+            motd: core.listeners.motd.as_deref(),
         };
         core.listeners.delivery.reply(id, &welcome, reference);
     }

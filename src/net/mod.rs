@@ -10,6 +10,7 @@
 mod accept;
 mod conn;
 mod console;
+pub mod entrance;
 mod error_stream;
 pub mod file_limit;
 mod heap;
@@ -24,6 +25,7 @@ mod past_lines;
 mod printer;
 mod proxied;
 mod recalling;
+pub mod reloads;
 mod report;
 pub mod resolve;
 pub mod server;

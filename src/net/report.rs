@@ -102,11 +102,25 @@ impl Reporter {
                 let said = format_args!("post {name} from {} in {room}", conn.peer);
                 self.log.info(now, said);
             }
+            (Recorded::WrongPassword { is_last_of_address }, Some(conn)) => {
+                let more = match is_last_of_address {
+                    true => "; the next from its address are not listened to for a minute",
+                    false => "",
+                };
+                let said = format_args!("wrong password from {}{more}", conn.peer);
+                self.log.info(now, said);
+            }
             (Recorded::Renamed { from, to }, _) => {
                 let said = format_args!("rename {} to {}", quote(&**from), quote(&**to));
                 self.log.info(now, said);
             }
-            (Recorded::Joined(_) | Recorded::Posted { .. } | Recorded::Ended, _) => {}
+            (
+                Recorded::Joined(_)
+                | Recorded::Posted { .. }
+                | Recorded::WrongPassword { .. }
+                | Recorded::Ended,
+                _,
+            ) => {}
         }
     }
 

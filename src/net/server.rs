@@ -10,6 +10,7 @@ use log::{info, warn};
 use mio::net::TcpListener;
 use mio::{Events, Poll};
 
+use crate::chat::FixedRooms;
 use crate::config::{Config, Switch, TlsMode};
 use crate::hub::{self, Random};
 use crate::time::Time;
@@ -23,13 +24,14 @@ use super::keeping::{self, Keeping};
 use super::life::{Clock, Life, STOP_AGAIN_MIN};
 use super::outside::{random_bytes, wall_time};
 use super::printer::Printer;
+use super::reloads::Reloads;
 use super::report::Reporter;
 use super::signals::{Request, Signals};
 use super::site::site;
 use super::store::StoreError;
 use super::supervisor::Supervisor;
 use super::systemd::Notify;
-use super::tls::{Expired, TlsSetup, TlsStreams};
+use super::tls::{Expired, TlsStreams};
 use super::tokens::Source;
 use super::watch::Trouble;
 
@@ -51,7 +53,7 @@ pub struct Server {
     keeping: Option<Keeping>,
     clock: Clock,
     life: Life,
-    tls: Option<TlsSetup>,
+    reloads: Reloads,
     drain_timeout: Duration,
     stall_timeout: Duration,
 }
@@ -67,7 +69,7 @@ impl Server {
     pub fn new(
         config: &Config,
         listeners: Vec<TcpListener>,
-        tls: Option<TlsSetup>,
+        reloads: Reloads,
         notify: Notify,
     ) -> io::Result<Server> {
         let poll = Poll::new()?;
@@ -81,15 +83,16 @@ impl Server {
             .then(|| Console::register(registry, line_bytes_max, now))
             .transpose()?;
         let mut turn = Turn::new(config.limits.clone(), Random::new(random_bytes));
-        let streams = tls
-            .as_ref()
+        reloads.open_entrance(turn.hub_mut());
+        let streams = reloads
+            .tls()
             .map(|tls| TlsStreams::new(tls.config(), &config.limits));
         let has_board = config.board || config.console;
         if has_board {
             turn.hub_mut().operator().turn_board_on();
         }
         if config.web == Switch::On {
-            turn.hub_mut().open_web(site(config, tls.as_ref()));
+            turn.hub_mut().open_web(site(config, reloads.tls()));
         }
         Ok(Server {
             events: Events::with_capacity(EVENTS_MAX),
@@ -108,7 +111,7 @@ impl Server {
                 now,
             },
             life: Life::Running,
-            tls,
+            reloads,
             drain_timeout: config.limits.drain_timeout,
             stall_timeout: config.limits.stall_timeout,
             poll,
@@ -126,9 +129,14 @@ impl Server {
         Ok(())
     }
 
+    /// There are no rooms but these, and they are always there. Before anybody is served.
+    pub fn fix_rooms(&mut self, rooms: FixedRooms) {
+        self.turn.hub_mut().fix_rooms(rooms);
+    }
+
     /// Says in the log by which certificate it is known.
     pub fn announce(&self) {
-        self.tls.iter().for_each(TlsSetup::announce);
+        self.reloads.tls().iter().for_each(|tls| tls.announce());
     }
 
     /// Serves until a signal asks it to stop and everybody is gone, or the time to drain is over.
@@ -294,7 +302,7 @@ impl Server {
         for request in requests {
             match (request, self.life) {
                 (Request::Statistics, _) => info!("{}", self.statistics_line()),
-                (Request::Reload, _) => self.reload(),
+                (Request::Reload, _) => self.reloads.reload(&mut self.conns, self.turn.hub_mut()),
                 (Request::Stop, Life::Running) => self.stop(),
                 (Request::Stop, Life::Draining { since, .. })
                     if self.clock.now >= since + STOP_AGAIN_MIN =>
@@ -304,15 +312,6 @@ impl Server {
                 }
                 (Request::Stop, _) => {}
             }
-        }
-    }
-
-    /// Reads again what can be read again.
-    fn reload(&mut self) {
-        info!("asked to reload");
-        if let (Some(setup), Some(streams)) = (&mut self.tls, self.conns.tls_mut()) {
-            setup.reload();
-            streams.set_config(setup.config());
         }
     }
 

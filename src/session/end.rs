@@ -22,6 +22,8 @@ pub enum CloseReason {
     Unfinished,
     /// It gave no name.
     NameTimeout,
+    /// It gave a wrong password as often as it may.
+    WrongPassword,
     /// The operator threw it out.
     Kicked,
     /// The same member came back on another connection.
@@ -60,6 +62,7 @@ impl CloseReason {
             | CloseReason::HungUp
             | CloseReason::Replaced
             | CloseReason::NameTimeout
+            | CloseReason::WrongPassword
             | CloseReason::WrongProtocol
             | CloseReason::TlsRequired
             | CloseReason::ServerFull
@@ -82,6 +85,7 @@ impl CloseReason {
             CloseReason::TooSlow => Some(Refusal::TooSlow),
             CloseReason::Unfinished => Some(Refusal::LineTooLong),
             CloseReason::NameTimeout => Some(Refusal::NameTimeout),
+            CloseReason::WrongPassword => Some(Refusal::WrongPassword),
             CloseReason::Kicked => Some(Refusal::Kicked(None)),
             CloseReason::Replaced => Some(Refusal::Replaced),
             CloseReason::WrongProtocol => Some(Refusal::WrongProtocol),
@@ -112,6 +116,7 @@ impl fmt::Display for CloseReason {
             CloseReason::TooSlow => "too slow",
             CloseReason::Unfinished => "it kept much unfinished, and that memory was needed",
             CloseReason::NameTimeout => "no name in time",
+            CloseReason::WrongPassword => "wrong passwords",
             CloseReason::Kicked => "kicked",
             CloseReason::Replaced => "replaced by another connection",
             CloseReason::WrongProtocol => "another protocol",

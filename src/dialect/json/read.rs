@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use super::fields::{Fields, Id, Since, Text};
 use crate::chat::{Act, Command, Entry, LOBBY, MessageId, PageEnd, PageOf, Request, SearchFor};
 use crate::dialect::Refusal;
+use crate::password::GivenPassword;
 
 /// The longest `ref`, in bytes.
 const REFERENCE_BYTES_MAX: usize = 64;
@@ -173,6 +174,7 @@ impl<'a> Line<'a> {
         Some(Command::Post {
             name: text(&self.fields.name)?,
             text: self.words()?,
+            password: self.password(),
         })
     }
 
@@ -190,6 +192,7 @@ impl<'a> Line<'a> {
         Some(Command::Enter(Entry {
             name: text(&self.fields.name)?,
             rooms: &self.rooms,
+            password: self.password(),
             resume: text(&self.fields.resume),
             known: &self.known,
         }))
@@ -234,6 +237,10 @@ impl<'a> Line<'a> {
     /// The text, if there is something in it.
     fn words(&self) -> Option<&str> {
         text(&self.fields.text).filter(|text| !is_blank(text))
+    }
+
+    fn password(&self) -> Option<GivenPassword<'_>> {
+        GivenPassword::of(text(&self.fields.password)?)
     }
 
     fn reason(&self) -> Option<&str> {
@@ -348,9 +355,10 @@ mod tests {
             text: "/who waves",
             action: true,
         };
-        let post = Command::Post {
+        let post = |password| Command::Post {
             name: "cron",
             text: "backup done",
+            password: GivenPassword::of(password),
         };
         let msg = Act::Msg {
             to: "ben",
@@ -373,7 +381,15 @@ mod tests {
             ),
             (
                 r#"{"do":"post","room":"lobby","name":"cron","text":"backup done"}"#,
-                lobby(post),
+                lobby(post("")),
+            ),
+            (
+                r#"{"do":"post","room":"lobby","name":"cron","text":"backup done","password":"s \u0000"}"#,
+                lobby(post("s \u{fffd}")),
+            ),
+            (
+                r#"{"do":"post","room":"lobby","name":"cron","text":"backup done","password":""}"#,
+                lobby(post("")),
             ),
             (r#"{"do":"msg","to":"ben","text":"hello"}"#, nowhere(msg)),
             (
@@ -499,6 +515,7 @@ mod tests {
             let entry = Entry {
                 name: "ann",
                 rooms: &rooms,
+                password: None,
                 resume,
                 known: &read.known,
             };
