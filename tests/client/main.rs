@@ -17,6 +17,7 @@ mod tls_support;
 
 mod bounds;
 mod coming_back;
+mod password;
 mod scripted;
 mod terminal_link;
 mod terminal_operator;

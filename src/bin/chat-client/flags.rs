@@ -61,6 +61,11 @@ pub struct Flags {
     #[arg(long, value_name = "SHA256", value_parser = parse_key)]
     pub tls_pin: Option<String>,
 
+    /// The password of the server, which is the first line of FILE; else it is $CHAT_PASSWORD, or you
+    /// are asked at a terminal
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+
     /// Exit with 1 when the link is lost, instead of coming back
     #[arg(long)]
     pub no_reconnect: bool,

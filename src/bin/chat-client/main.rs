@@ -21,6 +21,7 @@ mod known_servers;
 mod ledger;
 mod lines;
 mod link;
+mod password;
 mod run;
 mod screen;
 mod seat;

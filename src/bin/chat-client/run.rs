@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::flags::{Address, Flags};
 use crate::lines::{Kind, Shown};
 use crate::link::Link;
+use crate::password::Password;
 use crate::screen::{Plain, Screen, Wish};
 use crate::seat::Seat;
 use crate::seat::terminal::Tty;
@@ -31,9 +32,14 @@ pub fn run(flags: Flags) -> End {
         let why = "who are you? Give a name behind the host, or set LOGNAME";
         return End::because(Code::Usage, why);
     }
+    let password = match Password::given(flags.password_file.as_deref()) {
+        Ok(password) => password,
+        Err(why) => return End::because(Code::Usage, &why),
+    };
     let settings = Settings {
         server: flags.server.to_string(),
         name,
+        password,
         room: flags.room.clone(),
         manner,
         comes_back: !flags.no_reconnect,

@@ -39,6 +39,8 @@ pub struct Editor {
     killed: Killed,
     is_full: bool,
     history: Vec<String>,
+    /// What is typed is for nobody to see, and not remembered.
+    pub is_secret: bool,
     /// Where in the history the user is, and the line that was being typed before.
     recalled: Option<(usize, String)>,
 }
@@ -50,6 +52,7 @@ impl Default for Editor {
             killed: Killed::default(),
             is_full: false,
             history: Vec::new(),
+            is_secret: false,
             recalled: None,
         }
     }
@@ -154,7 +157,7 @@ impl Editor {
     fn take(&mut self) -> String {
         let line = self.line().to_owned();
         self.start_anew("", "");
-        if self.history.last() != Some(&line) {
+        if !self.is_secret && self.history.last() != Some(&line) {
             self.history.push(line.clone());
             let surplus = self.history.len().saturating_sub(HISTORY_LINES_MAX);
             self.history.drain(..surplus);

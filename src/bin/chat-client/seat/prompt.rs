@@ -13,6 +13,7 @@ pub fn prompt(standing: &Standing<'_>, now: Instant, columns: usize) -> Row {
     // From the longest to the shortest.
     let (style, states) = match standing.phase {
         Phase::Naming => return Row::of(style::PLAIN, "your name> "),
+        Phase::Unlocking => return Row::of(style::PLAIN, "password> "),
         Phase::Trusting { .. } => return Row::of(style::PLAIN, "yes or no> "),
         Phase::Talking { .. } => {
             let figure = standing.round_trip.map(|time| format!(" {}", figure(time)));

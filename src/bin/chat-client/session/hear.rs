@@ -82,6 +82,9 @@ impl Session {
         self.link.page_messages = hello.search.then(|| page_messages(hello.line_max));
         match self.settings.name.clone() {
             None => self.ask_for_name(),
+            Some(_) if hello.password && self.settings.password.is_none() => {
+                self.ask_for_password();
+            }
             Some(name) if self.settings.manner == Manner::Poster => {
                 self.identity.get_or_insert(Identity { name, resume: None });
                 self.talk(now);
@@ -260,6 +263,9 @@ impl Session {
         } else if is_name && self.settings.manner.is_person() && self.identity.is_none() {
             self.show(Kind::Refusal, &format!("{code} {words}"));
             self.ask_for_name();
+        } else if code == "wrong-password" && self.settings.manner.is_person() {
+            self.show(Kind::Refusal, &format!("{code} {words}"));
+            self.ask_for_password();
         } else {
             let why = format!("refused: {}", with_code(code, words));
             self.finish(Code::Refused, &why);

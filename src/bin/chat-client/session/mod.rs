@@ -172,6 +172,7 @@ impl Session {
         }
         match &self.phase {
             Phase::Naming => return self.choose_name(text.trim()),
+            Phase::Unlocking => return self.choose_password(text),
             Phase::Trusting { key } => return self.answer_trust(text.trim(), key.clone()),
             _ => {}
         }
@@ -206,7 +207,10 @@ impl Session {
 
     /// Whether the user is asked something, which the next line answers.
     fn is_asking(&self) -> bool {
-        matches!(self.phase, Phase::Naming | Phase::Trusting { .. })
+        matches!(
+            self.phase,
+            Phase::Naming | Phase::Unlocking | Phase::Trusting { .. }
+        )
     }
 
     /// The room for which the user types.
@@ -251,6 +255,7 @@ impl Session {
             let mut request = order.request.clone();
             if order.what() == "post" {
                 request["name"] = name.as_str().into();
+                self.add_password(&mut request);
             }
             let (line, number) = (order.line.clone(), order.number);
             let is_shown = order.what() != "say" && self.settings.manner == Manner::Seat;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use chatd::clean::Clean;
 
 use crate::lines::Shown;
+use crate::password::Password;
 
 /// What a session is told at its start.
 #[derive(Debug, Clone)]
@@ -13,6 +14,8 @@ pub struct Settings {
     pub server: String,
     /// The name asked for; without one the user is asked.
     pub name: Option<String>,
+    /// The password of the server; where it wants one and there is none, the user is asked.
+    pub password: Option<Password>,
     /// The room to be in.
     pub room: Option<String>,
     pub manner: Manner,
@@ -119,6 +122,8 @@ pub enum Phase {
     Greeting { since: Instant },
     /// The user is asked for a name. Without a link: servers do not wait so long for one.
     Naming,
+    /// The user is asked for the password of the server, without a link too.
+    Unlocking,
     /// The user is asked whether this is the server's key.
     Trusting { key: String },
     /// We may speak.

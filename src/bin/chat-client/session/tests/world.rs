@@ -162,6 +162,7 @@ impl World {
         let settings = Settings {
             server: "server:1".to_owned(),
             name: Some("ann".to_owned()),
+            password: None,
             room: None,
             manner,
             comes_back: true,
