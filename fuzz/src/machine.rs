@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chatd::config::Limits;
 use chatd::hub::{Random, Recorded};
-use chatd::session::{CloseReason, SessionId};
+use chatd::session::{CloseReason, Phase, SessionId};
 use chatd::time::{Time, WallTime};
 use chatd::turn::{Event, Turn};
 
@@ -346,7 +346,17 @@ impl Machine {
             assert_eq!(socket.has_ended, client.is_none());
             match client {
                 None => assert!(next.is_some(), "slot {slot} lingers for ever"),
-                Some(&(_, is_named)) => check_live(socket, owed, is_named, self.now, limits),
+                Some(&(id, is_named)) => {
+                    let session = hub.sessions().get(id).expect("the hub has it");
+                    // Who goes on posting needs no name.
+                    let nameless_since = match session.phase() {
+                        Phase::Posting => session.active_at.max(socket.connected_at),
+                        _ => socket.connected_at,
+                    };
+                    let waits = self.now.since(nameless_since);
+                    assert!(is_named || waits < limits.name_timeout, "it has no name");
+                    check_live(socket, owed, self.now, limits);
+                }
             }
         }
     }
@@ -379,9 +389,7 @@ impl Machine {
 }
 
 /// What holds for a connection that has not ended.
-fn check_live(socket: &Socket, owed: usize, is_named: bool, now: Time, limits: &Limits) {
-    let waits = now.since(socket.connected_at);
-    assert!(is_named || waits < limits.name_timeout, "it has no name");
+fn check_live(socket: &Socket, owed: usize, now: Time, limits: &Limits) {
     let stuck = socket.stuck_since.map(|since| now.since(since));
     assert!(
         stuck.is_none_or(|stuck| stuck < limits.stall_timeout),

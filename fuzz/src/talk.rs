@@ -84,6 +84,7 @@ fn rules(script: &mut Script<'_>) -> Rules {
         announce_members_max: script.below(5),
         announce_rate: Rate::new(5, script.choice(&[20, 1])),
         churn_interval: Duration::from_millis(script.choice(&[0, 2])),
+        churn_hearers_per_turn_max: usize::MAX,
         rooms_max: script.choice(&[1000, 2]),
         resting_rooms_max: script.choice(&[0, 1, 3]),
         rooms_per_member_max: script.choice(&[32, 2, 1]),

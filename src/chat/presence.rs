@@ -196,9 +196,14 @@ impl Presence {
         self.close_if_empty(room, listen);
     }
 
-    /// Tells the rooms whose time has come the joins and leaves they have not heard of yet.
+    /// Tells the rooms whose time has come the joins and leaves they have not heard of yet: until so
+    /// many members are told, and one room at least.
     pub(super) fn handle_timeout(&mut self, listen: &mut dyn Listen) {
-        while let Some(room) = self.rooms.take_churning(self.now) {
+        let mut hearers = 0;
+        while hearers < self.rules.churn_hearers_per_turn_max
+            && let Some(room) = self.rooms.take_churning(self.now)
+        {
+            hearers += self.rooms.get(room).roster.len();
             self.tell_churn(room, listen);
         }
     }

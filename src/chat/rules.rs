@@ -14,6 +14,8 @@ pub struct Rules {
     pub announce_rate: Option<Rate>,
     /// How long joins and leaves are gathered before they are told.
     pub churn_interval: Duration,
+    /// How many members are told of that in one turn before other rooms wait for the next.
+    pub churn_hearers_per_turn_max: usize,
     /// Rooms, the lobby included.
     pub rooms_max: usize,
     /// Rooms beside those that nobody is in and that are remembered; 0 where no history is kept.

@@ -129,8 +129,8 @@ settings! {
         pub websocket_ping_interval: Duration,
 
         /// How often it is asked before its connection counts as lost.
-        #[arg(skip = 2_u32)]
-        pub websocket_pings_unanswered_max: u32,
+        #[arg(skip = 2_u8)]
+        pub websocket_pings_unanswered_max: u8,
 
         /// How long a frame of a WebSocket may stay unfinished, as a TLS record may.
         #[arg(skip = Duration::from_secs(30))]
@@ -268,13 +268,24 @@ settings! {
         #[arg(skip = 16_usize << 10)]
         pub lines_per_turn_max: usize,
 
+        /// Members who are told something by their rooms in one turn, each counted for each of them:
+        /// before further rooms say something, be it who came and went.
+        #[arg(skip = 16_usize << 10)]
+        pub hearers_per_turn_max: usize,
+
         /// Bytes written to all connections in one turn; a small write counts as more, see the turn.
         #[arg(skip = 8_usize << 20)]
         pub writes_per_turn_bytes_max: usize,
 
-        /// Sessions looked at in one turn since something is due, and connections closed.
+        /// Sessions looked at in one turn since something is due, connections closed, and sessions
+        /// that end, each counted as often as it is in a room: before that, nobody is read from any
+        /// more, and the others end in the turns that follow.
         #[arg(skip = 1024_usize)]
         pub ends_per_turn_max: usize,
+
+        /// Sockets looked at in one turn for what the kernel holds for them: about 6 µs each.
+        #[arg(skip = 256_usize)]
+        pub looks_per_turn_max: usize,
 
         /// Connections accepted in one turn.
         #[arg(skip = 64_usize)]

@@ -209,6 +209,7 @@ macro_rules! shown_as {
 
 shown_as! {
     usize: |number| vec![number.to_string()];
+    u8: |number| vec![number.to_string()];
     u32: |number| vec![number.to_string()];
     Option<PathBuf>: |path| path.iter().map(|path| path.display().to_string()).collect();
     bool: |switch| vec![switch.to_string()];

@@ -92,8 +92,8 @@ pub struct Reader {
     kind: Kind,
     binary: Binary,
     utf8: Utf8,
-    /// Frames that came whole.
-    whole: u32,
+    /// A frame came whole since that was asked last.
+    has_whole: bool,
 }
 
 /// What the next byte belongs to.
@@ -155,15 +155,18 @@ impl Reader {
         })
     }
 
-    /// The frame that is unfinished: which, counted from the first, and begun anew where there are no
-    /// higher numbers.
-    pub fn unfinished_frame(&self) -> Option<u32> {
-        let is_unfinished = match &self.state {
+    /// Whether a frame is unfinished.
+    pub fn is_within_frame(&self) -> bool {
+        match &self.state {
             State::Head(head) => head.is_begun(),
             State::Data { .. } | State::Control(_) => true,
             State::InvalidText | State::Ended => false,
-        };
-        is_unfinished.then_some(self.whole)
+        }
+    }
+
+    /// Whether a frame came whole since the last call: then what is unfinished is another.
+    pub fn take_whole(&mut self) -> bool {
+        mem::take(&mut self.has_whole)
     }
 
     /// Whether the last [`Input::Text`] or [`Input::End`] was of a binary message.
@@ -256,7 +259,7 @@ impl Reader {
 
     fn end_frame(&mut self) {
         self.state = State::default();
-        self.whole = self.whole.wrapping_add(1);
+        self.has_whole = true;
     }
 
     fn read_piece<'a>(&mut self, piece: &'a [u8]) -> Result<Input<'a>, u16> {

@@ -29,6 +29,8 @@ pub(super) struct Audiences {
     rooms: Vec<Audience>,
     /// Rooms that have said something in this turn, in the order in which they first did.
     spoken: Vec<RoomId>,
+    /// Who hears these, each counted for each room.
+    hearers: usize,
 }
 
 impl Audiences {
@@ -58,6 +60,7 @@ impl Audiences {
         }
         if !audience.has_spoken() {
             self.spoken.push(room);
+            self.hearers += audience.hearers();
         }
         let block = store.open(now);
         audience.open[encoding.index()] = Some(block);
@@ -86,6 +89,17 @@ impl Audiences {
         let open = audience.open.iter().flatten();
         let in_this_turn = open.map(|&block| store.end(block).bytes as usize);
         audience.said.unwritten_bytes(waiting_since) + in_this_turn.max().unwrap_or(0)
+    }
+
+    /// How many are to be told what rooms have said in this turn, each counted for each room.
+    pub(super) fn hearers(&self) -> usize {
+        self.hearers
+    }
+
+    /// A turn begins, to which belongs what rooms have said by now and is not sealed.
+    pub(super) fn start_turn(&mut self) {
+        let spoken = self.spoken.iter();
+        self.hearers = spoken.map(|room| self.rooms[room.slot()].hearers()).sum();
     }
 
     /// Whether a room has said something that is not sealed.
@@ -173,6 +187,10 @@ impl Audience {
 
     pub(super) fn has(&self, id: SessionId, encoding: Encoding) -> bool {
         self.sessions[encoding.index()].binary_search(&id).is_ok()
+    }
+
+    fn hearers(&self) -> usize {
+        self.sessions.iter().map(Vec::len).sum()
     }
 
     fn has_spoken(&self) -> bool {

@@ -18,7 +18,8 @@ pub(super) fn cut(core: &mut Core) {
         return;
     }
     for id in keepers(core) {
-        if core.memory.kept_bytes <= bytes_max - bytes_max / 4 {
+        let is_enough = core.memory.kept_bytes <= bytes_max - bytes_max / 4;
+        if is_enough || core.delivery().measure.has_ended_enough() {
             break;
         }
         end_unfinished(core, id);

@@ -33,7 +33,8 @@ impl fmt::Debug for Random {
 #[derive(Debug)]
 pub(super) struct Comebacks {
     random: Random,
-    tokens: HashMap<MemberId, Token>,
+    /// By member, since every program has one: a map would take twice as much.
+    tokens: Vec<Option<Token>>,
     /// By which tokens these came back, and when: what they are told then may be lost on its way, so
     /// the old one is good until they have said something after that.
     before: HashMap<MemberId, (Token, Time)>,
@@ -56,7 +57,7 @@ impl Comebacks {
     pub(super) fn new(random: Random) -> Comebacks {
         Comebacks {
             random,
-            tokens: HashMap::new(),
+            tokens: Vec::new(),
             before: HashMap::new(),
             waiting: VecDeque::new(),
         }
@@ -65,12 +66,17 @@ impl Comebacks {
     /// A token for this member.
     pub(super) fn new_token(&mut self, member: MemberId) -> String {
         let token = (self.random.0)();
-        self.tokens.insert(member, token);
+        if self.tokens.len() <= member.slot() {
+            self.tokens.resize(member.slot() + 1, None);
+        }
+        self.tokens[member.slot()] = Some(token);
         token.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     pub(super) fn forget(&mut self, member: MemberId) {
-        self.tokens.remove(&member);
+        if let Some(token) = self.tokens.get_mut(member.slot()) {
+            *token = None;
+        }
         self.before.remove(&member);
     }
 
@@ -94,7 +100,7 @@ impl Comebacks {
 
     /// The token that was given, if it proves to be this member.
     pub(super) fn proof(&self, member: MemberId, given: &str) -> Option<Token> {
-        let newest = self.tokens.get(&member);
+        let newest = self.tokens.get(member.slot()).and_then(Option::as_ref);
         let before = self.before.get(&member).map(|(token, _)| token);
         let mut good = newest.into_iter().chain(before);
         good.find(|token| is(token, given)).copied()

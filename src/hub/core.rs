@@ -120,6 +120,7 @@ fn rules(limits: &Limits) -> Rules {
         announce_members_max: limits.announce_members_max,
         announce_rate: Rate::new(limits.announce_per_second, limits.announce_burst),
         churn_interval: limits.churn_interval,
+        churn_hearers_per_turn_max: limits.hearers_per_turn_max,
         rooms_max: limits.rooms_max,
         resting_rooms_max: limits.resting_rooms_max,
         rooms_per_member_max: limits.rooms_per_member_max,

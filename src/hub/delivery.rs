@@ -3,6 +3,8 @@
 //! order in which it happened. Not the rules of chat, and not when a session ends: an outbox that
 //! passed its bound comes into a queue. A listener, among the others.
 
+use smallvec::SmallVec;
+
 use crate::chat::{Fact, Listen, MemberId, RoomId, To, What};
 use crate::config::Limits;
 use crate::dialect::{self, Encoding, Reply};
@@ -11,6 +13,7 @@ use crate::session::{Hearing, Session, SessionId};
 use crate::time::Time;
 
 use super::audience::Audiences;
+use super::measure::{Measure, SaidInTurn};
 use super::replies::Replies;
 use super::sessions::Sessions;
 use super::speakers::Speakers;
@@ -24,14 +27,8 @@ pub(super) struct Delivery {
     pub(super) audiences: Audiences,
     pub(super) replies: Replies,
     pub(super) statistics: Statistics,
+    pub(super) measure: Measure,
     block_bytes_max: usize,
-    turn_bytes_max: usize,
-    lines_per_turn_max: usize,
-    /// The count of lines up to which this turn handles them.
-    lines_in_max: u64,
-    /// Memory is short, and those who wait to be written to may be why: nobody says more until they
-    /// were.
-    pub(super) is_pressed: bool,
 }
 
 impl Delivery {
@@ -42,11 +39,8 @@ impl Delivery {
             audiences: Audiences::default(),
             replies: Replies::default(),
             statistics: Statistics::default(),
+            measure: Measure::new(limits),
             block_bytes_max: limits.block_bytes_max,
-            turn_bytes_max: limits.turn_bytes_max,
-            lines_per_turn_max: limits.lines_per_turn_max,
-            lines_in_max: 0,
-            is_pressed: false,
         }
     }
 
@@ -54,7 +48,8 @@ impl Delivery {
     /// this one: nobody could have taken it earlier, so nobody is behind because of it.
     pub(super) fn start_turn(&mut self, now: Time) {
         self.sessions.now = now;
-        self.lines_in_max = self.statistics.lines_in + self.lines_per_turn_max as u64;
+        self.measure.start_turn(self.statistics.lines_in);
+        self.audiences.start_turn();
         let open = self.audiences.open_blocks();
         for block in open.chain(self.replies.block()) {
             self.sessions.store.carry_over(block, now);
@@ -130,9 +125,11 @@ impl Delivery {
     }
 
     fn has_turn_said_enough(&self) -> bool {
-        self.is_pressed
-            || self.sessions.store.written_bytes() >= self.turn_bytes_max
-            || self.statistics.lines_in >= self.lines_in_max
+        self.measure.is_full(SaidInTurn {
+            bytes: self.sessions.store.written_bytes(),
+            lines_in: self.statistics.lines_in,
+            hearers: self.audiences.hearers(),
+        })
     }
 
     /// A session hears nothing any more; what its rooms have said so far it is still owed.
@@ -147,8 +144,13 @@ impl Delivery {
         }
     }
 
-    /// There are no rooms and no members any more; everybody has been served.
+    /// There are no rooms and no members any more. Everybody is served what was said until now: all at
+    /// once, since to leave one room after another would take thousands in many rooms too long.
     pub(super) fn forget_rooms(&mut self) {
+        self.seal_rooms();
+        for session in self.sessions.slots.iter_mut().flatten() {
+            session.rooms = SmallVec::new();
+        }
         self.speakers.clear();
         self.audiences.clear(&mut self.sessions.store);
     }

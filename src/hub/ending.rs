@@ -19,11 +19,12 @@ use super::records::Recorded;
 /// written to it.
 pub(super) fn end(core: &mut Core, id: SessionId, reason: CloseReason, words: Option<&str>) {
     let is_lost = reason == CloseReason::ConnectionLost;
-    match core.session(id) {
-        Some(session) if session.is_live() => {}
+    let rooms = match core.session(id) {
+        Some(session) if session.is_live() => session.rooms.len(),
         Some(_) if is_lost => return core.sessions_mut().doom(id),
         Some(_) | None => return,
-    }
+    };
+    core.delivery().measure.count_end(rooms);
     if let Some(member) = forget_member(core, id) {
         let listeners = &mut core.listeners;
         core.directory
@@ -133,6 +134,7 @@ pub(super) fn shut_down(core: &mut Core) {
     let sessions = core.sessions().iter();
     let live = sessions.filter(|(_, session)| session.is_live());
     let live: Vec<SessionId> = live.map(|(id, _)| id).collect();
+    core.listeners.forget_rooms(&core.limits);
     let is_told = |id: &SessionId| is_told(core, *id, reason);
     let (told, silent): (Vec<_>, Vec<_>) = live.iter().copied().partition(is_told);
     core.delivery().tell_each(&told, |encoding, out| {
@@ -143,11 +145,9 @@ pub(super) fn shut_down(core: &mut Core) {
         frames::close(core.delivery(), id);
     }
     for &id in &live {
-        core.delivery().leave_rooms(id);
         forget_member(core, id);
         start_draining(core, id, reason, core.limits.drain_timeout);
     }
-    core.listeners.forget_rooms(&core.limits);
     core.directory.clear();
 }
 

@@ -101,7 +101,7 @@ pub(super) fn answer_ping(delivery: &mut Delivery, id: SessionId) {
 
 /// Asks a WebSocket that was silent for long whether it is there. Not counted while we do not read
 /// from it. Whether that was asked too often: then it is gone.
-pub(super) fn ping(delivery: &mut Delivery, id: SessionId, unanswered_max: u32) -> bool {
+pub(super) fn ping(delivery: &mut Delivery, id: SessionId, unanswered_max: u8) -> bool {
     let now = delivery.sessions.now;
     let Some(session) = delivery.sessions.get_mut(id) else {
         return false;

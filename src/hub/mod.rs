@@ -22,6 +22,7 @@ mod guesses;
 mod intake;
 mod later;
 mod listeners;
+mod measure;
 mod memory;
 mod operator;
 mod overview;
@@ -229,7 +230,8 @@ impl Hub {
             || !sessions.queues.doomed.is_empty()
             || self.core.gate.is_locating()
             || requests.answers.waiting() > 0;
-        if goes_on || self.core.listeners.delivery.is_unfinished() {
+        let delivery = &self.core.listeners.delivery;
+        if goes_on || delivery.is_unfinished() || delivery.measure.has_ended_enough() {
             return Some(Time::START);
         }
         let due = sessions.timers.earliest().into_iter();

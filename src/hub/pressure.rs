@@ -23,24 +23,34 @@ pub enum AfterWrite {
 
 /// Seals what was said in this turn and lays it into the outboxes. Whoever overflows is cut, which
 /// others are told, which may make them overflow: so it goes on in rounds, each told as a whole,
-/// until nobody does.
+/// until nobody does, or so many have ended that the others wait for the next turn.
 pub(super) fn seal(core: &mut Core) {
     backlog::cut(core);
     cut_slow_consumers(core);
-    loop {
+    core.delivery().seal_rooms();
+    while !core.sessions().queues.overflowed.is_empty()
+        && !core.delivery().measure.has_ended_enough()
+    {
+        cut_overflowed(core);
         core.delivery().seal_rooms();
-        let overflowed = std::mem::take(&mut core.sessions_mut().queues.overflowed);
-        if overflowed.is_empty() {
-            break;
-        }
-        for id in overflowed {
-            // The slot may have a new owner since.
-            if core.session(id).is_some_and(|session| session.overflowed) {
-                ending::end(core, id, CloseReason::TooSlow, None);
-            }
-        }
     }
     core.delivery().start_new_replies();
+}
+
+/// Cuts those whose outbox has passed its bound, as far as this turn has time.
+fn cut_overflowed(core: &mut Core) {
+    let mut overflowed = std::mem::take(&mut core.sessions_mut().queues.overflowed).into_iter();
+    while !core.delivery().measure.has_ended_enough()
+        && let Some(id) = overflowed.next()
+    {
+        // The slot may have a new owner since.
+        if core.session(id).is_some_and(|session| session.overflowed) {
+            ending::end(core, id, CloseReason::TooSlow, None);
+        }
+    }
+    // Those who overflow by what the others are told of these come behind them.
+    let told = std::mem::take(&mut core.sessions_mut().queues.overflowed);
+    core.sessions_mut().queues.overflowed = overflowed.chain(told).collect();
 }
 
 /// As much was written as the socket takes.
@@ -81,7 +91,8 @@ pub(super) fn settle(core: &mut Core) {
     sessions.queues.just_ended.clear();
     sessions.store.settle();
     let somebody_waits = sessions.queues.waiting_since.is_some();
-    core.delivery().is_pressed = somebody_waits && is_short_of_memory(core);
+    let somebody_waits = somebody_waits || core.delivery().measure.has_ended_enough();
+    core.delivery().measure.is_pressed = somebody_waits && is_short_of_memory(core);
 }
 
 /// All that can grow, histories included.
@@ -105,14 +116,15 @@ fn pressing_bytes(core: &Core) -> usize {
 /// the oldest blocks that are to become free, and one that only drains must not keep them. What
 /// was laid in this turn does not count yet, since most of it will be taken at once. What is
 /// sealed for a connection becomes free only with the connection, which goes at once.
-/// Then those go whose connection is gone, with what they have not said yet.
+/// Then those go whose connection is gone, with what they have not said yet, who keeps most first. As
+/// far as this turn has time: meanwhile nobody says more.
 fn cut_slow_consumers(core: &mut Core) {
     if !is_short_of_memory(core) {
         return;
     }
     core.sessions_mut().store.drop_spare();
     for id in slow_consumers(core) {
-        if !is_short_of_memory(core) {
+        if !is_short_of_memory(core) || core.delivery().measure.has_ended_enough() {
             return;
         }
         let Some(session) = core.session(id) else {
@@ -128,12 +140,23 @@ fn cut_slow_consumers(core: &mut Core) {
             core.memory.transport_bytes = left;
         }
     }
-    for id in core.sessions().timers.gone() {
-        if !is_short_of_memory(core) {
+    for id in gone_sessions(core) {
+        if !is_short_of_memory(core) || core.delivery().measure.has_ended_enough() {
             return;
         }
         ending::end_gone(core, id);
     }
+}
+
+/// Those whose connection is gone, who keeps most first.
+fn gone_sessions(core: &Core) -> Vec<SessionId> {
+    let kept_bytes = |id| {
+        core.session(id)
+            .map_or(0, |session| session.lines.memory_bytes())
+    };
+    let mut gone: Vec<_> = core.sessions().timers.gone().collect();
+    gone.sort_unstable_by_key(|&id| (Reverse(kept_bytes(id)), id));
+    gone
 }
 
 /// Who has not taken what was said before this turn, the furthest behind first. Who ended in

@@ -11,6 +11,9 @@ use super::{backlog, ending, frames};
 /// Does what is due now, for so many as this turn has time.
 pub(super) fn handle(core: &mut Core, intake: &mut Intake) {
     for _ in 0..core.limits.ends_per_turn_max {
+        if core.delivery().measure.has_ended_enough() {
+            break;
+        }
         let Some(id) = core.sessions_mut().next_due() else {
             break;
         };

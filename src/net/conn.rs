@@ -4,7 +4,7 @@
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry};
@@ -21,7 +21,7 @@ use super::listener::{LAST_LINES_TIMEOUT, SEND_BUFFER_BYTES};
 use super::stream::{self, AcceptedAt, Beginning, Stream};
 use super::tls::{Expired, TlsKey, TlsStreams};
 use super::tokens::{Generation, Source};
-use super::watch::{Trouble, Watch};
+use super::watch::{Found, Trouble, Watch};
 
 /// All connections.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Conns {
             started_at: now,
             generation: Generation::default(),
             closed: Vec::new(),
-            watch: Watch::default(),
+            watch: Watch::new(limits),
             last_lines: LastLines::new(limits.outbox_total_bytes_max),
         }
     }
@@ -142,18 +142,17 @@ impl Conns {
         deadlines.into_iter().flatten().min()
     }
 
-    /// Looks at those that have something unacknowledged, if it is time: who is in trouble; those
-    /// that are over and have taken it are closed.
+    /// Looks at those that have something unacknowledged, if it is time, as far as a turn has time:
+    /// who is in trouble; those that are over and have taken it are closed.
     /// `written` says how much was written to a connection in all.
     pub(super) fn look(
         &mut self,
         now: Instant,
-        stall_timeout: Duration,
         written: impl Fn(SessionId) -> u64,
     ) -> Vec<(SessionId, Trouble)> {
         self.last_lines.look(now);
         let Conns { conns, watch, .. } = self;
-        let (troubled, done) = watch.look(now, stall_timeout, |(id, generation)| {
+        let Found { troubled, done } = watch.look(now, |(id, generation)| {
             let conn = conns.get(id.slot())?;
             if conn.generation != generation || !conn.watched {
                 return None;
@@ -412,9 +411,10 @@ fn read(socket: &mut TcpStream, buffer: &mut [u8], mut length: usize) -> (usize,
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    const STALL_TIMEOUT: Duration = Duration::from_secs(10);
     const SUMMARY: ConnectionSummary = ConnectionSummary {
         name: None,
         reason: CloseReason::ConnectionLost,
@@ -443,11 +443,15 @@ mod tests {
     fn who_takes_the_slot_of_a_stalled_connection_is_not_cut_for_it() {
         let poll = mio::Poll::new().expect("a poll");
         let start = Instant::now();
-        let mut conns = Conns::new(None, false, &Limits::default(), start);
+        let limits = Limits {
+            stall_timeout: Duration::from_secs(10),
+            ..Limits::default()
+        };
+        let mut conns = Conns::new(None, false, &limits, start);
         // Neither has acknowledged all of it.
         let look = |conns: &mut Conns, second| {
             let now = start + Duration::from_secs(second);
-            conns.look(now, STALL_TIMEOUT, |_| 1 << 30)
+            conns.look(now, |_| 1 << 30)
         };
 
         let (old, _peer) = add_stalled(&mut conns, poll.registry());

@@ -55,7 +55,6 @@ pub struct Server {
     life: Life,
     reloads: Reloads,
     drain_timeout: Duration,
-    stall_timeout: Duration,
 }
 
 /// Events taken from the kernel at once.
@@ -113,7 +112,6 @@ impl Server {
             life: Life::Running,
             reloads,
             drain_timeout: config.limits.drain_timeout,
-            stall_timeout: config.limits.stall_timeout,
             poll,
         })
     }
@@ -271,7 +269,7 @@ impl Server {
     /// Ends those who are gone without a word, or leave what they were sent in the kernel.
     fn look_after_peers(&mut self) {
         let hub = self.turn.hub();
-        let troubled = self.conns.look(self.clock.now, self.stall_timeout, |id| {
+        let troubled = self.conns.look(self.clock.now, |id| {
             hub.sessions()
                 .get(id)
                 .map_or(0, |session| session.outbox.bytes_taken())

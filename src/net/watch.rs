@@ -2,21 +2,46 @@
 //! what lies in an outbox alone; here is seen what was written and stays in the kernel, and whether
 //! its peer has vanished or only does not read. Owned by the connections.
 
+use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
+use crate::config::Limits;
 use crate::session::SessionId;
 
 use super::kernel_queue::{Acknowledging, acknowledging, unacknowledged_bytes};
 use super::tokens::Generation;
 
-/// Connections that were written to and have not acknowledged all of it.
-#[derive(Debug, Default)]
+/// Connections that were written to and have not acknowledged all of it. They are looked at in rounds:
+/// once in each of them, so many a turn, in turns that follow one another at once.
+#[derive(Debug)]
 pub(super) struct Watch {
-    /// Those written to since the last look: nearly all have acknowledged it by the next.
+    /// Those written to since the last round: nearly all have acknowledged it by the next.
     fresh: Vec<Connection>,
-    watched: Vec<Watched>,
+    watched: VecDeque<Watched>,
+    round: Option<Round>,
     next_at: Option<Instant>,
+    stall_timeout: Duration,
+    looks_per_turn_max: usize,
+}
+
+/// A round that is not over.
+#[derive(Debug)]
+struct Round {
+    began_at: Instant,
+    /// What was fresh then, and was not looked at yet.
+    fresh: Vec<Connection>,
+    /// So many of the first that are watched were not looked at yet.
+    watched_left: usize,
+}
+
+/// What a look has found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Who is in trouble.
+    pub(super) troubled: Vec<(SessionId, Trouble)>,
+    /// Who has acknowledged everything, and need not be watched any more.
+    pub(super) done: Vec<SessionId>,
 }
 
 /// Which connection: its slot may be another's by the next look, who has nothing to do with what was
@@ -45,7 +70,7 @@ pub(super) enum Trouble {
 
 /// Room that is never given back, so that a quiet server does not allocate.
 const WATCHED_KEPT: usize = 64;
-/// How often is looked.
+/// How often a round begins.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How long bytes may stay unacknowledged before the peer is gone (F22): 15 s after they were written
 /// at the latest, since each look may come an interval late.
@@ -55,6 +80,18 @@ const VANISHED_AFTER: Duration = Duration::from_secs(13);
 const UNANSWERED_MIN: Duration = Duration::from_secs(5);
 
 impl Watch {
+    /// Nobody is watched.
+    pub(super) fn new(limits: &Limits) -> Watch {
+        Watch {
+            fresh: Vec::new(),
+            watched: VecDeque::new(),
+            round: None,
+            next_at: None,
+            stall_timeout: limits.stall_timeout,
+            looks_per_turn_max: limits.looks_per_turn_max,
+        }
+    }
+
     /// A connection was written to that is not watched yet.
     pub(super) fn add(&mut self, connection: Connection, now: Instant) {
         self.fresh.push(connection);
@@ -66,63 +103,81 @@ impl Watch {
         self.next_at
     }
 
-    /// Looks at all that are watched, if it is time: which are in trouble, and which need not be
-    /// watched any more. `find` gives the socket of a connection that is still there, and how much
-    /// was written to it.
+    /// Looks at those whose turn it is, if it is time. `find` gives the socket of a connection that is
+    /// still there, and how much was written to it.
     pub(super) fn look<'c>(
         &mut self,
         now: Instant,
-        stall_timeout: Duration,
         find: impl Fn(Connection) -> Option<(BorrowedFd<'c>, u64)>,
-    ) -> (Vec<(SessionId, Trouble)>, Vec<SessionId>) {
-        let (mut troubled, mut done) = (Vec::new(), Vec::new());
+    ) -> Found {
+        let mut found = Found::default();
         let Some(at) = self.next_at.filter(|&at| at <= now) else {
-            return (troubled, done);
+            return found;
         };
-        // Time in which the loop itself did not run counts against nobody.
-        let stopped = (now - at).saturating_sub(INTERVAL);
-        for watched in &mut self.watched {
-            watched.since += stopped;
-            watched.unanswered_since = watched.unanswered_since.map(|since| since + stopped);
+        self.leave_out((now - at).saturating_sub(INTERVAL));
+        let mut round = self.round.take().unwrap_or_else(|| Round {
+            began_at: now,
+            fresh: std::mem::take(&mut self.fresh),
+            watched_left: self.watched.len(),
+        });
+        for _ in 0..self.looks_per_turn_max {
+            let Some(mut watched) = self.next_of(&mut round, now) else {
+                break;
+            };
+            let Some((socket, written)) = find(watched.connection) else {
+                continue;
+            };
+            let unacknowledged = unacknowledged_bytes(socket).unwrap_or(0);
+            if unacknowledged == 0 {
+                found.done.push(watched.connection.0);
+                continue;
+            }
+            let trouble = watched.trouble(now, self.stall_timeout, socket, written, unacknowledged);
+            let troubled = trouble.map(|trouble| (watched.connection.0, trouble));
+            found.troubled.extend(troubled);
+            self.watched.push_back(watched);
         }
-        let fresh = self.fresh.drain(..).map(|connection| Watched {
+        if round.fresh.is_empty() && round.watched_left == 0 {
+            self.end_round(&round, now);
+        } else {
+            self.round = Some(round);
+            self.next_at = Some(now);
+        }
+        found
+    }
+
+    /// The next to be looked at in this round.
+    fn next_of(&mut self, round: &mut Round, now: Instant) -> Option<Watched> {
+        let fresh = round.fresh.pop().map(|connection| Watched {
             connection,
             since: now,
             written: 0,
             unanswered_since: None,
         });
-        self.watched.extend(fresh.filter(|watched| {
-            let Some((socket, _)) = find(watched.connection) else {
-                return false;
-            };
-            let unacknowledged = unacknowledged_bytes(socket).unwrap_or(0) > 0;
-            if !unacknowledged {
-                done.push(watched.connection.0);
-            }
-            unacknowledged
-        }));
-        self.watched.retain_mut(|watched| {
-            let Some((socket, written)) = find(watched.connection) else {
-                return false;
-            };
-            let unacknowledged = unacknowledged_bytes(socket).unwrap_or(0);
-            if unacknowledged == 0 {
-                done.push(watched.connection.0);
-                return false;
-            }
-            if let Some(trouble) =
-                watched.trouble(now, stall_timeout, socket, written, unacknowledged)
-            {
-                troubled.push((watched.connection.0, trouble));
-            }
-            true
-        });
+        fresh.or_else(|| {
+            round.watched_left = round.watched_left.checked_sub(1)?;
+            self.watched.pop_front()
+        })
+    }
+
+    fn end_round(&mut self, round: &Round, now: Instant) {
         if self.watched.len() < self.watched.capacity() / 4 {
             self.watched.shrink_to(WATCHED_KEPT);
         }
-        self.fresh.shrink_to(WATCHED_KEPT);
-        self.next_at = (!self.watched.is_empty()).then_some(now + INTERVAL);
-        (troubled, done)
+        let is_over = self.watched.is_empty() && self.fresh.is_empty();
+        // A round that took longer than that is no time in which the loop did not run.
+        self.next_at = (!is_over).then_some(now.max(round.began_at + INTERVAL));
+    }
+
+    /// Time in which the loop itself did not run counts against nobody.
+    fn leave_out(&mut self, stopped: Duration) {
+        if stopped.is_zero() {
+            return;
+        }
+        for watched in &mut self.watched {
+            watched.since += stopped;
+            watched.unanswered_since = watched.unanswered_since.map(|since| since + stopped);
+        }
     }
 }
 
@@ -203,6 +258,10 @@ fn trouble(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use std::cell::Cell;
+    use std::io::Write;
+    use std::os::fd::AsFd;
 
     const STALL_TIMEOUT: Duration = Duration::from_secs(10);
     const LONG: Duration = Duration::from_secs(70);
@@ -305,5 +364,52 @@ mod tests {
             _ => peer(false, 0, at - 126, at - 126),
         };
         assert_eq!(first_trouble(LONG, shaky), None);
+    }
+
+    /// Both ends of a connection of which the peer reads nothing, and the kernel takes no more.
+    fn full() -> (std::net::TcpStream, std::net::TcpStream) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let address = listener.local_addr().expect("its address");
+        let peer = std::net::TcpStream::connect(address).expect("a connection");
+        let (mut socket, _) = listener.accept().expect("its other end");
+        socket.set_nonblocking(true).expect("it does not block");
+        while socket.write(&[b'x'; 1 << 16]).is_ok() {}
+        (socket, peer)
+    }
+
+    #[test]
+    fn looks_per_turn_max_bounds_a_turn_and_everybody_is_looked_at_in_each_second() {
+        let mut watch = Watch::new(&Limits {
+            looks_per_turn_max: 3,
+            stall_timeout: STALL_TIMEOUT,
+            ..Limits::default()
+        });
+        let (socket, _peer) = full();
+        let start = Instant::now();
+        for slot in 0..8 {
+            watch.add((SessionId(slot), Generation::default()), start);
+        }
+        let mut troubled = Vec::new();
+        for second in 1..=11 {
+            let second = start + Duration::from_secs(second);
+            let mut looked_at = Vec::new();
+            // Turns that follow one another at once.
+            for turn in 0..5 {
+                let now = second + Duration::from_millis(turn);
+                assert_eq!(watch.deadline() <= Some(now), turn < 3, "turn {turn}");
+                let looks = Cell::new(0);
+                let found = watch.look(now, |_| {
+                    looks.set(looks.get() + 1);
+                    Some((socket.as_fd(), 1 << 30))
+                });
+                looked_at.push(looks.get());
+                troubled.extend(found.troubled);
+                assert_eq!(found.done, []);
+            }
+            assert_eq!(looked_at, [3, 3, 2, 0, 0]);
+        }
+        troubled.sort_unstable_by_key(|&(id, _)| id);
+        let stalled = (0..8).map(|slot| (SessionId(slot), Trouble::Stalled));
+        assert_eq!(troubled, stalled.collect::<Vec<_>>());
     }
 }

@@ -58,6 +58,9 @@ const CHUNKS_MAX: usize = 64;
 const PACED_READ_BYTES_MAX: usize = 4 << 10;
 /// How often is read from a connection that is broken, or whose place is taken, at most.
 const LAST_READS_MAX: usize = 256;
+/// Of what a broken connection has sent so much is kept however short memory is: it may be so in the
+/// middle of a turn, at whose end those go who are behind.
+const LAST_BYTES_MIN: usize = 16 << 10;
 
 impl Turn {
     /// A loop without connections. `random` gives what nobody can guess.
@@ -214,11 +217,13 @@ impl Turn {
     }
 
     /// A connection is broken. What had come before that still lies in the kernel, if it was not
-    /// read for its rate's sake; it is kept as far as there is memory.
+    /// read for its rate's sake; it is kept as far as there is memory, and a burst of lines always.
     fn lose(&mut self, id: SessionId, io: &mut impl Io) {
+        let moved_before = self.moved_bytes;
         for _ in 0..LAST_READS_MAX {
             let fill = self.fill(id, io, Receive::Keep);
-            if fill != Fill::Full || self.hub.is_short_of_memory() {
+            let kept_bytes = self.moved_bytes - moved_before;
+            if fill != Fill::Full || kept_bytes >= LAST_BYTES_MIN && self.hub.is_short_of_memory() {
                 break;
             }
         }

@@ -188,6 +188,47 @@ fn what_was_sent_before_a_connection_broke_is_said() {
     );
 }
 
+/// That memory is short in the middle of a turn, until those go who are behind, is not held against
+/// a burst that still lies in the kernel.
+#[test]
+fn what_was_sent_before_a_connection_broke_is_said_where_memory_is_short() {
+    let mut stage = Stage::new(Limits {
+        rate_lines_per_second: 10,
+        burst_lines_max: 10,
+        drain_timeout: Duration::from_secs(60),
+        outbox_total_bytes_max: 24 << 10,
+        read_bytes_max: 4 << 10,
+        history_lines_max: 0,
+        ..Limits::default()
+    });
+    stage.connect(0, "ann\n");
+    stage.connect(1, "stopped\n");
+    stage.connect(2, "ben\n");
+    stage.turn_after(1);
+    stage.turn_after(1);
+    let lines: String = (0..130)
+        .map(|number| format!("{number} behind me the door falls shut, and nobody opens it\n"))
+        .collect();
+    stage.take(1, 0);
+    stage.say(0, &format!("{}\n", "x".repeat(4000)).repeat(8));
+    stage.say(2, &lines);
+    while !stage.turn.hub().is_short_of_memory() {
+        assert!(stage.now < at(1000), "memory is never short");
+        stage.turn_after(1);
+    }
+    let failed = chatd::turn::Event {
+        readable: true,
+        writable: true,
+        failed: true,
+    };
+    stage.turn.note(SessionId(2), failed);
+    while stage.turn.hub().sessions().live() > 1 && stage.now < at(60_000) {
+        stage.turn();
+    }
+    let heard = stage.heard_by(0);
+    assert_eq!(heard.matches("the door falls shut").count(), 130, "{heard}");
+}
+
 /// A machine that was asleep wakes up: who takes its bytes then is not cut for the time in between.
 #[test]
 fn a_loop_that_stood_still_cuts_nobody() {

@@ -19,6 +19,7 @@ mod fair_stage;
 mod imports;
 mod listeners_by_hand;
 mod load_checks;
+mod many_rooms_by_hand;
 mod names;
 mod reserved_names;
 mod sealed_by_hand;

@@ -4,13 +4,16 @@ tries to do harm to others, and each that reads checks that it was itself not ha
 then 16 KB and 10 lines a second; 10 s until who reads nothing is cut; 1 MiB of outbox."""
 
 import asyncio
+import fcntl
 import itertools
 import json
 import socket
+import struct
+import termios
 
 from chat import check, linger_zero, until
 from doors import TEXT, frame
-from world import keep
+from world import PATIENCE, keep
 
 LONG = "x" * 3990  # with its number a line of nearly the longest kind
 BURST_LINES = 98
@@ -225,17 +228,29 @@ async def wake(world, sleeper, start, lines, door):
 
 
 async def closers(world, number, lines=130):
-    """Says 130 lines and closes: all of it must be said to the listeners, whatever the rate."""
+    """Says 130 lines and closes: all that has arrived must be said to the listeners, whatever the
+    rate. Who closes with something unread resets the connection, and then its own kernel throws away
+    what it could not send yet, as where the machine's TCP memory is short. That is no loss of the server's,
+    so the other side has all of it first."""
     room, name = f"closing{number}", f"closer{number}"
     crowd, told = await world.conversation(room, f"close-hear{number}-", 3)
     for epoch in itertools.count():
         me = await world.join(name, room, door=DOOR_NAMES[epoch % 3])
         await me.pong()
         me.say(*(f"{epoch}.{line} behind me the door falls shut" for line in range(lines)))
+        await until("the other side to have it all", lambda: not unsent_bytes(me), PATIENCE)
         me.transport.close()
         await world.heard(told, crowd, [name], (epoch, lines - 1))
         world.done["closes behind 130 lines"] += 1
         await world.pause(15, 30)
+
+
+def unsent_bytes(member):
+    """What the other side's kernel does not have yet (SIOCOUTQ of tcp(7), and what waits before it)."""
+    descriptor = member.transport.get_extra_info("socket").fileno()
+    size = struct.calcsize("i")
+    queued, = struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(size)))
+    return queued + member.transport.get_write_buffer_size()
 
 
 def line_of(door, room, text):

@@ -10,6 +10,7 @@ const RULES: Rules = Rules {
     announce_members_max: 200,
     announce_rate: None,
     churn_interval: Duration::from_secs(1),
+    churn_hearers_per_turn_max: 100,
     rooms_max: 6,
     resting_rooms_max: 0,
     rooms_per_member_max: 4,

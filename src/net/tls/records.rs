@@ -16,10 +16,8 @@ pub(super) struct Records {
     header: [u8; HEADER_BYTES],
     /// Bytes that came of the unfinished record, its header included.
     held_bytes: usize,
-    /// Records that came whole.
-    whole: u64,
-    /// The unfinished record: which, and when it was first seen to be unfinished.
-    unfinished: Option<(u64, Instant)>,
+    /// When the unfinished record was first seen to be unfinished.
+    unfinished_since: Option<Instant>,
 }
 
 impl Records {
@@ -37,7 +35,8 @@ impl Records {
             }
             if self.held_bytes >= HEADER_BYTES && self.held_bytes == self.record_bytes() {
                 self.held_bytes = 0;
-                self.whole += 1;
+                // What follows is another.
+                self.unfinished_since = None;
             }
         }
     }
@@ -49,21 +48,19 @@ impl Records {
 
     /// Takes note of when the record was begun that is unfinished at `now`.
     pub(super) fn note(&mut self, now: impl FnOnce() -> Instant) {
-        if self.held_bytes == 0 {
-            self.unfinished = None;
-        } else if self.unfinished.is_none_or(|(which, _)| which != self.whole) {
-            self.unfinished = Some((self.whole, now()));
+        if self.held_bytes > 0 {
+            self.unfinished_since.get_or_insert_with(now);
         }
     }
 
     /// Since when a record is unfinished.
     pub(super) fn unfinished_since(&self) -> Option<Instant> {
-        self.unfinished.map(|(_, since)| since)
+        self.unfinished_since
     }
 
     /// Time in which nothing was read does not count.
     pub(super) fn leave_out(&mut self, stopped: std::time::Duration) {
-        if let Some((_, since)) = &mut self.unfinished {
+        if let Some(since) = &mut self.unfinished_since {
             *since += stopped;
         }
     }
