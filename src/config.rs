@@ -26,6 +26,9 @@ pub use limits::Limits;
 pub use value::{Age, Switch, TlsMode};
 use value::{Setting, age, bytes, log_level, network, settings};
 
+/// What the operator's socket is called in the folder that a service manager has made.
+const OPERATOR_SOCKET: &str = "operator";
+
 const AFTER_HELP: &str = "\
 BYTES may end in K, M or G (256K, 1M). S is in seconds and may have a fraction (0.5).
 Every flag can also be set in the environment: --max-clients as CHATD_MAX_CLIENTS, and so on;
@@ -137,6 +140,12 @@ settings! {
             default_value = "false", default_missing_value = "true", value_parser = BoolishValueParser::new())]
         pub console: bool,
 
+        /// The operator's seat as a Unix socket at PATH, for chat-client --operator and nc -U; nobody
+        /// else may open it (mode 0600). Under systemd it is $RUNTIME_DIRECTORY/operator unless this
+        /// says otherwise
+        #[arg(long, value_name = "PATH")]
+        pub operator_socket: Option<PathBuf>,
+
         /// What is logged on standard error; never the text of messages
         #[arg(long, value_name = "L", default_value = "info", value_parser = log_level())]
         pub log_level: LevelFilter,
@@ -157,6 +166,10 @@ impl Config {
         let mut config = config.effective();
         if config.data.is_none() {
             config.data = command_line::state_directory();
+        }
+        if config.operator_socket.is_none() {
+            let folder = command_line::runtime_directory();
+            config.operator_socket = folder.map(|folder| folder.join(OPERATOR_SOCKET));
         }
         if config.data.is_some() {
             config.limits.resting_rooms_max = RESTING_ROOMS_MAX;
@@ -244,6 +257,7 @@ mod tests {
                     "--tls-key=ä/k.pem",
                     "--password-file=p",
                     "--motd-file=/m=",
+                    "--operator-socket=o",
                 ];
                 flags.extend(paths.map(str::to_owned));
             }
@@ -284,7 +298,7 @@ mod tests {
                 "L" => among(&["off", "info", "trace"]),
                 "MODE" => among(&["on", "off", "only"]),
                 // A certificate and its key come together or not at all.
-                "DIR" | "FILE" => continue,
+                "DIR" | "FILE" | "PATH" => continue,
                 "ADDR:PORT" => among(&["[::1]:1", "a:2,127.0.0.1:3 , b:4", "[fe80::1%eth0]:5"]),
                 "CHECK" => continue,
                 other => panic!("no values of the kind {other}"),
@@ -299,9 +313,15 @@ mod tests {
 
     #[test]
     fn every_flag_with_a_value_is_printed() {
-        let paths = ["--data=d", "--tls-cert=c", "--tls-key=k"];
-        let more = ["--password-file=p", "--motd-file=m"];
-        let printed = parse(&[&paths[..], &more].concat()).to_string();
+        let paths = [
+            "--data=d",
+            "--tls-cert=c",
+            "--tls-key=k",
+            "--operator-socket=o",
+            "--password-file=p",
+            "--motd-file=m",
+        ];
+        let printed = parse(&paths).to_string();
         for flag in Config::command().get_arguments() {
             let long = flag.get_long().expect("a flag has a name");
             let is_printed = printed

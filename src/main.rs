@@ -10,13 +10,16 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use chatd::chat::FixedRooms;
+use chatd::clean::Clean;
 use chatd::config::address::ListenAddress;
 use chatd::config::{Config, NoConfig};
 use chatd::net::entrance::Entrance;
 use chatd::net::listener::LISTENERS_MAX;
+use chatd::net::operator_socket::OperatorSocket;
 use chatd::net::reloads::Reloads;
 use chatd::net::server::Server;
 use chatd::net::systemd::{self, Notify};
@@ -91,6 +94,14 @@ fn check(mut config: Config) -> Result<(), Fault> {
     let of_tls = TlsSetup::check(&config).map_err(|bad| Fault::new(Exit::Settings, bad))?;
     fixed_rooms(&config)?;
     entrance(&config)?;
+    if let Some(path) = &config.operator_socket {
+        // A server that runs is no fault of the settings.
+        let checked = OperatorSocket::check(path).or_else(|bad| match bad.is_of_settings() {
+            true => Err(Fault::new(Exit::Settings, bad)),
+            false => Ok(()),
+        });
+        checked?;
+    }
     for warning in warning.into_iter().chain(of_tls) {
         report_fault(&warning);
     }
@@ -120,16 +131,19 @@ fn serve(mut config: Config) -> Result<(), Fault> {
         inherited
     };
     let listening = addresses(&listeners)?;
-    let (rooms, reloads) = match load(&config, &listening) {
-        Ok(loaded) => loaded,
-        Err(fault) => {
-            let handed_in = if is_handed_in { listeners } else { Vec::new() };
-            return Err(Fault { handed_in, ..fault });
-        }
-    };
+    let operators = config.operator_socket.as_deref().map(operator_socket);
+    let loaded = load(&config, &listening);
+    let (rooms, reloads, operators) =
+        match loaded.and_then(|(rooms, reloads)| Ok((rooms, reloads, operators.transpose()?))) {
+            Ok(all) => all,
+            Err(fault) => {
+                let handed_in = if is_handed_in { listeners } else { Vec::new() };
+                return Err(Fault { handed_in, ..fault });
+            }
+        };
     let cannot_poll = |error| Fault::new(Exit::Unavailable, format!("cannot poll: {error}"));
-    let mut server =
-        Server::new(&config, listeners, reloads, Notify::from_env()).map_err(cannot_poll)?;
+    let mut server = Server::new(&config, listeners, operators, reloads, Notify::from_env())
+        .map_err(cannot_poll)?;
     if let Some(rooms) = rooms {
         server.fix_rooms(rooms);
     }
@@ -146,10 +160,25 @@ fn serve(mut config: Config) -> Result<(), Fault> {
     // Only now: whoever waits for this line may at once connect, or send a signal.
     log::info!("chatd {} starts", env!("CARGO_PKG_VERSION"));
     server.announce();
+    if let Some(path) = &config.operator_socket {
+        let path = path.display().to_string();
+        log::info!("operators sit at {}", Clean::of(&path));
+    }
     for address in listening {
         log::info!("listening on {address}");
     }
     server.run().map_err(cannot_poll)
+}
+
+fn operator_socket(path: &Path) -> Result<OperatorSocket, Fault> {
+    OperatorSocket::bind(path).map_err(|bad| {
+        let exit = if bad.is_of_settings() {
+            Exit::Settings
+        } else {
+            Exit::Unavailable
+        };
+        Fault::new(exit, bad)
+    })
 }
 
 fn resolve(config: &Config) -> Result<Vec<SocketAddr>, Fault> {
@@ -204,7 +233,8 @@ fn fit_to_machine(config: &mut Config, listeners: usize) -> Result<Option<String
     }
     let wanted = config.limits.clients_max;
     let files_max = file_limit::raise();
-    let possible = file_limit::clients_max(wanted, files_max, listeners)
+    let sockets = listeners + operator_sockets(config);
+    let possible = file_limit::clients_max(wanted, files_max, sockets)
         .map_err(|few| Fault::new(Exit::Unavailable, few))?;
     config.limits.clients_max = possible;
     Ok((possible < wanted).then(|| {
@@ -213,6 +243,12 @@ fn fit_to_machine(config: &mut Config, listeners: usize) -> Result<Option<String
              allowed (ulimit -n, or LimitNOFILE= in the unit)"
         )
     }))
+}
+
+/// Descriptors that the operator's socket and those who sit there may take.
+fn operator_sockets(config: &Config) -> usize {
+    let seats = config.limits.operator_seats_max;
+    config.operator_socket.as_ref().map_or(0, |_| 1 + seats)
 }
 
 /// A panic, in whatever thread, is one line and the end: never a backtrace, never half a server.

@@ -56,7 +56,7 @@ impl Hear for Reader {
 
 fn check_fact(lines: &[JsonLine], fact: &Fact<'_>) {
     let expected = match fact.what {
-        What::Parted | What::Closed => return assert!(lines.is_empty()),
+        What::Parted { .. } | What::Closed => return assert!(lines.is_empty()),
         // In no room nobody else sees it, and whoever did it is answered.
         What::Renamed { .. } if fact.room.is_none() => return assert!(lines.is_empty()),
         What::Said { from, text, manner } => json!({"is": "said", "from": from, "text": text,

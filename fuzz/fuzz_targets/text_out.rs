@@ -61,7 +61,7 @@ fn check_fact(lines: &[Reply<'_>], fact: &Fact<'_>) {
             assert!(rest.iter().all(|line| news(line) == Some(News::Topic)));
         }
         (What::Announcement { .. }, [line]) => assert_eq!(news(line), Some(News::Announcement)),
-        (What::Parted | What::Closed | What::Forgotten { .. }, []) => {}
+        (What::Parted { .. } | What::Closed | What::Forgotten { .. }, []) => {}
         (
             What::Joined { .. }
             | What::Left { .. }

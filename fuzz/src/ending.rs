@@ -33,8 +33,9 @@ pub fn check(socket: &Socket, summary: &ConnectionSummary, sockets: &Sockets) {
         }
         CloseReason::ServerFull | CloseReason::TooManyFromAddress => socket.refused,
         CloseReason::ShuttingDown => sockets.is_stopping,
-        // There is neither a web door here, nor TLS, nor a limit of clients, and nobody sends so much.
+        // There is neither a web door here, nor TLS, nor a limit of clients, nor a ban, and nobody sends so much.
         CloseReason::MadeRoom
+        | CloseReason::Banned
         | CloseReason::Unfinished
         | CloseReason::Answered
         | CloseReason::TlsFault

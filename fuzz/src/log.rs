@@ -106,7 +106,7 @@ impl Listen for Witness {
             (To::Member(member), What::Entered { .. }, Some(room)) => {
                 Noted::Entered(room.id, member, Lines::of(fact))
             }
-            (To::Member(member), What::Parted, Some(room)) => Noted::Parted(room.id, member),
+            (To::Member(member), What::Parted { .. }, Some(room)) => Noted::Parted(room.id, member),
             (To::Member(member), _, Some(room)) => Noted::Entry(room.id, entry(Some(member), &[])),
             (To::Member(_), _, None) => Noted::Told(Lines::of(fact)),
             (To::Room(room), What::Closed, _) => Noted::Closed(room),

@@ -278,7 +278,7 @@ impl Machine {
         self.sockets.slots[slot as usize] = Some(socket);
         match refused {
             None => self.turn.admit(SessionId(slot)),
-            Some(reason) => self.turn.refuse(SessionId(slot), reason),
+            Some(reason) => self.turn.refuse(SessionId(slot), reason, None),
         }
         if is_readable {
             self.note_readable(slot);
@@ -349,12 +349,12 @@ impl Machine {
                 Some(&(id, is_named)) => {
                     let session = hub.sessions().get(id).expect("the hub has it");
                     // Who goes on posting needs no name.
-                    let nameless_since = match session.phase() {
-                        Phase::Posting => session.active_at.max(socket.connected_at),
-                        _ => socket.connected_at,
-                    };
-                    let waits = self.now.since(nameless_since);
-                    assert!(is_named || waits < limits.name_timeout, "it has no name");
+                    let is_posting = session.phase() == Phase::Posting;
+                    let waits = self.now.since(socket.connected_at);
+                    assert!(
+                        is_named || is_posting || waits < limits.name_timeout,
+                        "it has no name"
+                    );
                     check_live(socket, owed, self.now, limits);
                 }
             }

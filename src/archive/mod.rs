@@ -24,4 +24,4 @@ pub use recorder::Recorder;
 pub use recovery::{Recovery, without};
 pub use retention::{clocks_are_apart, cutoff_for_age, cutoff_for_bytes};
 pub use search::Words;
-pub use sum::{ReservedId, kind_of, manner_of, message_sum, room_sum};
+pub use sum::{ReservedId, kind_of, manner_of, message_sum, room_sum, sanction_sum};

@@ -9,8 +9,13 @@ pub struct Page {
     /// Senders and texts one after another, in one piece of memory.
     said: String,
     entries: Vec<Entry>,
+    /// The room, as it is shown; empty where that does not matter.
+    pub room: String,
     /// Whether there is further in the direction that was asked.
     pub more: bool,
+    /// Of a page behind a message: how many were said behind that and could not be kept. `None` if
+    /// nobody knows.
+    pub not_kept: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -35,6 +35,13 @@ pub enum Ask {
         /// Only what is older than this one.
         before: Option<MessageId>,
     },
+    /// The last that was said before this one, and how much before that: for memory.
+    Older {
+        /// Only what is older than this one.
+        before: MessageId,
+        /// How many ids are told of what is older than the messages.
+        ids_max: usize,
+    },
     /// How many messages lie between these two.
     Missed {
         /// Behind this one.
@@ -49,10 +56,23 @@ pub enum Ask {
 pub enum Reply {
     /// A page, or what was found.
     Page(Page),
+    /// What was said before.
+    Older {
+        /// The messages next to that.
+        page: Page,
+        /// Ids of those before them, oldest first.
+        ids: Vec<MessageId>,
+        /// Whether there are others before these.
+        more: bool,
+    },
     /// So many; `None` if nobody knows.
     Missed(Option<u64>),
     /// What was forgotten, by room as it is shown.
     Forgotten(Vec<(String, Vec<MessageId>)>),
+    /// There is no such room.
+    NoRoom,
+    /// Bans and mutes that were handed over are on the disk, or it does not take them now.
+    Kept(bool),
     /// It could not be read; the log says why.
     Failed,
 }

@@ -58,6 +58,21 @@ pub fn room_sum(
     hasher.finalize()
 }
 
+/// The checksum of a ban or mute: its kind and number, until when, and its texts.
+pub fn sanction_sum(key: [i64; 2], until: Option<i64>, texts: [Option<&str>; 4]) -> u32 {
+    let mut hasher = Hasher::new();
+    for number in key {
+        add_number(&mut hasher, number);
+    }
+    add_number(&mut hasher, i64::from(until.is_some()));
+    add_number(&mut hasher, until.unwrap_or_default());
+    for text in texts {
+        add_number(&mut hasher, i64::from(text.is_some()));
+        add_text(&mut hasher, text.unwrap_or_default());
+    }
+    hasher.finalize()
+}
+
 fn add_number(hasher: &mut Hasher, number: i64) {
     hasher.update(&number.to_le_bytes());
 }

@@ -5,14 +5,16 @@
 
 use crate::time::{Time, WallTime};
 
+use super::closing;
 use super::command::Act;
 use super::fact::{Answer, Cause, Fact, Listen, Manner, Refusal, RoomRow, To, What};
 use super::fixed_rooms::FixedRooms;
 use super::id::{MemberId, MessageId, RoomId};
 use super::member::Hears;
+use super::name::Name;
 use super::presence::Presence;
 use super::rules::Rules;
-use super::talking;
+use super::talking::{self, OPERATOR};
 
 /// Everybody who has a name, and every room. More than 20 methods, since it is all of the rules that
 /// anybody outside may call, half of them questions of one line; what they stand on is `presence`'s
@@ -138,10 +140,10 @@ impl Directory {
                 }
                 Ok(Answer::SameName(presence.members.name_of(member)))
             }
-            Act::Msg { to, text } => talking::message(presence, member, to, text, listen),
+            Act::Msg { to, text } => talking::message_of(presence, member, to, text, listen),
             Act::SetTopic(text) => {
                 let room = presence.room_of(member, room)?;
-                talking::set_topic(presence, member, room, text, listen).and(done)
+                talking::set_topic_of(presence, member, room, text, listen).and(done)
             }
             Act::ShowTopic => {
                 let room = presence.room_of(member, room)?;
@@ -194,6 +196,69 @@ impl Directory {
     /// Tells everybody what the operator says.
     pub fn announce(&mut self, text: &str, listen: &mut dyn Listen) {
         talking::announce(&mut self.presence, text, listen);
+    }
+
+    /// Tells a room what the operator says to it alone. How many are in it.
+    ///
+    /// # Errors
+    /// There is no such room, or nobody is in it and it is only remembered.
+    pub fn announce_in<'a>(
+        &mut self,
+        room: &'a str,
+        text: &str,
+        listen: &mut dyn Listen,
+    ) -> Result<usize, Refusal<'a>> {
+        let room = find_awake(&self.presence, room)?;
+        talking::announce_in(&mut self.presence, room, text, listen);
+        Ok(self.presence.rooms.get(room).roster.len())
+    }
+
+    /// Tells one member what the operator says to it. What it is called.
+    ///
+    /// # Errors
+    /// Nobody is called so.
+    pub fn message_as_operator<'a>(
+        &mut self,
+        to: &'a str,
+        text: &str,
+        listen: &mut dyn Listen,
+    ) -> Result<String, Refusal<'a>> {
+        let sent = talking::message(&mut self.presence, OPERATOR, to, text, listen);
+        sent.map(|(_, name)| name.to_owned())
+            .map_err(|_| Refusal::NoSuchName(to))
+    }
+
+    /// Sets the topic of a room, whether anybody is in it or not. What the room is called.
+    ///
+    /// # Errors
+    /// There is no such room, or the topic is too long.
+    pub fn set_topic_as_operator<'a>(
+        &mut self,
+        room: &'a str,
+        text: &str,
+        listen: &mut dyn Listen,
+    ) -> Result<String, Refusal<'a>> {
+        let room = find_room(&self.presence, room)?;
+        talking::set_topic(&mut self.presence, OPERATOR, room, text, listen)?;
+        Ok(self.room_name(room).to_owned())
+    }
+
+    /// Sends everybody out of a room, each of whom is told why. How many they were, and those who are
+    /// in no room now.
+    ///
+    /// # Errors
+    /// There is no such room, or it is the lobby, or nobody is in it and it is only remembered.
+    pub fn close_room<'a>(
+        &mut self,
+        room: &'a str,
+        reason: Option<&str>,
+        listen: &mut dyn Listen,
+    ) -> Result<(usize, Vec<MemberId>), Refusal<'a>> {
+        let room = find_awake(&self.presence, room)?;
+        if self.presence.rooms.is_kept_when_empty(room) {
+            return Err(Refusal::Lobby);
+        }
+        Ok(closing::close(&mut self.presence, room, reason, listen))
     }
 
     /// Tells a room which of its messages the operator has taken back.
@@ -255,6 +320,11 @@ impl Directory {
     /// What a member is called.
     pub fn name_of(&self, member: MemberId) -> &str {
         self.presence.members.name_of(member)
+    }
+
+    /// The same with all by which names are compared.
+    pub fn full_name_of(&self, member: MemberId) -> &Name {
+        &self.presence.members.get(member).name
     }
 
     /// The member that is called so. Not one whose name only looks so.

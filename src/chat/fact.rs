@@ -117,9 +117,25 @@ pub enum What<'a> {
         last: MessageId,
     },
     /// For the member itself: it is not in the room any more.
-    Parted,
+    Parted {
+        /// The member, as everybody saw it.
+        who: &'a str,
+        /// In which way.
+        parting: Parting,
+    },
     /// For nobody: the room is empty and gone, its number is free.
     Closed,
+}
+
+/// In which way somebody goes out of a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parting {
+    /// As it wanted; it stays on the server.
+    Wished,
+    /// As the operator wanted, who has closed the room; it stays on the server.
+    Sent,
+    /// With all its rooms: it leaves the server.
+    Gone,
 }
 
 /// In which manner something is said.
@@ -144,6 +160,10 @@ pub enum Cause {
     TooSlow,
     /// The operator ended it.
     Kicked,
+    /// The operator ended it, and it may not come back.
+    Banned,
+    /// The operator has closed the room.
+    Closed,
     /// The server stopped.
     Stopped,
 }
@@ -237,6 +257,8 @@ pub enum Refusal<'a> {
     TooManyRooms(usize),
     /// There are so many rooms already; there may not be more.
     TooManyRoomsHere(usize),
+    /// The lobby cannot be closed.
+    Lobby,
     /// A topic with more than so many bytes.
     TopicTooLong(usize),
 }

@@ -3,7 +3,7 @@
 
 use super::command::PageEnd;
 use super::fact::{Fact, Listen, To, What};
-use super::history::{History, Message, Messages};
+use super::history::{History, Message, Messages, Older};
 use super::id::{MessageId, RoomId};
 
 /// The last messages of every room, bounded in memory.
@@ -15,6 +15,18 @@ pub struct Histories {
     rooms: Vec<Option<Box<History>>>,
     /// Memory of all rooms.
     bytes: usize,
+    archive: Archive,
+}
+
+/// What an archive has beyond what is known here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Archive {
+    /// There is none.
+    None,
+    /// The past of rooms that are known here.
+    KnownRooms,
+    /// That of others, too: something may have been said in a room that is new here.
+    OtherRooms,
 }
 
 /// A page of the past of a room.
@@ -48,6 +60,7 @@ impl Histories {
             total_bytes_max,
             rooms: Vec::new(),
             bytes: 0,
+            archive: Archive::None,
         }
     }
 
@@ -69,6 +82,26 @@ impl Histories {
         Tail {
             messages: history.newest(count),
             missed: history.forgotten_since(known),
+        }
+    }
+
+    /// Whether nothing may be missing behind the newest message of a room: a power cut may have taken
+    /// something.
+    pub fn is_certain(&self, room: RoomId) -> bool {
+        let history = self.history(room);
+        history.is_none_or(|history| history.forgotten_since(history.last) == Some(0))
+    }
+
+    /// Whether something was said in a room between these two that is in memory no more.
+    pub fn has_forgotten(&self, room: RoomId, after: MessageId, before: MessageId) -> bool {
+        let history = self.history(room);
+        history.is_some_and(|history| history.has_forgotten(after, before))
+    }
+
+    /// Messages of a room that are in memory no more were taken back: as if they had never been said.
+    pub fn uncount(&mut self, room: RoomId, ids: &[MessageId]) {
+        if let Some(Some(history)) = self.rooms.get_mut(room.slot()) {
+            history.uncount(ids);
         }
     }
 
@@ -103,20 +136,46 @@ impl Histories {
         }
     }
 
-    /// What was said in a room in an earlier run, oldest first, before anything is said in it in this
-    /// one; and whether more was said before that.
-    pub fn recall<'m>(
-        &mut self,
-        room: RoomId,
-        messages: impl Iterator<Item = Message<'m>>,
-        has_older: bool,
-    ) {
-        for message in messages {
-            self.remember(room, &message);
+    /// Adds what was said in a room in an earlier run, in which `last` was the newest message. Of that
+    /// what is known already, or newer, is left out.
+    pub fn add_older(&mut self, room: RoomId, last: MessageId, older: &Older<'_>) {
+        if self.messages_max == 0 {
+            return;
         }
-        if let Some(Some(history)) = self.rooms.get_mut(room.slot()) {
-            history.has_older = has_older;
+        let (messages_max, bytes_max) = (self.messages_max, self.room_bytes_max);
+        self.change(room, |history| {
+            history.last = history.last.max(last);
+            let known = history.oldest().unwrap_or(MessageId::MAX);
+            let messages = older.messages;
+            let ids = older.ids;
+            let older = Older {
+                messages: &messages[..messages.partition_point(|message| message.id < known)],
+                ids: &ids[..ids.partition_point(|&id| id < known)],
+                ..*older
+            };
+            history.add_older(&older, messages_max, bytes_max);
+        });
+    }
+
+    /// From now on an archive has what is forgotten here.
+    pub fn open_archive(&mut self) {
+        self.archive = Archive::KnownRooms;
+    }
+
+    /// The archive knows a room that is not known here.
+    pub fn leave_room_to_archive(&mut self) {
+        self.archive = Archive::OtherRooms;
+    }
+
+    /// The oldest message of a room of which at least the id is known, if there is any, and how many
+    /// more may be remembered. `None` where nothing can be added: memory is taken.
+    pub fn place_for_older(&self, room: RoomId) -> Option<(Option<MessageId>, usize)> {
+        if self.messages_max == 0 || self.bytes >= self.total_bytes_max / 4 * 3 {
+            return None;
         }
+        let history = self.history(room);
+        let places = self.messages_max - history.map_or(0, History::len);
+        Some((history.and_then(History::oldest), places))
     }
 
     /// Takes messages away, in whatever room: their ids, by room.
@@ -159,13 +218,22 @@ impl Histories {
         if self.messages_max == 0 {
             return;
         }
+        let (messages_max, bytes_max) = (self.messages_max, self.room_bytes_max);
+        self.change(room, |history| {
+            history.push(message, messages_max, bytes_max);
+        });
+    }
+
+    /// Changes what is known of a room, and counts its memory.
+    fn change(&mut self, room: RoomId, change: impl FnOnce(&mut History)) {
         if self.rooms.len() <= room.slot() {
             self.rooms.resize_with(room.slot() + 1, || None);
         }
         let place = &mut self.rooms[room.slot()];
         self.bytes -= place.as_ref().map_or(0, |history| history.heap_bytes());
-        let history = place.get_or_insert_default();
-        history.push(message, self.messages_max, self.room_bytes_max);
+        let has_older = self.archive == Archive::OtherRooms;
+        let history = place.get_or_insert_with(|| Box::new(History::new(has_older)));
+        change(history);
         self.bytes += history.heap_bytes();
         if self.bytes > self.total_bytes_max {
             self.forget_silent_rooms();
@@ -175,6 +243,9 @@ impl Histories {
     fn close(&mut self, room: RoomId) {
         if let Some(history) = self.rooms.get_mut(room.slot()).and_then(Option::take) {
             self.bytes -= history.heap_bytes();
+            if self.archive == Archive::KnownRooms {
+                self.leave_room_to_archive();
+            }
         }
     }
 
@@ -365,7 +436,13 @@ mod tests {
             text: "before",
             manner: Manner::Plain,
         };
-        histories.recall(LOBBY, (1..=3).map(earlier), true);
+        let all: Vec<Message<'_>> = (1..=3).map(earlier).collect();
+        let mut older = Older {
+            messages: &all,
+            has_older: true,
+            ..Older::default()
+        };
+        histories.add_older(LOBBY, id(3), &older);
         say(&mut histories, LOBBY, 4, "now");
         let tail = histories.since(LOBBY, id(2));
         assert_eq!(
@@ -374,9 +451,87 @@ mod tests {
         );
         assert_eq!(histories.since(LOBBY, MessageId::ZERO).missed, None);
         assert!(!histories.page(LOBBY, PageEnd::Newest, 50).is_whole);
-        histories.recall(RoomId(1), (1..=3).map(earlier), false);
+        older.has_older = false;
+        histories.add_older(RoomId(1), id(3), &older);
         assert_eq!(histories.since(RoomId(1), MessageId::ZERO).missed, Some(0));
         assert!(histories.page(RoomId(1), PageEnd::Newest, 50).is_whole);
+    }
+
+    #[test]
+    fn what_an_earlier_run_has_left_may_come_behind_what_is_said_now() {
+        let mut histories = Histories::new(5, 1 << 16, 1 << 20);
+        histories.open_archive();
+        let texts_of: Vec<String> = (0..40).map(|number| number.to_string()).collect();
+        let earlier = |number: usize| Message {
+            id: id(number),
+            from: "ben",
+            text: &texts_of[number],
+            manner: Manner::Plain,
+        };
+        let unknown = Older {
+            has_older: true,
+            counted_from: id(3),
+            ..Older::default()
+        };
+        histories.add_older(LOBBY, id(30), &unknown);
+        let missed = |histories: &Histories, known| histories.since(LOBBY, id(known)).missed;
+        assert_eq!(
+            (missed(&histories, 30), missed(&histories, 29)),
+            (Some(0), None)
+        );
+        say(&mut histories, LOBBY, 31, "31");
+        assert!(!histories.page(LOBBY, PageEnd::Newest, 5).is_whole);
+        assert_eq!(
+            (missed(&histories, 30), missed(&histories, 29)),
+            (Some(0), None)
+        );
+        let (messages, ids): (Vec<Message<'_>>, Vec<MessageId>) =
+            ((25..=31).map(earlier).collect(), (10..25).map(id).collect());
+        let older = Older {
+            messages: &messages,
+            ids: &ids,
+            ..unknown
+        };
+        assert_eq!(histories.place_for_older(LOBBY), Some((Some(id(31)), 4)));
+        histories.add_older(LOBBY, MessageId::ZERO, &older);
+        assert_eq!(
+            texts(histories.newest(LOBBY, 9)),
+            ["27", "28", "29", "30", "31"]
+        );
+        assert_eq!(histories.bytes(), histories.bytes_counted());
+        assert_eq!(
+            [26, 25, 10].map(|known| missed(&histories, known)),
+            [Some(0), Some(1), Some(16)]
+        );
+        assert_eq!(missed(&histories, 9), None, "before what is counted");
+        say(&mut histories, LOBBY, 32, "32");
+        assert_eq!(missed(&histories, 10), Some(17));
+        // And where that is all there was.
+        let all = Older {
+            ids: &[id(7), id(8)],
+            counted_from: id(3),
+            ..Older::default()
+        };
+        histories.add_older(LOBBY, MessageId::ZERO, &all);
+        assert_eq!(
+            [3, 8].map(|known| missed(&histories, known)),
+            [Some(20), Some(18)]
+        );
+        assert_eq!(missed(&histories, 2), None);
+        assert_eq!(histories.since(LOBBY, MessageId::ZERO).missed, Some(20));
+    }
+
+    #[test]
+    fn a_room_that_is_new_here_may_be_an_old_one_of_the_archive() {
+        let mut histories = Histories::new(5, 1 << 16, 1 << 20);
+        histories.open_archive();
+        say(&mut histories, LOBBY, 1, "x");
+        assert!(histories.page(LOBBY, PageEnd::Newest, 5).is_whole);
+        histories.leave_room_to_archive();
+        say(&mut histories, RoomId(1), 2, "x");
+        assert!(!histories.page(RoomId(1), PageEnd::Newest, 5).is_whole);
+        assert_eq!(histories.since(RoomId(1), MessageId::ZERO).missed, None);
+        assert_eq!(histories.since(RoomId(1), id(2)).missed, Some(0));
     }
 
     #[test]

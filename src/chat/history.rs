@@ -22,6 +22,19 @@ pub struct Message<'a> {
     pub manner: Manner,
 }
 
+/// What an earlier run has left of a room: what was said in it before anything that is in memory.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Older<'a> {
+    /// The newest of it, oldest first.
+    pub messages: &'a [Message<'a>],
+    /// Ids of messages before those, oldest first.
+    pub ids: &'a [MessageId],
+    /// Whether there are others before these.
+    pub has_older: bool,
+    /// Whatever was said since this id is kept, or counted as missing.
+    pub counted_from: MessageId,
+}
+
 /// The last messages of one room. They lie in one piece of memory: with one for each, short
 /// messages after long ones would either keep the memory of those or cost allocations.
 #[derive(Debug, Default)]
@@ -31,15 +44,16 @@ pub(super) struct History {
     /// Bytes at the start of `said` that are of no message any more.
     stale_bytes: usize,
     messages: VecDeque<Entry>,
-    /// The oldest and the newest message that were ever remembered.
-    first: MessageId,
+    /// From this id on it is known how much was said, be it in memory or not.
+    counted_from: MessageId,
+    /// The newest message that there ever was.
     pub(super) last: MessageId,
     /// Ids of messages that are forgotten, so that somebody who was away can be told how many it
     /// missed. Of the oldest of them only the number is known.
     forgotten: VecDeque<MessageId>,
     forgotten_before: usize,
     /// Something was said before the first of them, in an earlier run.
-    pub(super) has_older: bool,
+    has_older: bool,
 }
 
 /// A message whose name and text start where those of the one before it end.
@@ -52,22 +66,39 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    fn of(message: &Message<'_>) -> Entry {
+        Entry {
+            id: message.id,
+            from_bytes: u16::try_from(message.from.len()).expect("a name is short"),
+            text_bytes: u32::try_from(message.text.len()).expect("a line is short"),
+            manner: message.manner,
+        }
+    }
+
     fn bytes(&self) -> usize {
         usize::from(self.from_bytes) + self.text_bytes as usize
     }
 }
 
 /// Forgotten messages whose ids are kept, for each room: 8 KiB of them.
-const FORGOTTEN_IDS_MAX: usize = 1024;
+pub const FORGOTTEN_IDS_MAX: usize = 1024;
 /// A piece of memory may be much larger than what it holds up to this: else a room in which short
 /// and long messages come in turn would cost an allocation again and again.
 pub(super) const LOOSE_BYTES_MAX: usize = 16 << 10;
 
 impl History {
+    /// Of a room in which nothing was said, or something of which nothing is known here.
+    pub(super) fn new(has_older: bool) -> History {
+        History {
+            has_older,
+            ..History::default()
+        }
+    }
+
     pub(super) fn push(&mut self, message: &Message<'_>, messages_max: usize, bytes_max: usize) {
-        let bytes = message.from.len() + message.text.len();
-        if self.first == MessageId::ZERO {
-            self.first = message.id;
+        let bytes = bytes_of(message);
+        if self.counted_from == MessageId::ZERO {
+            self.counted_from = message.id;
         }
         self.last = message.id;
         let fits = bytes + size_of::<Entry>() <= bytes_max;
@@ -95,13 +126,74 @@ impl History {
         }
         self.said.push_str(message.from);
         self.said.push_str(message.text);
-        self.messages.push_back(Entry {
-            id: message.id,
-            from_bytes: u16::try_from(message.from.len()).expect("a name is short"),
-            text_bytes: u32::try_from(message.text.len()).expect("a line is short"),
-            manner: message.manner,
-        });
+        self.messages.push_back(Entry::of(message));
         self.give_back();
+    }
+
+    /// Adds what was said before. Of what there is no place for, the ids are kept.
+    pub(super) fn add_older(&mut self, older: &Older<'_>, messages_max: usize, bytes_max: usize) {
+        let fitting = self.count_fitting(older.messages, messages_max, bytes_max);
+        let (others, kept) = older.messages.split_at(older.messages.len() - fitting);
+        let bytes: usize = kept.iter().map(bytes_of).sum();
+        let mut said = String::with_capacity(bytes + self.said.len() - self.stale_bytes);
+        for message in kept {
+            said.push_str(message.from);
+            said.push_str(message.text);
+        }
+        said.push_str(&self.said[self.stale_bytes..]);
+        (self.said, self.stale_bytes) = (said, 0);
+        self.messages.reserve_exact(kept.len());
+        for message in kept.iter().rev() {
+            self.messages.push_front(Entry::of(message));
+        }
+        let counted = others.iter().map(|message| message.id);
+        let ids = older.ids.iter().copied().chain(counted);
+        for id in ids.collect::<Vec<_>>().into_iter().rev() {
+            if self.forgotten_before == 0 && self.forgotten.len() < FORGOTTEN_IDS_MAX {
+                self.forgotten.push_front(id);
+            } else {
+                self.forgotten_before += 1;
+            }
+        }
+        if let Some(newest) = older.messages.last() {
+            self.last = self.last.max(newest.id);
+        }
+        self.has_older = older.has_older;
+        // What is older than the first that is known is not counted, if there is anything.
+        let oldest = self.oldest().unwrap_or(self.last);
+        self.counted_from = if older.has_older {
+            older.counted_from.max(oldest)
+        } else {
+            older.counted_from
+        };
+    }
+
+    /// How many of the newest of these messages, which were said before those that are here, have a
+    /// place beside them: none if some are missing in between.
+    fn count_fitting(
+        &self,
+        messages: &[Message<'_>],
+        messages_max: usize,
+        bytes_max: usize,
+    ) -> usize {
+        if self.forgotten_before > 0 || !self.forgotten.is_empty() {
+            return 0;
+        }
+        let places = messages_max.saturating_sub(self.messages.len());
+        let mut left = bytes_max.saturating_sub(self.used_bytes());
+        let newest_first = messages.iter().rev().take(places);
+        let fitting = newest_first.take_while(|message| {
+            let rest = left.checked_sub(bytes_of(message) + size_of::<Entry>());
+            left = rest.unwrap_or(0);
+            rest.is_some()
+        });
+        fitting.count()
+    }
+
+    /// The oldest message of which at least the id is known.
+    pub(super) fn oldest(&self) -> Option<MessageId> {
+        let in_memory = self.messages.front().map(|entry| &entry.id);
+        self.forgotten.front().or(in_memory).copied()
     }
 
     fn forget_oldest(&mut self) {
@@ -123,7 +215,7 @@ impl History {
     pub(super) fn forget_all(&mut self) {
         self.forgotten_before += self.forgotten.len() + self.messages.len();
         *self = History {
-            first: self.first,
+            counted_from: self.counted_from,
             last: self.last,
             forgotten_before: self.forgotten_before,
             has_older: self.has_older,
@@ -175,15 +267,29 @@ impl History {
     /// this room never gave, be it of an earlier run of the server or of a room that is gone.
     pub(super) fn forgotten_since(&self, known: MessageId) -> Option<usize> {
         if known == MessageId::ZERO {
-            return (!self.has_older).then_some(self.forgotten_before + self.forgotten.len());
+            // A power cut may have taken something behind the first of them.
+            let oldest = self.oldest().unwrap_or(self.last);
+            let is_counted = !self.has_older && oldest >= self.counted_from;
+            return is_counted.then_some(self.forgotten_before + self.forgotten.len());
         }
         if known == self.last {
-            return Some(0);
+            return (known >= self.counted_from).then_some(0);
         }
         let older = self.forgotten.partition_point(|&id| id <= known);
-        let is_of_this_room = (self.first..=self.last).contains(&known);
+        let is_of_this_room = (self.counted_from..=self.last).contains(&known);
         let is_counted = older > 0 || self.forgotten_before == 0;
         (is_of_this_room && is_counted).then_some(self.forgotten.len() - older)
+    }
+
+    /// Whether a message between these two is known to have been said, and is in memory no more.
+    pub(super) fn has_forgotten(&self, after: MessageId, before: MessageId) -> bool {
+        let first = self.forgotten.partition_point(|&id| id <= after);
+        self.forgotten.get(first).is_some_and(|&id| id < before)
+    }
+
+    /// Messages are counted no more: they were taken back.
+    pub(super) fn uncount(&mut self, ids: &[MessageId]) {
+        self.forgotten.retain(|id| !ids.contains(id));
     }
 
     pub(super) fn len(&self) -> usize {
@@ -224,6 +330,10 @@ impl History {
             + self.messages.capacity() * size_of::<Entry>()
             + self.forgotten.capacity() * size_of::<MessageId>()
     }
+}
+
+fn bytes_of(message: &Message<'_>) -> usize {
+    message.from.len() + message.text.len()
 }
 
 /// Messages of a room, oldest first.

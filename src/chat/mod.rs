@@ -3,6 +3,7 @@
 //! the hub, and so is [`Histories`], which listens to it.
 
 mod claims;
+mod closing;
 mod command;
 mod directory;
 mod fact;
@@ -23,10 +24,10 @@ mod talking;
 
 pub use command::{Act, Command, Entry, PageEnd, PageOf, Request, SearchFor};
 pub use directory::Directory;
-pub use fact::{Answer, Cause, Fact, Listen, Manner, Place, Refusal, RoomRow, To, What};
+pub use fact::{Answer, Cause, Fact, Listen, Manner, Parting, Place, Refusal, RoomRow, To, What};
 pub use fixed_rooms::{BadRooms, FixedRooms, LOBBY};
 pub use histories::{Histories, Page, Tail};
-pub use history::{Message, Messages};
+pub use history::{FORGOTTEN_IDS_MAX, Message, Messages, Older};
 pub use id::{MemberId, MessageId, NotAnId, RoomId};
 pub use member::Hears;
 pub use name::{BadName, Name};

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use crate::time::{Time, WallTime};
 
-use super::fact::{Cause, Fact, Listen, Refusal, To, What};
+use super::fact::{Cause, Fact, Listen, Parting, Refusal, To, What};
 use super::id::{MemberId, MessageId, MessageIds, RoomId};
 use super::member::Membership;
 use super::members::Members;
@@ -22,6 +22,24 @@ pub(super) struct Presence {
     pub(super) rooms: Rooms,
     pub(super) ids: MessageIds,
     now: Time,
+}
+
+/// How somebody goes out of a room.
+#[derive(Debug, Clone, Copy)]
+struct Departure<'a> {
+    cause: Cause,
+    /// The words of who caused it.
+    reason: Option<&'a str>,
+    parting: Parting,
+}
+
+impl Departure<'_> {
+    /// It wanted to go, and stays on the server.
+    const WISHED: Departure<'static> = Departure {
+        cause: Cause::Quit,
+        reason: None,
+        parting: Parting::Wished,
+    };
 }
 
 impl Presence {
@@ -99,8 +117,14 @@ impl Presence {
         let id = self.ids.next();
         let memberships = self.members.get(member).rooms.iter();
         let rooms: SmallVec<[RoomId; 1]> = memberships.map(|membership| membership.room).collect();
+        let parting = Parting::Gone;
+        let departure = Departure {
+            cause,
+            reason,
+            parting,
+        };
         for &room in &rooms {
-            self.depart(member, room, id, cause, reason, listen);
+            self.depart(member, room, id, &departure, listen);
         }
         // Only then, since that is told under ids of its own.
         for room in rooms {
@@ -182,7 +206,7 @@ impl Presence {
             return Err(Refusal::AlreadyHere(asked));
         }
         let id = self.ids.next();
-        self.depart(member, from, id, Cause::Quit, None, listen);
+        self.depart(member, from, id, &Departure::WISHED, listen);
         let to = self.open(found, listen);
         self.arrive(member, to, listen);
         self.close_if_empty(from, listen);
@@ -192,7 +216,7 @@ impl Presence {
     /// Takes a member out of this room.
     pub(super) fn part(&mut self, member: MemberId, room: RoomId, listen: &mut dyn Listen) {
         let id = self.ids.next();
-        self.depart(member, room, id, Cause::Quit, None, listen);
+        self.depart(member, room, id, &Departure::WISHED, listen);
         self.close_if_empty(room, listen);
     }
 
@@ -309,19 +333,15 @@ impl Presence {
         member: MemberId,
         room: RoomId,
         id: MessageId,
-        cause: Cause,
-        reason: Option<&str>,
+        departure: &Departure<'_>,
         listen: &mut dyn Listen,
     ) {
-        let parted = Fact {
-            room: Some(self.rooms.place(room)),
-            id,
-            what: What::Parted,
-        };
-        listen.hear(To::Member(member), &parted);
-        self.rooms.strike(room, member, &self.members);
-        let rooms = &mut self.members.get_mut(member).rooms;
-        rooms.retain(|membership| membership.room != room);
+        let &Departure {
+            cause,
+            reason,
+            parting,
+        } = departure;
+        self.take_out(member, room, id, parting, listen);
         let here = self.rooms.get(room).roster.len();
         if self
             .rooms
@@ -341,6 +361,29 @@ impl Presence {
                     churn.left += 1
                 });
         }
+    }
+
+    /// The member goes out of the room, and nobody else is told.
+    pub(super) fn take_out(
+        &mut self,
+        member: MemberId,
+        room: RoomId,
+        id: MessageId,
+        parting: Parting,
+        listen: &mut dyn Listen,
+    ) {
+        let parted = Fact {
+            room: Some(self.rooms.place(room)),
+            id,
+            what: What::Parted {
+                who: self.members.name_of(member),
+                parting,
+            },
+        };
+        listen.hear(To::Member(member), &parted);
+        self.rooms.strike(room, member, &self.members);
+        let rooms = &mut self.members.get_mut(member).rooms;
+        rooms.retain(|membership| membership.room != room);
     }
 
     /// The room that was found, made at need. One that rests and could be taken for it is forgotten.

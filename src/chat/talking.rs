@@ -6,6 +6,8 @@ use super::fact::{Answer, Fact, Listen, Manner, Refusal, To, What};
 use super::id::{MemberId, MessageId, RoomId};
 use super::presence::Presence;
 
+/// How the operator is called where it is named as members are; nobody can take that name.
+pub(super) const OPERATOR: &str = "operator";
 /// Ids that are told at once: more would make a long line.
 const FORGOTTEN_IDS_MAX: usize = 50;
 
@@ -44,6 +46,17 @@ pub(super) fn announce(presence: &mut Presence, text: &str, listen: &mut dyn Lis
     listen.hear(To::Everybody, &fact);
 }
 
+/// The same to one room alone.
+pub(super) fn announce_in(
+    presence: &mut Presence,
+    room: RoomId,
+    text: &str,
+    listen: &mut dyn Listen,
+) {
+    let id = presence.ids.next();
+    presence.tell_room(room, id, What::Announcement { text }, listen);
+}
+
 /// Tells a room which of its messages the operator has taken back.
 pub(super) fn tell_forgotten(
     presence: &mut Presence,
@@ -58,31 +71,53 @@ pub(super) fn tell_forgotten(
 }
 
 /// A member says something to another alone.
-pub(super) fn message<'a>(
+pub(super) fn message_of<'a>(
     presence: &'a mut Presence,
     member: MemberId,
     to: &'a str,
     text: &str,
     listen: &mut dyn Listen,
 ) -> Result<Answer<'a>, Refusal<'a>> {
+    let from = presence.members.name_of(member).to_owned();
+    let (id, name) = message(presence, &from, to, text, listen)?;
+    Ok(Answer::Sent(id, name))
+}
+
+/// A member sets the topic of a room.
+pub(super) fn set_topic_of(
+    presence: &mut Presence,
+    member: MemberId,
+    room: RoomId,
+    text: &str,
+    listen: &mut dyn Listen,
+) -> Result<(), Refusal<'static>> {
+    let by = presence.members.name_of(member).to_owned();
+    set_topic(presence, &by, room, text, listen)
+}
+
+/// Somebody says something to one member alone: the id of it, and what that one is called.
+pub(super) fn message<'a>(
+    presence: &'a mut Presence,
+    from: &str,
+    to: &'a str,
+    text: &str,
+    listen: &mut dyn Listen,
+) -> Result<(MessageId, &'a str), Refusal<'a>> {
     let other = presence.members.named(to).ok_or(Refusal::NoSuchName(to))?;
     let id = presence.ids.next();
     let fact = Fact {
         room: None,
         id,
-        what: What::Private {
-            from: presence.members.name_of(member),
-            text,
-        },
+        what: What::Private { from, text },
     };
     listen.hear(To::Member(other), &fact);
-    Ok(Answer::Sent(id, presence.members.name_of(other)))
+    Ok((id, presence.members.name_of(other)))
 }
 
-/// A member sets the topic of a room.
+/// Somebody sets the topic of a room.
 pub(super) fn set_topic(
     presence: &mut Presence,
-    member: MemberId,
+    by: &str,
     room: RoomId,
     text: &str,
     listen: &mut dyn Listen,
@@ -92,7 +127,6 @@ pub(super) fn set_topic(
     }
     presence.rooms.get_mut(room).topic = text.into();
     let id = presence.ids.next();
-    let by = presence.members.name_of(member);
     presence.tell_room(room, id, What::Topic { text, by }, listen);
     Ok(())
 }

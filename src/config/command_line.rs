@@ -42,7 +42,17 @@ pub(super) fn read<Settings: Parser>() -> Result<Settings, NoConfig> {
 
 /// What the service manager has made for what outlives the process; the first if these are several.
 pub(super) fn state_directory() -> Option<PathBuf> {
-    let given = env::var_os("STATE_DIRECTORY")?;
+    first_folder("STATE_DIRECTORY")
+}
+
+/// What the service manager has made for what lasts as long as the service; the first if these are
+/// several.
+pub(super) fn runtime_directory() -> Option<PathBuf> {
+    first_folder("RUNTIME_DIRECTORY")
+}
+
+fn first_folder(variable: &str) -> Option<PathBuf> {
+    let given = env::var_os(variable)?;
     let first = env::split_paths(&given).next()?;
     (!first.as_os_str().is_empty()).then_some(first)
 }

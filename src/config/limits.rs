@@ -196,6 +196,10 @@ settings! {
         #[arg(skip = 0_usize)]
         pub resting_rooms_max: usize,
 
+        /// Bans, and as many mutes beside them.
+        #[arg(skip = 10_000_usize)]
+        pub bans_max: usize,
+
         /// Joins and leaves of a room that are announced individually at once, before
         /// `announce_per_second` holds: the size of the token bucket.
         #[arg(skip = 20_u32)]
@@ -282,6 +286,18 @@ settings! {
         /// more, and the others end in the turns that follow.
         #[arg(skip = 1024_usize)]
         pub ends_per_turn_max: usize,
+
+        /// Operators at the operator's socket at once.
+        #[arg(skip = 8_usize)]
+        pub operator_seats_max: usize,
+
+        /// What may wait for one of them to read it; past it, that one is cut.
+        #[arg(skip = 4_usize << 20)]
+        pub operator_outbox_bytes_max: usize,
+
+        /// Bytes of one answer to an operator; what does not fit is counted.
+        #[arg(skip = 1_usize << 20)]
+        pub operator_answer_bytes_max: usize,
 
         /// Sockets looked at in one turn for what the kernel holds for them: about 6 µs each.
         #[arg(skip = 256_usize)]

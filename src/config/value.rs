@@ -93,17 +93,23 @@ impl Display for Age {
     }
 }
 
-/// An age within bounds: a whole number of days, hours, minutes or seconds, with its unit.
-pub(super) fn age(bounds: RangeInclusive<Age>) -> impl TypedValueParser<Value = Age> {
-    let read = |text: &str| {
-        let unit = AGE_UNITS.iter().find(|&&(unit, _)| text.ends_with(unit));
-        let (digits, length) = match unit {
-            Some(&(_, length)) => (&text[..text.len() - 1], length),
-            None => (text, 1),
-        };
+impl Age {
+    /// A whole number of days, hours, minutes or seconds, with its unit.
+    pub fn read(text: &str) -> Option<Age> {
+        let mut units = AGE_UNITS.into_iter();
+        let (unit, length) = units.find(|&(unit, _)| text.ends_with(unit))?;
+        let digits = text.strip_suffix(unit)?;
         let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit());
         let count = is_plain.then(|| digits.parse::<u64>().ok()).flatten()?;
         Some(Age(Duration::from_secs(count.checked_mul(length)?)))
+    }
+}
+
+/// An age within bounds, as [`Age::read`] takes it; a number alone is of seconds.
+pub(super) fn age(bounds: RangeInclusive<Age>) -> impl TypedValueParser<Value = Age> {
+    let read = |text: &str| match text.bytes().last()? {
+        b'0'..=b'9' => Age::read(&format!("{text}s")),
+        _ => Age::read(text),
     };
     let unreadable = BadValue::Unreadable("give an age, such as 90d, 12h or 30m");
     move |text: &str| {

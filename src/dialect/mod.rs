@@ -49,6 +49,16 @@ pub enum Framing {
 }
 
 impl Dialect {
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dialect::Undecided | Dialect::Text => "text",
+            Dialect::JsonUngreeted(Framing::Lines) | Dialect::Json(Framing::Lines) => "JSON",
+            Dialect::JsonUngreeted(Framing::Frames) | Dialect::Json(Framing::Frames) => "WebSocket",
+            Dialect::Http => "HTTP",
+        }
+    }
+
     /// How what it is told is written.
     pub fn encoding(self) -> Encoding {
         match self {

@@ -5,6 +5,9 @@
 use std::fmt;
 
 use crate::chat;
+use crate::time::WallTime;
+
+use super::stamp::Minutes;
 
 /// Why something is refused, or why the server ends a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +50,12 @@ pub enum Refusal<'a> {
     TooSlow,
     /// Thrown out by the operator.
     Kicked(Option<&'a str>),
+    /// Shut out by the operator, by name or by address.
+    Banned(Option<&'a str>),
+    /// A member asks for a name that the operator has banned.
+    NameBanned,
+    /// Silenced by the operator, until then or for good.
+    Muted(Option<WallTime>),
     /// The same member came back on another connection.
     Replaced,
     /// The server stops.
@@ -69,7 +78,7 @@ impl Refusal<'_> {
                 Rules::NoSuchRoom(_) => "no-such-room",
                 Rules::AlreadyHere(_) => "already-here",
                 Rules::NotInRoom(_) => "not-in-room",
-                Rules::WhichRoom => "bad-usage",
+                Rules::WhichRoom | Rules::Lobby => "bad-usage",
                 Rules::TooManyRooms(_) | Rules::TooManyRoomsHere(_) => "too-many-rooms",
                 Rules::TopicTooLong(_) => "line-too-long",
             },
@@ -88,6 +97,9 @@ impl Refusal<'_> {
             }
             Refusal::TooSlow => "too-slow",
             Refusal::Kicked(_) => "kicked",
+            Refusal::Banned(_) => "banned",
+            Refusal::NameBanned => "bad-name",
+            Refusal::Muted(_) => "muted",
             Refusal::Replaced => "replaced",
             Refusal::ShuttingDown => "shutting-down",
             Refusal::WrongProtocol => "wrong-protocol",
@@ -124,6 +136,17 @@ impl fmt::Display for Refusal<'_> {
                 return write!(f, "the operator ended your connection: {reason}");
             }
             Refusal::Kicked(None) => "the operator ended your connection",
+            Refusal::Banned(Some(reason)) => reason,
+            Refusal::Banned(None) => "the operator has shut you out",
+            Refusal::NameBanned => "this name is banned here, choose another",
+            Refusal::Muted(Some(until)) => {
+                let until = Minutes(until);
+                return write!(
+                    f,
+                    "the operator has muted you until {until}: nobody is told this"
+                );
+            }
+            Refusal::Muted(None) => "the operator has muted you: nobody is told this",
             Refusal::NotEntered => {
                 r#"you are not in the chat yet, write so: {"do":"enter","name":"ann"}"#
             }
@@ -181,6 +204,7 @@ fn write_rules(refusal: chat::Refusal<'_>, f: &mut fmt::Formatter<'_>) -> fmt::R
         Rules::TooManyRoomsHere(max) => {
             write!(f, "there are {max} rooms already, and no place for another")
         }
+        Rules::Lobby => write!(f, "the lobby is always there, and cannot be closed"),
         Rules::TopicTooLong(max) => write!(f, "a topic has at most {max} bytes"),
     }
 }

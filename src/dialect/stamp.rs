@@ -20,6 +20,18 @@ impl fmt::Display for Rfc3339Millis {
     }
 }
 
+/// `2026-11-20 22:14 UTC`, as its `Display`.
+#[derive(Debug, Clone, Copy)]
+pub struct Minutes(pub WallTime);
+
+impl fmt::Display for Minutes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = Vec::new();
+        write_minutes(self.0, &mut out);
+        f.write_str(&String::from_utf8_lossy(&out))
+    }
+}
+
 /// Appends `2026-11-20T22:14:09Z`: RFC 3339 with seconds.
 pub fn write_seconds(at: WallTime, out: &mut Vec<u8>) {
     DateTimePrinter::new()

@@ -72,7 +72,7 @@ pub fn encode(fact: &Fact<'_>, out: &mut Vec<u8>) -> u32 {
             welcome + line(out, format_args!("* topic: \"{topic}\""))
         }
         // What a person has read cannot be taken back.
-        What::Parted | What::Closed | What::Forgotten { .. } => 0,
+        What::Parted { .. } | What::Closed | What::Forgotten { .. } => 0,
     }
 }
 
@@ -239,6 +239,10 @@ impl std::fmt::Display for Ending<'_> {
             (Cause::TooSlow, _) => f.write_str(": too slow"),
             (Cause::Kicked, None) => f.write_str(": kicked by the operator"),
             (Cause::Kicked, Some(reason)) => write!(f, ": kicked by the operator: {reason}"),
+            (Cause::Banned, None) => f.write_str(": banned by the operator"),
+            (Cause::Banned, Some(reason)) => write!(f, ": banned by the operator: {reason}"),
+            (Cause::Closed, None) => f.write_str(": the operator closed the room"),
+            (Cause::Closed, Some(reason)) => write!(f, ": the operator closed the room: {reason}"),
             (Cause::Stopped, _) => f.write_str(": server shutting down"),
         }
     }

@@ -3,13 +3,14 @@
 
 use crate::chat::{Entry, Hears, MemberId, MessageId, Name, Refusal as RulesRefusal};
 use crate::dialect::{Encoding, Refusal, Reply};
-use crate::session::{Hold, Session, SessionId, Step};
+use crate::session::{CloseReason, Hold, Session, SessionId, Step};
 
 use super::admission::{self, Admitted};
 use super::comebacks::Token;
 use super::core::Core;
+use super::ending;
 use super::listeners::Replay;
-use super::records::Recorded;
+use super::records::{Arrival, Recorded};
 
 /// Gives a session the name it asks for and lets it into the rooms; or lets it wait for the place
 /// of a connection whose member it proves to be.
@@ -33,18 +34,29 @@ pub(super) fn enter<'a>(
         }
         return Ok(());
     }
+    if end_if_banned(core, id, entry.name) {
+        return Ok(());
+    }
     let hears = hears(core, id);
     let member = core.directory.admit(entry.name, hears)?;
     welcome(core, id, member, reference);
-    let name = core.directory.name_of(member).into();
-    let records = &mut core.listeners.records;
-    records.push(Some(id), Recorded::Joined(name));
+    record(core, id, member, Recorded::Joined);
     core.listeners.tell_motd(true);
     for (room, since) in entry.rooms {
         enter_room(core, id, member, room, *since, reference);
     }
     core.listeners.tell_motd(false);
     Ok(())
+}
+
+/// Whoever asks for a banned name is told so, and ends: whether that was so.
+pub(super) fn end_if_banned(core: &mut Core, id: SessionId, name: &str) -> bool {
+    let Some(ban) = core.standing.ban_on_name(name) else {
+        return false;
+    };
+    let why = ban.why.clone();
+    ending::end(core, id, CloseReason::Banned, why.as_deref());
+    true
 }
 
 /// The session is this member from now on, and is told so.
@@ -66,6 +78,22 @@ pub(super) fn welcome(core: &mut Core, id: SessionId, member: MemberId, referenc
         };
         core.listeners.delivery.reply(id, &welcome, reference);
     }
+}
+
+/// Puts down for the log who came by this connection.
+pub(super) fn record(
+    core: &mut Core,
+    id: SessionId,
+    member: MemberId,
+    how: fn(Arrival) -> Recorded,
+) {
+    let dialect = core.session(id).map(|session| session.dialect);
+    let arrival = Arrival {
+        name: core.directory.name_of(member).into(),
+        language: dialect.unwrap_or_default().name(),
+        rooms: Vec::new(),
+    };
+    core.listeners.records.push(Some(id), how(arrival));
 }
 
 /// Lets a member into a room, with what it missed there; or tells it why not.

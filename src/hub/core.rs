@@ -18,6 +18,7 @@ use super::listeners::Listeners;
 use super::memory::Memory;
 use super::questions::Questions;
 use super::sessions::Sessions;
+use super::standing::Standing;
 
 /// See the file.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ pub(super) struct Core {
     pub(super) comebacks: Comebacks,
     pub(super) questions: Questions,
     pub(super) gate: Gate,
+    pub(super) standing: Standing,
     /// What sessions were called that have left and are still there.
     pub(super) left_names: HashMap<SessionId, Box<str>>,
 }
@@ -44,6 +46,7 @@ impl Core {
             comebacks: Comebacks::new(random),
             questions: Questions::default(),
             gate: Gate::new(&limits),
+            standing: Standing::new(&limits),
             left_names: HashMap::new(),
             limits,
         }

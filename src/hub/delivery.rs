@@ -302,7 +302,7 @@ impl Listen for Delivery {
                 };
                 match (what, fact.room) {
                     (What::Entered { .. }, Some(room)) => self.enter(id, room.id),
-                    (What::Parted, Some(room)) => self.part(id, room.id),
+                    (What::Parted { .. }, Some(room)) => self.part(id, room.id),
                     _ => {}
                 }
                 if let Some(encoding) = self.sessions.get(id).map(Session::encoding) {

@@ -12,13 +12,17 @@ use crate::session::{CloseReason, ConnectionSummary, Hold, Input, Session, Sessi
 
 use super::core::Core;
 use super::frames;
+use super::muting;
 use super::records::Recorded;
 
-/// Ends a session. `words` are the last on it: its own with `/quit`, the operator's with `/kick`.
+/// Ends a session. `words` are the last on it: its own with `/quit`, the operator's with `/kick` and `/ban`.
 /// One that has ended already keeps its reason; when its connection is lost, nothing more can be
 /// written to it.
 pub(super) fn end(core: &mut Core, id: SessionId, reason: CloseReason, words: Option<&str>) {
     let is_lost = reason == CloseReason::ConnectionLost;
+    // Nor with its last words do the others hear of who is muted.
+    let is_hidden = reason == CloseReason::Quit && muting::is_muted(core, id);
+    let words = words.filter(|_| !is_hidden);
     let rooms = match core.session(id) {
         Some(session) if session.is_live() => session.rooms.len(),
         Some(_) if is_lost => return core.sessions_mut().doom(id),
@@ -183,6 +187,7 @@ pub(super) fn remove(core: &mut Core, id: SessionId) -> Option<ConnectionSummary
 fn start_ending(core: &mut Core, id: SessionId, reason: CloseReason, words: Option<&str>) {
     let last_word = match reason.refusal() {
         Some(Refusal::Kicked(_)) => Some(Refusal::Kicked(words)),
+        Some(Refusal::Banned(_)) => Some(Refusal::Banned(words)),
         other => other,
     };
     match last_word.filter(|_| is_told(core, id, reason)) {
@@ -216,9 +221,12 @@ fn is_told(core: &Core, id: SessionId, reason: CloseReason) -> bool {
         let frames_failed = session
             .frames()
             .is_some_and(|frames| frames.ending.is_some());
-        session.has_spoken() && session.dialect != Dialect::Http && !frames_failed
+        session.dialect != Dialect::Http && !frames_failed
     };
-    reason.is_told_unasked() || core.session(id).is_some_and(understands_words)
+    core.session(id).is_some_and(|session| {
+        let is_heard = session.has_spoken() && understands_words(session);
+        is_heard || !session.has_spoken() && reason.is_told_unasked()
+    })
 }
 
 /// A slow consumer is owed nothing more than the end of the line it is in the middle of.

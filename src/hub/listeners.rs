@@ -123,7 +123,7 @@ impl Listeners {
         let tail = match self.replay {
             Replay::Since(known) if known >= last => Tail {
                 messages: Messages::default(),
-                missed: (known == last).then_some(0),
+                missed: (known == last && self.histories.is_certain(room.id)).then_some(0),
             },
             Replay::Since(known) => self.histories.since(room.id, known),
             Replay::Newest | Replay::Nothing => Tail {

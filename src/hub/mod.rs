@@ -24,6 +24,8 @@ mod later;
 mod listeners;
 mod measure;
 mod memory;
+mod moderator;
+mod muting;
 mod operator;
 mod overview;
 mod pace;
@@ -33,20 +35,23 @@ mod posts;
 mod pressure;
 mod questions;
 mod queues;
+mod recall;
 mod records;
 mod replies;
 mod requests;
 mod sessions;
 mod soundness;
 mod speakers;
+mod standing;
 mod statistics;
 mod takeover;
 mod timeouts;
 mod timers;
 mod web;
+mod web_past;
 
 use crate::archive::{Query, Recorder, Reply};
-use crate::chat::{FixedRooms, Listen, Message, MessageId};
+use crate::chat::{FixedRooms, Listen, MessageId};
 use crate::config::Limits;
 use crate::dialect::http::Site;
 use crate::password::Password;
@@ -56,15 +61,18 @@ use crate::time::{Time, WallTime};
 use self::core::Core;
 use intake::Intake;
 use places::Silent;
+use questions::Wants;
 use web::Web;
 
 pub use comebacks::Random;
+pub use moderator::{Imposed, Moderator, NotImposed, Unmuted, Wanted};
 pub use operator::Operator;
 pub use overview::{ConnectionRow, Overview};
 pub use pressure::AfterWrite;
 pub use questions::QuestionId;
 pub use queues::Doomed;
-pub use records::{Record, Recorded};
+pub use recall::Recall;
+pub use records::{Arrival, Record, Recorded};
 pub use sessions::Sessions;
 pub use statistics::Statistics;
 
@@ -149,28 +157,14 @@ impl Hub {
     /// beyond memory. No id up to `last` is given any more.
     pub fn open_archive(&mut self, last: MessageId) {
         self.core.listeners.recorder = Some(Recorder::new());
+        self.core.listeners.histories.open_archive();
         self.core.questions.is_open = true;
         self.core.directory.skip_ids(last);
     }
 
-    /// A room as an earlier run has left it: its topic, its last messages, oldest first, and whether
-    /// there are older ones. Rooms that spoke last come first.
-    pub fn recall_room<'m>(
-        &mut self,
-        name: &str,
-        topic: &str,
-        last: MessageId,
-        messages: impl Iterator<Item = Message<'m>>,
-        has_older: bool,
-    ) {
-        let Core {
-            directory,
-            listeners,
-            ..
-        } = &mut self.core;
-        if let Some(room) = directory.recall_room(name, topic, last) {
-            listeners.histories.recall(room, messages, has_older);
-        }
+    /// What an earlier run has left.
+    pub fn recall(&mut self) -> Recall<'_> {
+        Recall::new(&mut self.core)
     }
 
     /// What is to be kept of this turn, if anything is kept; to be taken before the flush.
@@ -185,13 +179,18 @@ impl Hub {
 
     /// The archive has answered.
     pub fn answer_question(&mut self, question: QuestionId, reply: &Reply) {
-        let before = self.core.delivery().replies.told_bytes;
-        if let Some(id) = past::answer(&mut self.core, question, reply) {
-            let bytes = self.core.delivery().replies.told_bytes - before;
-            let now = self.core.now();
-            self.intake.requests.answers.charge(id, now, bytes);
-            self.intake.go_on(&mut self.core, id);
+        let core = &mut self.core;
+        let Some(asker) = past::release(core, question) else {
+            return;
+        };
+        let (id, before) = (asker.session, core.delivery().replies.told_bytes);
+        match asker.wants {
+            Wants::Page(_) | Wants::Found => past::answer(core, &asker, reply),
+            Wants::Response(_) => web::answer_reading(core, &asker, reply),
         }
+        let bytes = core.delivery().replies.told_bytes - before;
+        self.intake.requests.answers.charge(id, core.now(), bytes);
+        self.intake.go_on(core, id);
     }
 
     /// The archive is well behind, or is not any more: meanwhile, who says something to be kept is
@@ -204,6 +203,11 @@ impl Hub {
     /// What the operator does.
     pub fn operator(&mut self) -> Operator<'_> {
         Operator::new(&mut self.core)
+    }
+
+    /// What the operator does about bans and mutes.
+    pub fn moderator(&mut self) -> Moderator<'_> {
+        Moderator::new(&mut self.core)
     }
 
     /// The engine, to be looked at.
@@ -246,6 +250,7 @@ impl Hub {
     pub fn handle_timeout(&mut self, now: Time, wall: WallTime) {
         let core = &mut self.core;
         core.delivery().start_turn(now);
+        core.standing.wall = wall;
         core.directory.set_time(now, wall);
         self.intake.resume_held(core);
         core.directory.handle_timeout(&mut core.listeners);
@@ -261,10 +266,11 @@ impl Hub {
         self.core.arm(id);
     }
 
-    /// A connection was accepted for which there is no place: it is told why, and ends.
-    pub fn refuse_connection(&mut self, id: SessionId, reason: CloseReason) {
+    /// A connection was accepted for which there is no place: it is told why, in the operator's words if
+    /// there are any, and ends.
+    pub fn refuse_connection(&mut self, id: SessionId, reason: CloseReason, words: Option<&str>) {
         self.connect(id);
-        ending::end(&mut self.core, id, reason, None);
+        ending::end(&mut self.core, id, reason, words);
     }
 
     /// A connection was turned away before it became one.
@@ -381,6 +387,7 @@ impl Hub {
         self.intake.requests.forget(id);
         self.core.questions.forget(id);
         self.core.gate.forget(id);
+        self.core.standing.forget(id);
         ending::remove(&mut self.core, id)
     }
 }

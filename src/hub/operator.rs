@@ -2,12 +2,13 @@
 //! sees is in `overview`, how it is answered is net's business. Made by the hub for one call.
 
 use crate::archive::Forget;
-use crate::chat::{MessageId, Messages, PageEnd};
+use crate::chat::{LOBBY, MessageId, Messages, PageEnd, Refusal};
 use crate::session::CloseReason;
 
 use super::board::Board;
 use super::core::Core;
 use super::ending;
+use super::listeners::Replay;
 
 /// The operator's hands.
 #[derive(Debug)]
@@ -22,7 +23,15 @@ impl<'h> Operator<'h> {
 
     /// From now on messages are written down: take them with [`Operator::take_board`] every turn.
     pub fn turn_board_on(self) {
-        self.core.listeners.board = Board::On(Vec::new());
+        let board = &mut self.core.listeners.board;
+        if *board == Board::Off {
+            *board = Board::On(Vec::new());
+        }
+    }
+
+    /// Nobody wants them any more.
+    pub fn turn_board_off(self) {
+        self.core.listeners.board = Board::Off;
     }
 
     /// Appends the messages of this turn to `out`, as lines `room <name> text`, in their order.
@@ -32,14 +41,74 @@ impl<'h> Operator<'h> {
         }
     }
 
-    /// Says something, which is clean, to everybody.
-    pub fn announce(self, text: &str) {
+    /// Says something, which is clean, to everybody. How many that were.
+    pub fn announce(self, text: &str) -> usize {
         let Core {
             directory,
             listeners,
             ..
         } = self.core;
         directory.announce(text, listeners);
+        directory.members()
+    }
+
+    /// Says something, which is clean, to one room. How many are in it.
+    ///
+    /// # Errors
+    /// There is no such room.
+    pub fn say<'a>(self, room: &'a str, text: &str) -> Result<usize, Refusal<'a>> {
+        let Core {
+            directory,
+            listeners,
+            ..
+        } = self.core;
+        directory.announce_in(room, text, listeners)
+    }
+
+    /// Says something, which is clean, to one member alone. What it is called.
+    ///
+    /// # Errors
+    /// Nobody is called so.
+    pub fn message<'a>(self, name: &'a str, text: &str) -> Result<String, Refusal<'a>> {
+        let Core {
+            directory,
+            listeners,
+            ..
+        } = self.core;
+        directory.message_as_operator(name, text, listeners)
+    }
+
+    /// Sets the topic of a room; it is clean. What the room is called.
+    ///
+    /// # Errors
+    /// There is no such room, or the topic is too long.
+    pub fn set_topic<'a>(self, room: &'a str, text: &str) -> Result<String, Refusal<'a>> {
+        let Core {
+            directory,
+            listeners,
+            ..
+        } = self.core;
+        directory.set_topic_as_operator(room, text, listeners)
+    }
+
+    /// Sends everybody out of a room; who is in no other comes into the lobby, without the past of
+    /// that: so much at once would overflow many. How many were sent out. The reason is clean.
+    ///
+    /// # Errors
+    /// There is no such room, or it is the lobby.
+    pub fn close<'a>(self, room: &'a str, reason: Option<&str>) -> Result<usize, Refusal<'a>> {
+        let Core {
+            directory,
+            listeners,
+            ..
+        } = self.core;
+        let (count, homeless) = directory.close_room(room, reason, listeners)?;
+        listeners.set_replay(Replay::Nothing);
+        for member in homeless {
+            // Into the lobby everybody may come who is in no room.
+            let _ = directory.join(member, LOBBY, listeners);
+        }
+        Ok(count)
     }
 
     /// Takes messages out of memory, and tells the rooms where they were said: their ids, by room.
@@ -67,6 +136,7 @@ impl<'h> Operator<'h> {
             ..
         } = self.core;
         if let Ok(room) = directory.find_room(room) {
+            listeners.histories.uncount(room, ids);
             directory.tell_forgotten(room, ids, listeners);
         }
     }

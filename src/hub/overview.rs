@@ -1,8 +1,10 @@
 //! `Overview`: the engine, looked at: who is connected, which rooms there are, what was counted, how
 //! much memory it takes. Changes nothing. Made by the hub for one look.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::moderation::Sanction;
 use crate::session::SessionId;
 
 use super::core::Core;
@@ -78,6 +80,11 @@ impl<'h> Overview<'h> {
             queued_bytes: queued.sum(),
             ..core.listeners.delivery.statistics.clone()
         }
+    }
+
+    /// The ban on who comes from this address.
+    pub fn ban_on(self, address: IpAddr) -> Option<&'h Sanction> {
+        self.core.standing.ban_on_address(address)
     }
 
     /// Bytes of all that can grow, histories included.

@@ -2,14 +2,14 @@
 //! to the archive, whose answer comes later; until then the session's next lines wait. Functions over
 //! the core.
 
-use crate::archive::{self, Ask, Query, Words};
+use crate::archive::{self, Ask, Page, Query, Words};
 use crate::chat::{Histories, Message, MessageId, Messages, PageEnd, PageOf, RoomId, SearchFor};
 use crate::dialect::{Refusal, Reply};
 use crate::session::{Hold, SessionId};
 
 use super::core::Core;
 use super::listeners::past_bytes;
-use super::questions::{Asker, QuestionId};
+use super::questions::{Asker, QuestionId, Wants};
 
 /// Tells a member a page of what was said in a room it is in, now or later.
 ///
@@ -78,43 +78,75 @@ pub(super) fn search<'a>(
     ask(core, id, room, ask_for, limit, reference)
 }
 
-/// An answer has come. Who waited for it, and whose lines may go on.
-pub(super) fn answer(
-    core: &mut Core,
-    question: QuestionId,
-    reply: &archive::Reply,
-) -> Option<SessionId> {
+/// An answer has come. Who waited for it and is still there; its lines may go on.
+pub(super) fn release(core: &mut Core, question: QuestionId) -> Option<Asker> {
     let asker = core.questions.take(question)?;
     let session = core.session_mut(asker.session)?;
     session.hold = Hold::No;
-    if !session.is_live() {
-        return None;
-    }
+    session.is_live().then_some(asker)
+}
+
+/// Tells a member what it has asked for.
+pub(super) fn answer(core: &mut Core, asker: &Asker, reply: &archive::Reply) {
     let reference = asker.reference.as_deref();
-    match reply {
-        archive::Reply::Page(page) => {
-            let mut messages: Vec<Message<'_>> = page.messages().collect();
-            if let Some(end) = asker.page_end {
-                let is_cut = matches!(end, PageEnd::After(_)) && page.more;
-                let room = core.directory.find_room(&asker.room).ok();
-                if let Some(room) = room.filter(|_| !is_cut) {
-                    add_newer(&core.listeners.histories, room, end, &mut messages);
+    let none = Page::default();
+    let page = match reply {
+        archive::Reply::Page(page) => page,
+        // It was said in it a moment ago, if ever.
+        archive::Reply::NoRoom => &none,
+        _ => return core.reply(asker.session, &Reply::Refused(Refusal::Busy), reference),
+    };
+    let bytes_max = answer_bytes_max(core);
+    let room = core.directory.find_room(&asker.room).ok();
+    let memory = room.map(|room| (&core.listeners.histories, room));
+    let Some(gathered) = gather(page, memory, asker, bytes_max) else {
+        return core.reply(asker.session, &Reply::Refused(Refusal::Busy), reference);
+    };
+    let reply = Reply::Page {
+        room: &asker.room,
+        messages: Messages::from(gathered.messages.as_slice()),
+        more: gathered.more,
+    };
+    let delivery = &mut core.listeners.delivery;
+    delivery.reply(asker.session, &reply, reference);
+}
+
+/// A page as it is told.
+pub(super) struct Gathered<'m> {
+    pub(super) messages: Vec<Message<'m>>,
+    pub(super) more: bool,
+}
+
+/// What the archive has, and what memory has beyond that, as much as may be told. `None` if
+/// something between the two is in neither yet: the disk is behind.
+pub(super) fn gather<'m>(
+    page: &'m Page,
+    memory: Option<(&'m Histories, RoomId)>,
+    asker: &Asker,
+    bytes_max: usize,
+) -> Option<Gathered<'m>> {
+    let mut messages: Vec<Message<'m>> = page.messages().collect();
+    let mut more = page.more;
+    let end = match asker.wants {
+        Wants::Page(end) | Wants::Response(end) => {
+            let is_cut = asker.limit == 0 || matches!(end, PageEnd::After(_)) && page.more;
+            if let Some((histories, room)) = memory.filter(|_| !is_cut) {
+                let is_joined = add_newer(histories, room, end, &mut messages);
+                if !is_joined && (messages.is_empty() || !matches!(end, PageEnd::After(_))) {
+                    return None;
                 }
+                more |= !is_joined;
             }
-            let end = asker.page_end.unwrap_or(PageEnd::Newest);
-            let all = Messages::from(messages.as_slice());
-            let (first, end) = fitting(all, end, answer_bytes_max(core), asker.limit);
-            let reply = Reply::Page {
-                room: &asker.room,
-                messages: Messages::from(&messages[first..end]),
-                more: page.more || end - first < messages.len(),
-            };
-            let delivery = &mut core.listeners.delivery;
-            delivery.reply(asker.session, &reply, reference);
+            end
         }
-        _ => core.reply(asker.session, &Reply::Refused(Refusal::Busy), reference),
-    }
-    Some(asker.session)
+        Wants::Found => PageEnd::Newest,
+    };
+    let all = Messages::from(messages.as_slice());
+    let (first, behind) = fitting(all, end, bytes_max, asker.limit);
+    more |= behind - first < messages.len();
+    messages.truncate(behind);
+    messages.drain(..first);
+    Some(Gathered { messages, more })
 }
 
 fn ask<'a>(
@@ -125,25 +157,33 @@ fn ask<'a>(
     limit: usize,
     reference: Option<&str>,
 ) -> Result<(), Refusal<'a>> {
-    let room: Box<str> = core.directory.room_name(room).into();
-    let query = Query {
-        room: room.to_string(),
-        ask,
-        messages_max: limit,
-        bytes_max: answer_bytes_max(core) / 2,
-    };
-    let page_end = match query.ask {
-        Ask::Page(end) => Some(end),
-        _ => None,
+    let wants = match ask {
+        Ask::Page(end) => Wants::Page(end),
+        _ => Wants::Found,
     };
     let asker = Asker {
         session: id,
-        room,
-        page_end,
+        room: core.directory.room_name(room).into(),
+        wants,
         limit,
         reference: reference.map(Into::into),
         asked_at: core.now(),
     };
+    put(core, ask, asker)
+}
+
+/// Asks the archive; until it has answered, nothing that the session sends is handled.
+///
+/// # Errors
+/// Too many wait already.
+pub(super) fn put(core: &mut Core, ask: Ask, asker: Asker) -> Result<(), Refusal<'static>> {
+    let query = Query {
+        room: asker.room.to_string(),
+        ask,
+        messages_max: asker.limit,
+        bytes_max: answer_bytes_max(core) / 2,
+    };
+    let id = asker.session;
     core.questions.ask(query, asker)?;
     if let Some(session) = core.session_mut(id) {
         session.hold = Hold::Archive;
@@ -156,35 +196,41 @@ fn room_of<'a>(core: &Core, id: SessionId, room: Option<&'a str>) -> Result<Room
     Ok(core.directory.room_of(member, room)?)
 }
 
-/// Where the disk is behind, what it lacks at the end of a page is in memory, or some of it.
+/// Where the disk is behind, what it lacks at the end of a page is in memory, or some of it: then
+/// nothing is added, and that is `false`.
 fn add_newer<'m>(
     histories: &'m Histories,
     room: RoomId,
     end: PageEnd,
     messages: &mut Vec<Message<'m>>,
-) {
-    let known = messages.last().map_or_else(
-        || match end {
-            PageEnd::After(known) => known,
-            PageEnd::Before(_) | PageEnd::Newest => MessageId::ZERO,
-        },
-        |last| last.id,
-    );
+) -> bool {
+    let (start, before) = match end {
+        PageEnd::After(known) => (known, MessageId::MAX),
+        PageEnd::Before(before) => (MessageId::ZERO, before),
+        PageEnd::Newest => (MessageId::ZERO, MessageId::MAX),
+    };
+    let known = messages.last().map_or(start, |last| last.id);
+    if histories.has_forgotten(room, known, before) {
+        return false;
+    }
     let newer = histories.page(room, PageEnd::After(known), usize::MAX);
-    messages.extend(newer.messages.take_while(|message| match end {
-        PageEnd::Before(before) => message.id < before,
-        PageEnd::After(_) | PageEnd::Newest => true,
-    }));
+    messages.extend(newer.messages.take_while(|message| message.id < before));
+    true
 }
 
 /// No answer may overflow the outbox of who asked for it.
-fn answer_bytes_max(core: &Core) -> usize {
+pub(super) fn answer_bytes_max(core: &Core) -> usize {
     core.limits.outbox_bytes_max / 4
 }
 
 /// Which of these messages fit into an answer, as a range: those next to the end that was asked
-/// from, and one always.
-fn fitting(messages: Messages<'_>, end: PageEnd, bytes_max: usize, limit: usize) -> (usize, usize) {
+/// from, and one always, if one was asked for.
+pub(super) fn fitting(
+    messages: Messages<'_>,
+    end: PageEnd,
+    bytes_max: usize,
+    limit: usize,
+) -> (usize, usize) {
     let bytes: Vec<usize> = messages.map(|message| past_bytes(&message)).collect();
     let mut left = bytes_max;
     let mut fits = |bytes: &usize| {
@@ -193,6 +239,7 @@ fn fitting(messages: Messages<'_>, end: PageEnd, bytes_max: usize, limit: usize)
         rest.is_some()
     };
     let count = bytes.len();
+    let least = limit.min(count).min(1);
     match end {
         PageEnd::After(_) => {
             let fitting = bytes
@@ -200,7 +247,7 @@ fn fitting(messages: Messages<'_>, end: PageEnd, bytes_max: usize, limit: usize)
                 .take(limit)
                 .take_while(|bytes| fits(bytes))
                 .count();
-            (0, fitting.max(1).min(count))
+            (0, fitting.max(least))
         }
         PageEnd::Before(_) | PageEnd::Newest => {
             let fitting = bytes
@@ -209,7 +256,7 @@ fn fitting(messages: Messages<'_>, end: PageEnd, bytes_max: usize, limit: usize)
                 .take(limit)
                 .take_while(|bytes| fits(bytes))
                 .count();
-            (count - fitting.max(1).min(count), count)
+            (count - fitting.max(least), count)
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::time::Time;
 
 use super::core::Core;
 use super::later::Later;
+use super::muting;
 use super::pace::Pace;
 use super::records::Recorded;
 
@@ -35,6 +36,9 @@ impl Posts {
             Ok(texts) => texts,
             Err(response) => return Ok(response),
         };
+        if let Err(refusal) = check_poster(core, id, &posting.name) {
+            return Ok(refused(&refusal));
+        }
         if let Err(until) = self.check_group(core, group) {
             let seconds = until.since(core.now()).as_secs_f64().ceil() as u64;
             let words = "too much was posted from your address; try again later";
@@ -120,6 +124,14 @@ impl Posts {
     }
 }
 
+/// Whether somebody may post, and under this name.
+fn check_poster<'c>(core: &'c Core, id: SessionId, name: &str) -> Result<(), Refusal<'c>> {
+    if let Some(ban) = core.standing.ban_on_name(name) {
+        return Err(Refusal::Banned(ban.why.as_deref()));
+    }
+    muting::check_speaker(core, id, Some(name))
+}
+
 /// The lines of a body, clean, none of them too long.
 fn texts_of(core: &mut Core, body: &[u8]) -> Result<Vec<String>, Response> {
     let lines = http::body_lines(body).map_err(|fault: BodyFault| Response::from(fault))?;
@@ -138,9 +150,10 @@ fn texts_of(core: &mut Core, body: &[u8]) -> Result<Vec<String>, Response> {
 pub(super) fn refused(refusal: &Refusal<'_>) -> Response {
     let status = match refusal.code() {
         "name-in-use" => Status::Conflict,
+        "banned" | "muted" => Status::Forbidden,
         "no-such-room" => Status::NotFound,
         "line-too-long" => Status::ContentTooLarge,
-        "too-many-rooms" => Status::Unavailable,
+        "too-many-rooms" | "busy" => Status::Unavailable,
         _ => Status::BadRequest,
     };
     Response::text(status, &format!("{} {refusal}", refusal.code()))

@@ -37,15 +37,28 @@ pub(super) struct Asker {
     pub(super) session: SessionId,
     /// The room as it is shown.
     pub(super) room: Box<str>,
-    /// From where it asked, if it is a page that it asked for; and for how many messages.
-    pub(super) page_end: Option<PageEnd>,
+    pub(super) wants: Wants,
+    /// How many messages.
     pub(super) limit: usize,
     pub(super) reference: Option<Box<str>>,
     pub(super) asked_at: Time,
 }
 
+/// What somebody waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// A page from there, of a room that it is in.
+    Page(PageEnd),
+    /// What is found.
+    Found,
+    /// The answer to a request over HTTP: a page from there, of whatever room.
+    Response(PageEnd),
+}
+
 /// Answers that are waited for at once, over all sessions; each has one at most.
 const QUESTIONS_MAX: usize = 64;
+/// And by those who ask over HTTP and are nobody: members are to have an answer, too.
+const RESPONSES_MAX: usize = QUESTIONS_MAX / 2;
 /// How long an answer is waited for: a disk that hangs must not hang whoever asks it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -55,7 +68,11 @@ impl Questions {
     /// # Errors
     /// Too many wait already.
     pub(super) fn ask(&mut self, query: Query, asker: Asker) -> Result<(), Refusal<'static>> {
-        if self.waiting.len() >= QUESTIONS_MAX {
+        let is_response = |asker: &Asker| matches!(asker.wants, Wants::Response(_));
+        let has_place = self.waiting.len() < QUESTIONS_MAX
+            && (!is_response(&asker)
+                || self.waiting.values().filter(|it| is_response(it)).count() < RESPONSES_MAX);
+        if !has_place {
             return Err(Refusal::Busy);
         }
         self.last += 1;

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use crate::chat::{Fact, Listen, MessageId, To, What};
+use crate::chat::{Fact, Listen, MessageId, Parting, To, What};
 use crate::session::SessionId;
 
 /// Something for the log.
@@ -20,7 +20,23 @@ pub struct Record {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Recorded {
     /// It got a name.
-    Joined(Box<str>),
+    Joined(Arrival),
+    /// It took the place of another connection, and its name.
+    CameBack(Arrival),
+    /// Somebody came into a room beside, or in place of another.
+    Entered {
+        /// Who.
+        name: Box<str>,
+        /// The room.
+        room: Box<str>,
+    },
+    /// Somebody left a room, and not the server.
+    Left {
+        /// Who.
+        name: Box<str>,
+        /// The room.
+        room: Box<str>,
+    },
     /// Somebody took another name.
     Renamed {
         /// The name until then.
@@ -44,6 +60,17 @@ pub enum Recorded {
     Ended,
 }
 
+/// Who came by a connection, and how.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Arrival {
+    /// Its name.
+    pub name: Box<str>,
+    /// The language that it speaks.
+    pub language: &'static str,
+    /// The rooms in which it is with that.
+    pub rooms: Vec<Box<str>>,
+}
+
 /// What was not yet logged.
 #[derive(Debug, Default)]
 pub(super) struct Records {
@@ -60,15 +87,42 @@ impl Records {
     pub(super) fn poll(&mut self) -> Option<Record> {
         self.waiting.pop_front()
     }
+
+    /// Somebody is in a room from now on: that belongs to its join, if it has just come.
+    fn enter(&mut self, who: &str, place: &str) {
+        let last = self.waiting.back_mut().map(|record| &mut record.what);
+        if let Some(Recorded::Joined(arrival) | Recorded::CameBack(arrival)) = last
+            && *arrival.name == *who
+        {
+            return arrival.rooms.push(place.into());
+        }
+        let (name, room) = (who.into(), place.into());
+        self.push(None, Recorded::Entered { name, room });
+    }
 }
 
 impl Listen for Records {
     fn hear(&mut self, _: To<'_>, fact: &Fact<'_>) {
-        if let What::Renamed { from, to } = fact.what
-            && std::mem::replace(&mut self.last_renamed, fact.id) != fact.id
-        {
-            let (from, to) = (from.into(), to.into());
-            self.push(None, Recorded::Renamed { from, to });
+        match (fact.what, fact.room) {
+            (What::Renamed { from, to }, _)
+                if std::mem::replace(&mut self.last_renamed, fact.id) != fact.id =>
+            {
+                let (from, to) = (from.into(), to.into());
+                self.push(None, Recorded::Renamed { from, to });
+            }
+            (What::Entered { who, .. }, Some(room)) => self.enter(who, room.name),
+            // Who leaves the server has a line of its own, and so has a room that is closed.
+            (
+                What::Parted {
+                    who,
+                    parting: Parting::Wished,
+                },
+                Some(room),
+            ) => {
+                let (name, room) = (who.into(), room.name.into());
+                self.push(None, Recorded::Left { name, room });
+            }
+            _ => {}
         }
     }
 }

@@ -18,7 +18,7 @@ use super::later::{Holds, Later, Postponed};
 use super::listeners::Replay;
 use super::pace::Pace;
 use super::records::Recorded;
-use super::{arrival, ending, past};
+use super::{arrival, ending, muting, past};
 
 /// Done, or to be done later.
 type Handled = Result<(), Later>;
@@ -259,6 +259,7 @@ fn obey<'a>(
     request: &Request<'a>,
     reference: Option<&str>,
 ) -> Result<(), Refusal<'a>> {
+    muting::check(core, id, &request.command)?;
     charge(core, id, request);
     core.allow_replay();
     match request.command {
@@ -275,13 +276,18 @@ fn obey<'a>(
             text,
             password,
         } => {
-            if admission::check_post(core, id, password)? == Admitted::Yes {
-                let room = request.room.unwrap_or(LOBBY);
-                return post(core, id, room, name, text, reference);
+            let is_admitted = admission::check_post(core, id, password)? == Admitted::Yes;
+            if !is_admitted || arrival::end_if_banned(core, id, name) {
+                return Ok(());
             }
+            let room = request.room.unwrap_or(LOBBY);
+            return post(core, id, room, name, text, reference);
         }
         Command::History(page) => return past::tell_page(core, id, request.room, page, reference),
         Command::Search(what) => return past::search(core, id, request.room, what, reference),
+        Command::Act(Act::Nick(name)) if core.standing.ban_on_name(name).is_some() => {
+            return Err(Refusal::NameBanned);
+        }
         Command::Act(act) => return apply(core, id, request.room, act, reference),
     }
     Ok(())

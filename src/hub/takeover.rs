@@ -10,6 +10,7 @@ use super::comebacks::Takeover;
 use super::core::Core;
 use super::intake::Intake;
 use super::listeners::Replay;
+use super::records::Recorded;
 use super::{arrival, ending};
 
 /// The first of those who wait takes the place it waits for; or comes in as anybody does, if that
@@ -49,6 +50,7 @@ fn take_over(core: &mut Core, member: MemberId, takeover: &Takeover) {
     core.comebacks.came_back(member, takeover.proof, now);
     let reference = takeover.reference.as_deref();
     arrival::welcome(core, new, member, reference);
+    arrival::record(core, new, member, Recorded::CameBack);
     for room in core.directory.rooms_of(member).collect::<Vec<_>>() {
         let name = core.directory.room_name(room);
         let is_meant =

@@ -4,11 +4,9 @@
 
 use std::collections::VecDeque;
 
-use crate::chat::{PageEnd, RoomId};
-use crate::dialect::http::{
-    self, Collected, Head, History, HttpRequest, Post, Response, Site, Status,
-};
-use crate::dialect::{self, Dialect, Encoding, Framing, Reply, websocket};
+use crate::archive;
+use crate::dialect::http::{self, Collected, Head, History, HttpRequest, Post, Response, Site};
+use crate::dialect::{Dialect, Framing, websocket};
 use crate::password::KeptPassword;
 use crate::session::{
     AddressGroup, CloseReason, Door, Frames, Posting, Reading, Session, SessionId,
@@ -16,12 +14,11 @@ use crate::session::{
 
 use super::core::Core;
 use super::later::Later;
-use super::posts::{Posts, refused};
+use super::posts::Posts;
+use super::questions::Asker;
 use super::requests::Requests;
+use super::web_past;
 use super::{admission, ending};
-
-/// Messages in an answer, where the request says nothing of how many.
-const NEWEST_MESSAGES: usize = 50;
 
 /// What the web door needs beside its connections.
 #[derive(Debug)]
@@ -279,7 +276,7 @@ fn become_websocket(core: &mut Core, id: SessionId, accept: &str) {
     core.arm(id);
 }
 
-/// Tells what was said in a room.
+/// Tells what was said in a room, now or when the archive has answered.
 fn read_room(
     core: &mut Core,
     requests: &mut Requests,
@@ -288,31 +285,16 @@ fn read_room(
 ) -> Result<(), Later> {
     requests.answers.check(id, core.now())?;
     let before = core.delivery().replies.told_bytes;
-    let response = match core.directory.find_room(&reading.room) {
-        Ok(room) => Response::json_lines(Status::Ok, past_lines(core, room, reading)),
-        Err(refusal) => refused(&refusal.into()),
-    };
-    answer(core, id, &response.head_only(reading.is_head_only));
+    if let Some(response) = web_past::read(core, id, reading) {
+        answer(core, id, &response);
+    }
     let bytes = core.delivery().replies.told_bytes - before;
     requests.answers.charge(id, core.now(), bytes);
     Ok(())
 }
 
-fn past_lines(core: &Core, room: RoomId, reading: &Reading) -> Vec<u8> {
-    let limit = reading.limit.unwrap_or(NEWEST_MESSAGES);
-    let limit = limit.min(core.limits.page_messages_max);
-    let histories = &core.listeners.histories;
-    let (end, missed) = match reading.since {
-        Some(known) => (PageEnd::After(known), histories.since(room, known).missed),
-        None => (PageEnd::Newest, Some(0)),
-    };
-    let messages = histories.page(room, end, limit).messages;
-    let past = Reply::Past {
-        room: core.directory.room_name(room),
-        messages,
-        missed,
-    };
-    let mut lines = Vec::new();
-    dialect::encode_reply(Encoding::Json, &past, None, &mut lines);
-    lines
+/// Tells what the archive has of a room.
+pub(super) fn answer_reading(core: &mut Core, asker: &Asker, reply: &archive::Reply) {
+    let response = web_past::response(core, asker, reply);
+    answer(core, asker.session, &response);
 }

@@ -2,8 +2,8 @@
 //! descriptors left. Opening the sockets is `listener`'s business. Owned by the server.
 
 use std::collections::HashMap;
-use std::io::{self, ErrorKind, Write};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
 
 use log::warn;
@@ -12,13 +12,14 @@ use mio::{Interest, Registry};
 use rustix::io::Errno;
 
 use crate::config::Config;
-use crate::dialect::{self, Encoding, Reply};
+use crate::dialect::{self, Encoding, Refusal, Reply};
 use crate::session::{CloseReason, SessionId};
 use crate::turn::Turn;
 
 use super::conn::Conns;
 use super::log::EventLog;
 use super::proxied::{Outcome, Proxied};
+use super::shut_out::ShutOut;
 use super::tokens::Source;
 
 /// How long accepting rests when there are no descriptors left, unless one becomes free.
@@ -28,6 +29,9 @@ const WARN_INTERVAL: Duration = Duration::from_secs(10);
 /// Refused connections that may linger beside those that have a place. Together with the
 /// listeners and the rest they must fit into the descriptors kept in reserve.
 const REFUSED_MAX: usize = 16;
+/// Connections that have ended and are still there, up to which one that is banned becomes one of them:
+/// beyond, it is turned away at once, and costs less.
+const BANNED_MAX: usize = 64;
 
 /// The listening side.
 #[derive(Debug)]
@@ -39,6 +43,7 @@ pub(super) struct Acceptor {
     warned_at: Option<Instant>,
     census: Census,
     proxied: Proxied,
+    pub(super) shut_out: ShutOut,
     clients_max: usize,
     accepts_per_turn_max: usize,
     /// Errors of accept, other than that nobody is waiting.
@@ -86,6 +91,7 @@ impl Acceptor {
             warned_at: None,
             census: Census::new(limits.clients_per_address_max),
             proxied: Proxied::new(config.proxy_from.clone(), limits.proxy_timeout),
+            shut_out: ShutOut::default(),
             clients_max: limits.clients_max,
             accepts_per_turn_max: limits.accepts_per_turn_max,
             errors: 0,
@@ -104,9 +110,10 @@ impl Acceptor {
         self.proxied.note(index);
     }
 
-    /// When a connection of a proxy is given up.
-    pub(super) fn proxied_deadline(&self) -> Option<Instant> {
-        self.proxied.deadline()
+    /// When a connection of a proxy is given up, or something is to be said of who was shut out.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let proxied = self.proxied.deadline().into_iter();
+        proxied.chain(self.shut_out.deadline()).min()
     }
 
     /// Whether somebody may be waiting and accepting does not rest.
@@ -254,8 +261,14 @@ impl Acceptor {
         turn: &mut Turn,
         now: Instant,
     ) -> io::Result<()> {
-        let is_full = turn.hub().sessions().live() >= self.clients_max;
-        let refusal = if !self.census.has_place(peer) {
+        let live = turn.hub().sessions().live();
+        let is_full = live >= self.clients_max;
+        let ban = turn.hub().overview().ban_on(peer.ip());
+        let words = ban.and_then(|ban| ban.why.clone());
+        let refusal = if ban.is_some() {
+            self.shut_out.note(peer);
+            Some(CloseReason::Banned)
+        } else if !self.census.has_place(peer) {
             Some(CloseReason::TooManyFromAddress)
         } else if is_full && !turn.hub_mut().make_place(self.clients_max) {
             Some(CloseReason::ServerFull)
@@ -267,14 +280,18 @@ impl Acceptor {
                 let id = conns.add(registry, stream, peer, true, now)?;
                 self.census.add(peer);
                 turn.admit(id);
+                turn.hub_mut().moderator().learn_address(id, peer.ip());
             }
-            Some(reason) if conns.len() >= self.clients_max + REFUSED_MAX => {
+            Some(reason)
+                if conns.len() >= self.clients_max + REFUSED_MAX
+                    || reason == CloseReason::Banned && conns.len() >= live + BANNED_MAX =>
+            {
                 turn.hub_mut().count_refused(reason);
-                turn_away(stream, reason);
+                turn_away(stream, reason, words.as_deref());
             }
             Some(reason) => {
                 let id = conns.add(registry, stream, peer, false, now)?;
-                turn.refuse(id, reason);
+                turn.refuse(id, reason, words.as_deref());
             }
         }
         Ok(())
@@ -311,12 +328,19 @@ fn note_failed(admitted: io::Result<()>, log: &mut EventLog, now: Instant) {
 
 /// Says why, as far as the socket takes it at once, and closes. It is text, whatever the language
 /// would have been.
-fn turn_away(mut stream: TcpStream, reason: CloseReason) {
-    if let Some(refusal) = reason.refusal() {
+fn turn_away(mut stream: TcpStream, reason: CloseReason, words: Option<&str>) {
+    let refusal = match reason {
+        CloseReason::Banned => Some(Refusal::Banned(words)),
+        _ => reason.refusal(),
+    };
+    if let Some(refusal) = refusal {
         let mut line = Vec::new();
         dialect::encode_reply(Encoding::Text, &Reply::Ended(refusal), None, &mut line);
         // There is nobody to tell when even this cannot be said.
         let _ = stream.write(&line);
+        let _ = stream.shutdown(Shutdown::Write);
+        // Over what it has said already, closing would become a reset that destroys the line.
+        let _ = stream.read(&mut [0; 4096]);
     }
 }
 

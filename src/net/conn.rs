@@ -50,6 +50,8 @@ pub(super) struct Conn {
     generation: Generation,
     /// It has a place among those of its address; one that was refused has none.
     pub(super) counted: bool,
+    /// It had one when it came.
+    had_place: bool,
     watched: bool,
 }
 
@@ -59,6 +61,8 @@ pub(super) struct Closed {
     pub(super) peer: SocketAddr,
     /// It still had a place among those of its address.
     pub(super) counted: bool,
+    /// It had one when it came.
+    pub(super) had_place: bool,
     /// What was wrong with what it sent as TLS.
     pub(super) tls_fault: Option<Box<str>>,
     pub(super) summary: ConnectionSummary,
@@ -112,6 +116,7 @@ impl Conns {
             peer,
             generation: self.generation,
             counted,
+            had_place: counted,
             watched: false,
         });
         Ok(id)
@@ -386,6 +391,7 @@ impl Io for Conns {
             self.closed.push(Closed {
                 peer: conn.peer,
                 counted: conn.counted,
+                had_place: conn.had_place,
                 tls_fault,
                 summary,
             });

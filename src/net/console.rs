@@ -1,6 +1,6 @@
-//! `Console`: the operator's seat. Standard input is one more source of the loop; each line of it
-//! is said to all rooms or is a command, and answers go to standard output. What members may do
-//! is none of this. Owned by the server, of which this file holds the console phase.
+//! `Console`: the operator's seat on standard input, which is one more source of the loop: read only
+//! when that waits for nobody, and left alone while it is the shell's. Not what a line means (that is
+//! `orders`), and not its answers. Owned by the seats.
 
 use std::io::{self, stdin};
 use std::time::{Duration, Instant};
@@ -13,25 +13,16 @@ use rustix::io::Errno;
 use rustix::process::getpgrp;
 use rustix::termios::tcgetpgrp;
 
-use crate::dialect::cleaning;
-use crate::dialect::line::{LineBuffer, Piece};
-use crate::dialect::operator::{self, NoOrder, Order};
-use crate::hub::{ConnectionRow, Hub};
-
-use super::conn::Conns;
-use super::keeping::Keeping;
-use super::printer::Printer;
-use super::recalling;
 use super::tokens::Source;
+use super::typed_lines::{READ_BYTES_MAX, Typed, TypedLines};
 
 /// Standard input of an operator.
 #[derive(Debug)]
 pub(super) struct Console {
-    lines: LineBuffer,
+    lines: TypedLines,
     input: Input,
-    /// It is not read before then.
-    next_read_at: Instant,
-    line_bytes_max: usize,
+    /// When it is looked whether it is in the foreground again.
+    next_look_at: Instant,
 }
 
 /// What the kernel said of standard input.
@@ -48,21 +39,6 @@ enum Input {
     Ended,
 }
 
-/// What an order leaves to the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// Nothing.
-    Done,
-    /// To print the numbers.
-    Statistics,
-    /// To stop.
-    Quit,
-}
-
-const READ_BYTES_MAX: usize = 4096;
-/// From one read to the next: who types does not notice, and an input without end takes neither
-/// the processor nor the members' patience.
-const READ_INTERVAL: Duration = Duration::from_millis(10);
 /// How often a console in the background looks whether it is in the foreground again.
 const FOREGROUND_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -71,11 +47,7 @@ impl Console {
     ///
     /// # Errors
     /// Those of registering it.
-    pub(super) fn register(
-        registry: &Registry,
-        line_bytes_max: usize,
-        now: Instant,
-    ) -> io::Result<Console> {
+    pub(super) fn register(registry: &Registry, lines: TypedLines) -> io::Result<Console> {
         let token = Source::Console.token();
         let input = match registry.register(&mut SourceFd(&0), token, Interest::READABLE) {
             Ok(()) => Input::Ready,
@@ -83,10 +55,9 @@ impl Console {
             Err(error) => return Err(error),
         };
         Ok(Console {
-            lines: LineBuffer::default(),
+            lines,
             input,
-            next_read_at: now,
-            line_bytes_max,
+            next_look_at: Instant::now(),
         })
     }
 
@@ -97,42 +68,29 @@ impl Console {
         }
     }
 
-    /// When [`Console::serve`] has something to do though nothing happens.
+    /// When there is something to do though nothing happens.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        match self.input {
-            Input::Ready | Input::File | Input::Background => Some(self.next_read_at),
-            Input::Waiting | Input::Ended => None,
-        }
+        let has_bytes = matches!(self.input, Input::Ready | Input::File);
+        let look = (self.input == Input::Background).then_some(self.next_look_at);
+        self.lines.deadline(has_bytes).into_iter().chain(look).min()
     }
 
-    /// Does what the operator has typed since the last call: what the server is to do beside it.
-    pub(super) fn serve(
-        &mut self,
-        registry: &Registry,
-        hub: &mut Hub,
-        conns: &Conns,
-        printer: &mut Printer,
-        keeping: &mut Option<Keeping>,
-        now: Instant,
-    ) -> Vec<Outcome> {
-        let mut buffer = [0; READ_BYTES_MAX];
+    /// Reads once, if it is time to.
+    pub(super) fn read(&mut self, registry: &Registry, now: Instant) {
         let was_open = self.input != Input::Ended;
         self.look_for_foreground(now);
-        let count = self.read(&mut buffer, now);
-        let mut input = &buffer[..count];
-        let mut outcomes = Vec::new();
-        while let Some(piece) = self.lines.next(&mut input, self.line_bytes_max) {
-            outcomes.push(obey(&piece, hub, conns, printer, keeping));
-        }
+        self.read_input(now);
         if was_open && self.input == Input::Ended {
-            if let Some(piece) = self.lines.finish(self.line_bytes_max) {
-                outcomes.push(obey(&piece, hub, conns, printer, keeping));
-            }
+            self.lines.end();
             info!("the console is closed; the server goes on");
             // A terminal that is gone would be reported for ever. Files were never registered.
             let _ = registry.deregister(&mut SourceFd(&0));
         }
-        outcomes
+    }
+
+    /// The next line that was typed.
+    pub(super) fn next_line(&mut self) -> Option<Typed> {
+        self.lines.next()
     }
 
     /// In the background the terminal is the shell's: what is typed there is not for us.
@@ -146,7 +104,7 @@ impl Console {
                 info!("the console is in the foreground again");
                 self.input = Input::Ready;
             }
-            (Input::Background, true) => self.next_read_at = now + FOREGROUND_INTERVAL,
+            (Input::Background, true) => self.next_look_at = now + FOREGROUND_INTERVAL,
             (Input::Ready, true) => self.leave_to_the_shell(now),
             _ => {}
         }
@@ -155,127 +113,34 @@ impl Console {
     fn leave_to_the_shell(&mut self, now: Instant) {
         info!("the console is closed while chatd runs in the background; the server goes on");
         self.input = Input::Background;
-        self.next_read_at = now + FOREGROUND_INTERVAL;
+        self.next_look_at = now + FOREGROUND_INTERVAL;
     }
 
     /// One read, if it does not make the loop wait. Standard input is not made non-blocking: that
     /// would hold for every process that shares it, and for the shell afterwards.
-    fn read(&mut self, buffer: &mut [u8], now: Instant) -> usize {
+    fn read_input(&mut self, now: Instant) {
         let may_read = matches!(self.input, Input::Ready | Input::File);
-        if !may_read || self.next_read_at > now {
-            return 0;
+        if !may_read || !self.lines.wants_bytes(now) {
+            return;
         }
         if self.input == Input::Ready && !is_readable() {
             self.input = Input::Waiting;
-            return 0;
+            return;
         }
-        self.next_read_at = now + READ_INTERVAL;
-        match rustix::io::read(stdin(), buffer) {
-            Ok(0) => {
-                self.input = Input::Ended;
-                0
-            }
-            Ok(count) => count,
-            Err(Errno::INTR) => 0,
-            Err(Errno::AGAIN) => {
-                self.input = Input::Waiting;
-                0
-            }
+        let mut buffer = [0; READ_BYTES_MAX];
+        match rustix::io::read(stdin(), &mut buffer) {
+            Ok(0) => self.input = Input::Ended,
+            Ok(count) => self.lines.take(&buffer[..count], now),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => self.input = Input::Waiting,
             // It was sent to the background a moment ago.
-            Err(Errno::IO) if is_in_background() => {
-                self.leave_to_the_shell(now);
-                0
-            }
+            Err(Errno::IO) if is_in_background() => self.leave_to_the_shell(now),
             Err(error) => {
                 info!("the console is closed: {error}");
                 self.input = Input::Ended;
-                0
             }
         }
     }
-}
-
-/// Does what a line asks for.
-fn obey(
-    piece: &Piece<'_>,
-    hub: &mut Hub,
-    conns: &Conns,
-    printer: &mut Printer,
-    keeping: &mut Option<Keeping>,
-) -> Outcome {
-    let Piece::Line(line) = piece else {
-        printer.line("! line-too-long that line is too long");
-        return Outcome::Done;
-    };
-    let mut scratch = String::new();
-    match operator::read(cleaning::clean(line, &mut scratch)) {
-        Ok(Order::Nothing) => {}
-        Ok(Order::Announce(text)) => hub.operator().announce(text),
-        Ok(Order::Help) => {
-            for (usage, does) in operator::COMMANDS {
-                printer.line(&format!("= {usage:<21} {does}"));
-            }
-        }
-        Ok(Order::Who(room)) => print_clients(room, hub, conns, printer),
-        Ok(Order::Rooms) => {
-            for (room, here) in hub.overview().rooms() {
-                printer.line(&format!("= {room} {here}"));
-            }
-            printer.line("= end");
-        }
-        Ok(Order::Kick { name, reason }) => {
-            printer.line(&match hub.operator().kick(name, reason) {
-                Some(kicked) => format!("= kicked {kicked}"),
-                None => format!("! no-such-name nobody is called {name}"),
-            })
-        }
-        Ok(Order::Forget(what)) => recalling::forget(what, hub, keeping, printer),
-        Ok(Order::History { room, limit }) => {
-            recalling::print_history(room, limit, hub, keeping, printer);
-        }
-        Ok(Order::Statistics) => return Outcome::Statistics,
-        Ok(Order::Quit) => return Outcome::Quit,
-        Err(NoOrder::UnknownCommand(word)) => printer.line(&format!(
-            "! unknown-command there is no /{word}; /help shows the commands, //text says /text"
-        )),
-        Err(NoOrder::BadUsage(usage)) => {
-            printer.line(&format!("! bad-usage write it so: {usage}"));
-        }
-    }
-    Outcome::Done
-}
-
-fn print_clients(room: Option<&str>, hub: &Hub, conns: &Conns, printer: &mut Printer) {
-    let is_meant = |client: &ConnectionRow<'_>| {
-        room.is_none_or(|asked| {
-            client
-                .rooms
-                .iter()
-                .any(|room| hub.overview().is_same_room(room, asked))
-        })
-    };
-    let clients = hub.overview().clients().filter(is_meant);
-    let mut lines: Vec<String> = clients
-        .map(|client| {
-            let rooms = if client.rooms.is_empty() {
-                "-".to_owned()
-            } else {
-                client.rooms.join(",")
-            };
-            let peer = conns
-                .get(client.session)
-                .map_or(String::new(), |conn| conn.peer.to_string());
-            format!(
-                "= {rooms} {} {peer} idle {} s, queued {} bytes",
-                client.name.unwrap_or("(no name yet)"),
-                client.idle.as_secs(),
-                client.queued_bytes
-            )
-        })
-        .collect();
-    lines.sort();
-    lines.push(format!("= {} connected", lines.len()));
-    lines.iter().for_each(|line| printer.line(line));
 }
 
 /// Whether standard input is a terminal that gives what is typed to another job. What is no

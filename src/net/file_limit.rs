@@ -52,7 +52,7 @@ pub fn raise() -> u64 {
 }
 
 /// The clients that can be served at once where `wanted` are asked for, `files_max` files may be
-/// open, and so many sockets listen.
+/// open, and so many sockets listen or are kept for operators.
 ///
 /// # Errors
 /// When there are fewer files than a server needs.

@@ -15,20 +15,26 @@ use crate::archive::{Ask, Level, Query, Recorder, Reply, Target};
 use crate::chat::{MessageId, PageEnd};
 use crate::config::Config;
 use crate::hub::{Hub, QuestionId};
+use crate::moderation::Change;
 use crate::time::Time;
 
 use super::past_lines::{said, said_forgotten};
-use super::store::{Busy, Recovered, Store, StoreError, StoreSettings, Ticket, runtime_folder};
+use super::remembering::Remembering;
+use super::seats::SeatId;
+use super::store::{Busy, Store, StoreError, StoreSettings, Ticket, runtime_folder};
 use super::tokens::Source;
 
 /// See the file.
 #[derive(Debug)]
 pub(super) struct Keeping {
     store: Store,
+    remembering: Remembering,
     is_behind: bool,
-    /// What the operator waits for.
-    operators: Vec<(Ticket, Wanted)>,
+    /// What operators wait for, and where.
+    operators: Vec<(Ticket, Wanted, SeatId)>,
     asked: u64,
+    /// When this turn began.
+    now: Time,
 }
 
 /// What the operator has asked for.
@@ -37,13 +43,21 @@ enum Wanted {
     History,
     /// Messages are to be taken back, and these were, from memory.
     Forget(Vec<(String, Vec<MessageId>)>),
+    /// Bans or mutes are to be written down; what is answered then, and until when at the latest.
+    Kept(String, Time),
 }
 
 /// Tickets of the operator lie above those of the hub's questions.
 const OPERATORS_FIRST: u64 = 1 << 63;
+/// The ticket of what comes into memory.
+const REMEMBERING: Ticket = Ticket(u64::MAX);
 
+/// Bytes of messages in one answer to an operator.
+const HISTORY_BYTES_MAX: usize = 1 << 20;
 /// How long a server that stops waits for the disk. What is not on it by then is in the journal.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the operator waits for a disk that does not move.
+const KEEP_PATIENCE: Duration = Duration::from_secs(5);
 /// The disk is said to be behind when it is so by more.
 const BEHIND_MIN: Duration = Duration::from_secs(1);
 
@@ -70,35 +84,58 @@ impl Keeping {
             ..StoreSettings::new(folder.to_owned())
         };
         let (store, recovered) = Store::start(&settings, Arc::new(waker))?;
-        recall(hub, &recovered);
-        Ok(Keeping {
+        let (rooms, sanctions) = (recovered.rooms.len(), recovered.sanctions.len());
+        info!("history: {rooms} rooms, {sanctions} bans and mutes");
+        for sanction in &recovered.sanctions {
+            hub.moderator().recall(sanction.clone());
+        }
+        let mut keeping = Keeping {
             store,
+            remembering: Remembering::start(hub, &recovered),
             is_behind: false,
             operators: Vec::new(),
             asked: 0,
-        })
+            now: Time::START,
+        };
+        // The answer wakes the loop, which asks on.
+        keeping.carry_questions(hub);
+        Ok(keeping)
     }
 
-    /// The first half of a turn: answers that have come go to those who wait for them; those for the
-    /// operator are given back, as lines.
-    pub(super) fn bring_answers(&mut self, hub: &mut Hub, now: Time) -> Vec<String> {
-        let mut lines = Vec::new();
+    /// The first half of a turn: answers that have come go to those who wait for them; those for an
+    /// operator are given back, as lines for its seat.
+    pub(super) fn bring_answers(&mut self, hub: &mut Hub, now: Time) -> Vec<(SeatId, Vec<String>)> {
+        let mut answers = Vec::new();
         for (ticket, reply) in self.store.poll_replies() {
+            if ticket == REMEMBERING {
+                self.remembering.take_answer(hub, &reply);
+                continue;
+            }
             let wanted = self
                 .operators
                 .iter()
-                .position(|(asked, _)| *asked == ticket);
-            match wanted.map(|place| self.operators.swap_remove(place).1) {
-                Some(wanted) => lines.extend(answer_operator(hub, wanted, &reply)),
+                .position(|(asked, ..)| *asked == ticket);
+            match wanted.map(|place| self.operators.swap_remove(place)) {
+                Some((_, wanted, seat)) => {
+                    answers.push((seat, answer_operator(hub, wanted, &reply)));
+                }
+                None if matches!(reply, Reply::Kept(_)) => {}
                 None => hub.answer_question(QuestionId(ticket.0), &reply),
             }
         }
+        self.now = now;
+        answers.extend(self.answer_overdue());
         let is_behind = self.store.level(now) == Level::Behind;
         if is_behind != self.is_behind {
             self.is_behind = is_behind;
             hub.set_archive_behind(is_behind);
         }
-        lines
+        answers
+    }
+
+    /// Whether something is still to come for this seat.
+    pub(super) fn is_asked_by(&self, seat: SeatId) -> bool {
+        self.operators.iter().any(|&(.., asker)| asker == seat)
     }
 
     /// Questions that came up go to the store.
@@ -107,6 +144,11 @@ impl Keeping {
             if self.store.query(query, Ticket(id)).is_err() {
                 hub.answer_question(QuestionId(id), &Reply::Failed);
             }
+        }
+        if let Some(query) = self.remembering.next_question(hub)
+            && self.store.query(query, REMEMBERING).is_err()
+        {
+            self.remembering.put_back();
         }
     }
 
@@ -117,26 +159,66 @@ impl Keeping {
         hub: &mut Hub,
         target: Target<'_>,
         from_memory: Vec<(String, Vec<MessageId>)>,
+        seat: SeatId,
     ) {
         let ticket = self.next_ticket();
         if let Some(recorder) = hub.recorder() {
             self.store.forget(recorder, target, ticket);
-            self.operators.push((ticket, Wanted::Forget(from_memory)));
+            let wanted = Wanted::Forget(from_memory);
+            self.operators.push((ticket, wanted, seat));
         }
     }
 
     /// Asks for the last messages of a room, for the operator.
-    pub(super) fn ask_history(&mut self, room: &str, limit: usize) -> Result<(), Busy> {
+    pub(super) fn ask_history(
+        &mut self,
+        room: &str,
+        limit: usize,
+        seat: SeatId,
+    ) -> Result<(), Busy> {
         let ticket = self.next_ticket();
         let query = Query {
             room: room.to_owned(),
             ask: Ask::Page(PageEnd::Newest),
             messages_max: limit,
-            bytes_max: usize::MAX,
+            bytes_max: HISTORY_BYTES_MAX,
         };
         self.store.query(query, ticket)?;
-        self.operators.push((ticket, Wanted::History));
+        self.operators.push((ticket, Wanted::History, seat));
         Ok(())
+    }
+
+    /// Writes down bans and mutes that have changed; then `done` is answered.
+    pub(super) fn keep_changes(&mut self, changes: Vec<Change>, done: String, seat: SeatId) {
+        let ticket = self.next_ticket();
+        self.store.keep_sanctions(changes, ticket);
+        let until = self.now + KEEP_PATIENCE;
+        let wanted = Wanted::Kept(done, until);
+        self.operators.push((ticket, wanted, seat));
+    }
+
+    /// When somebody is answered though the disk does not move.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        let waiting = self.operators.iter();
+        let deadlines = waiting.filter_map(|(_, wanted, _)| match wanted {
+            Wanted::Kept(_, until) => Some(*until),
+            Wanted::History | Wanted::Forget(_) => None,
+        });
+        deadlines.min()
+    }
+
+    fn answer_overdue(&mut self) -> Vec<(SeatId, Vec<String>)> {
+        let now = self.now;
+        let is_overdue =
+            |wanted: &Wanted| matches!(wanted, Wanted::Kept(_, until) if *until <= now);
+        let overdue = self
+            .operators
+            .extract_if(.., |(_, wanted, _)| is_overdue(wanted));
+        let answers = overdue.filter_map(|(_, wanted, seat)| match wanted {
+            Wanted::Kept(done, _) => Some((seat, vec![done, NOT_KEPT.to_owned()])),
+            Wanted::History | Wanted::Forget(_) => None,
+        });
+        answers.collect()
     }
 
     fn next_ticket(&mut self) -> Ticket {
@@ -207,9 +289,13 @@ pub(super) fn statistics(keeping: &mut Option<Keeping>, now: Time) -> String {
     counted.map_or_else(String::new, |counted| format!(", {counted}"))
 }
 
+/// Behind what was done, where it could not be written down.
+const NOT_KEPT: &str = "! busy the disk does not take that now: it holds in memory, and is written when the disk takes it";
+
 fn answer_operator(hub: &mut Hub, wanted: Wanted, reply: &Reply) -> Vec<String> {
     match (wanted, reply) {
         (Wanted::History, Reply::Page(page)) => said(page.messages()),
+        (Wanted::History, Reply::NoRoom) => vec!["! no-such-room there is no such room".to_owned()],
         (Wanted::Forget(from_memory), Reply::Forgotten(rooms)) => {
             let mut all: BTreeSet<MessageId> =
                 from_memory.into_iter().flat_map(|(_, ids)| ids).collect();
@@ -221,16 +307,8 @@ fn answer_operator(hub: &mut Hub, wanted: Wanted, reply: &Reply) -> Vec<String> 
             }
             vec![said_forgotten(all.len())]
         }
+        (Wanted::Kept(done, _), Reply::Kept(true)) => vec![done],
+        (Wanted::Kept(done, _), _) => vec![done, NOT_KEPT.to_owned()],
         _ => vec!["! busy the disk does not answer".to_owned()],
     }
-}
-
-fn recall(hub: &mut Hub, recovered: &Recovered) {
-    hub.open_archive(recovered.last);
-    for room in &recovered.rooms {
-        let messages = room.tail.messages();
-        let has_older = room.tail.more || room.complete_from.is_none();
-        hub.recall_room(&room.name, &room.topic, room.last, messages, has_older);
-    }
-    info!("history: {} rooms", recovered.rooms.len());
 }

@@ -1,16 +1,17 @@
-//! What the server says about itself: joins, renames and ends in the log, the line of statistics,
+//! What the server says about itself: who came, went and did what in the log, the line of statistics,
 //! the status for the service manager, the board. It decides nothing. Owned by the server.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::clean::Clean;
-use crate::hub::{Hub, Record, Recorded};
-use crate::session::ConnectionSummary;
+use crate::hub::{Arrival, Hub, Record, Recorded};
+use crate::session::{CloseReason, ConnectionSummary};
 
 use super::accept::Acceptor;
 use super::conn::{Closed, Conns};
 use super::log::{EventLog, quote};
-use super::printer::Printer;
+use super::seats::Seats;
 
 /// The log, and what only the loop can count, since the last report or since the start.
 #[derive(Debug)]
@@ -78,44 +79,61 @@ impl Reporter {
         }
         for closed in conns.take_closed() {
             acceptor.descriptor_is_free(closed.peer, closed.counted);
-            self.log_end(&closed, now);
+            // Those that were banned when they came are counted by the acceptor.
+            if closed.summary.reason != CloseReason::Banned || closed.had_place {
+                self.log_end(&closed, now);
+            }
         }
+        acceptor.shut_out.report(now);
     }
 
     fn log_record(&mut self, record: &Record, conns: &Conns, now: Instant) {
-        let conn = record.session.and_then(|session| conns.get(session));
-        match (&record.what, conn) {
-            (Recorded::Joined(name), Some(conn)) => {
-                let (name, peer) = (quote(&**name), conn.peer);
-                let tls = record
-                    .session
-                    .and_then(|session| conns.tls_version(session));
-                match tls {
-                    Some(tls) => self
-                        .log
-                        .info(now, format_args!("join {name} from {peer}, {tls}")),
-                    None => self.log.info(now, format_args!("join {name} from {peer}")),
-                }
+        let session = record.session;
+        let peer = session.and_then(|session| Some(conns.get(session)?.peer));
+        match (&record.what, peer) {
+            (Recorded::Joined(arrival), Some(peer)) => {
+                let tls = session.and_then(|session| conns.tls_version(session));
+                let how = How(arrival, tls);
+                let name = quote(&*arrival.name);
+                self.log
+                    .info(now, format_args!("join {name} from {peer}{how}"));
             }
-            (Recorded::Posted { name, room }, Some(conn)) => {
+            (Recorded::CameBack(arrival), Some(peer)) => {
+                let tls = session.and_then(|session| conns.tls_version(session));
+                let how = How(arrival, tls);
+                let name = quote(&*arrival.name);
+                self.log
+                    .info(now, format_args!("back {name} from {peer}{how}"));
+            }
+            (Recorded::Posted { name, room }, Some(peer)) => {
                 let (name, room) = (quote(&**name), quote(&**room));
-                let said = format_args!("post {name} from {} in {room}", conn.peer);
+                let said = format_args!("post {name} from {peer} in {room}");
                 self.log.info(now, said);
             }
-            (Recorded::WrongPassword { is_last_of_address }, Some(conn)) => {
+            (Recorded::WrongPassword { is_last_of_address }, Some(peer)) => {
                 let more = match is_last_of_address {
                     true => "; the next from its address are not listened to for a minute",
                     false => "",
                 };
-                let said = format_args!("wrong password from {}{more}", conn.peer);
+                let said = format_args!("wrong password from {peer}{more}");
                 self.log.info(now, said);
             }
             (Recorded::Renamed { from, to }, _) => {
                 let said = format_args!("rename {} to {}", quote(&**from), quote(&**to));
                 self.log.info(now, said);
             }
+            (Recorded::Entered { name, room }, _) => {
+                let said = format_args!("enter {} by {}", quote(&**room), quote(&**name));
+                self.log.info(now, said);
+            }
+            (Recorded::Left { name, room }, _) => {
+                let said = format_args!("leave {} by {}", quote(&**room), quote(&**name));
+                self.log.info(now, said);
+            }
+            // Those whose connection is gone already have a line about its end.
             (
                 Recorded::Joined(_)
+                | Recorded::CameBack(_)
                 | Recorded::Posted { .. }
                 | Recorded::WrongPassword { .. }
                 | Recorded::Ended,
@@ -156,7 +174,7 @@ impl Reporter {
         &mut self,
         hub: &Hub,
         acceptor: &Acceptor,
-        printer: Option<&Printer>,
+        board_lines_lost: u64,
         now: Instant,
     ) -> String {
         let counted = hub.overview().statistics();
@@ -182,7 +200,7 @@ impl Reporter {
             counted.slow_consumers_cut,
             refusals.join(", "),
             acceptor.errors,
-            printer.map_or(0, Printer::lines_lost),
+            board_lines_lost,
         );
         self.longest_turn = Duration::ZERO;
         self.reported = Counted {
@@ -208,16 +226,41 @@ impl Reporter {
         )
     }
 
-    /// Prints the messages of this turn on the board, and what could not be printed before.
-    pub(super) fn print_board(&mut self, hub: &mut Hub, printer: &mut Printer, now: Instant) {
+    /// Shows the messages of this turn to all who watch; where nobody does, none are written down.
+    pub(super) fn show_board(&mut self, hub: &mut Hub, seats: &mut Seats) {
+        if !seats.has_watchers() {
+            return hub.operator().turn_board_off();
+        }
         self.board.clear();
         hub.operator().take_board(&mut self.board);
+        hub.operator().turn_board_on();
         if !self.board.is_empty() {
             let time = jiff::Zoned::now().strftime("%H:%M:%S").to_string();
             for line in String::from_utf8_lossy(&self.board).lines() {
-                printer.line(&format!("{time} {}", Clean::of(line)));
+                seats.show(&format!("{time} {}", Clean::of(line)));
             }
         }
-        printer.flush(now);
+    }
+}
+
+/// Into which rooms somebody came, in which language, and over which TLS; for the log.
+struct How<'a>(&'a Arrival, Option<&'static str>);
+
+/// So many of the rooms are named; the rest is counted.
+const ROOMS_NAMED_MAX: usize = 5;
+
+impl fmt::Display for How<'_> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let How(arrival, tls) = self;
+        for (index, room) in arrival.rooms.iter().take(ROOMS_NAMED_MAX).enumerate() {
+            let before = if index == 0 { " in " } else { ", " };
+            write!(to, "{before}{}", quote(&**room))?;
+        }
+        let more = arrival.rooms.len().saturating_sub(ROOMS_NAMED_MAX);
+        if more > 0 {
+            write!(to, " and {more} more")?;
+        }
+        write!(to, ", {}", arrival.language)?;
+        tls.map_or(Ok(()), |tls| write!(to, ", {tls}"))
     }
 }

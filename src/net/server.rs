@@ -12,28 +12,29 @@ use mio::{Events, Poll};
 
 use crate::chat::FixedRooms;
 use crate::config::{Config, Switch, TlsMode};
-use crate::hub::{self, Random};
+use crate::hub::Random;
 use crate::time::Time;
 use crate::turn::{Event, Turn};
 
 use super::accept::Acceptor;
 use super::conn::Conns;
-use super::console::{Console, Outcome};
 use super::heap::Heap;
 use super::keeping::{self, Keeping};
 use super::life::{Clock, Life, STOP_AGAIN_MIN};
+use super::operator_socket::OperatorSocket;
+use super::orders::{self, Desk, Outcome};
 use super::outside::{random_bytes, wall_time};
-use super::printer::Printer;
+use super::peers;
 use super::reloads::Reloads;
 use super::report::Reporter;
+use super::seats::{SeatId, Seats};
 use super::signals::{Request, Signals};
 use super::site::site;
 use super::store::StoreError;
 use super::supervisor::Supervisor;
 use super::systemd::Notify;
-use super::tls::{Expired, TlsStreams};
+use super::tls::TlsStreams;
 use super::tokens::Source;
-use super::watch::Trouble;
 
 /// All of a running chatd: the loop, its sockets, and one part for each thing beside it. Its fields are
 /// many since it alone owns these parts, none of which knows another; it decides little itself.
@@ -45,8 +46,7 @@ pub struct Server {
     conns: Conns,
     acceptor: Acceptor,
     signals: Signals,
-    console: Option<Console>,
-    printer: Option<Printer>,
+    seats: Seats,
     reporter: Reporter,
     heap: Heap,
     supervisor: Supervisor,
@@ -55,19 +55,21 @@ pub struct Server {
     life: Life,
     reloads: Reloads,
     drain_timeout: Duration,
+    operator_answer_bytes_max: usize,
 }
 
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
 
 impl Server {
-    /// A server on these sockets. It accepts nobody before [`Server::run`].
+    /// A server on these sockets, the operator's among them. It accepts nobody before [`Server::run`].
     ///
     /// # Errors
     /// Those of poll and of taking over the signals.
     pub fn new(
         config: &Config,
         listeners: Vec<TcpListener>,
+        operators: Option<OperatorSocket>,
         reloads: Reloads,
         notify: Notify,
     ) -> io::Result<Server> {
@@ -75,19 +77,15 @@ impl Server {
         let registry = poll.registry();
         let signals = Signals::register(registry, Source::Signals.token())?;
         let acceptor = Acceptor::register(registry, listeners, config)?;
-        let line_bytes_max = config.limits.line_bytes_max;
         let now = Instant::now();
-        let console = config
-            .console
-            .then(|| Console::register(registry, line_bytes_max, now))
-            .transpose()?;
+        let seats = Seats::register(registry, config, operators, now)?;
         let mut turn = Turn::new(config.limits.clone(), Random::new(random_bytes));
         reloads.open_entrance(turn.hub_mut());
         let streams = reloads
             .tls()
             .map(|tls| TlsStreams::new(tls.config(), &config.limits));
-        let has_board = config.board || config.console;
-        if has_board {
+        turn.hub_mut().moderator().guard(&config.proxy_from);
+        if seats.has_watchers() {
             turn.hub_mut().operator().turn_board_on();
         }
         if config.web == Switch::On {
@@ -99,8 +97,7 @@ impl Server {
             conns: Conns::new(streams, config.tls == TlsMode::Only, &config.limits, now),
             acceptor,
             signals,
-            console,
-            printer: has_board.then(Printer::new),
+            seats,
             reporter: Reporter::new(now),
             heap: Heap::new(now),
             supervisor: Supervisor::new(notify, now),
@@ -112,6 +109,7 @@ impl Server {
             life: Life::Running,
             reloads,
             drain_timeout: config.limits.drain_timeout,
+            operator_answer_bytes_max: config.limits.operator_answer_bytes_max,
             poll,
         })
     }
@@ -164,12 +162,12 @@ impl Server {
         let since_start = self.clock.since_start();
         self.turn.start(since_start, wall_time(), &mut self.conns);
         if let Some(keeping) = &mut self.keeping {
-            let told = keeping.bring_answers(self.turn.hub_mut(), since_start);
-            let printer = self.printer.iter_mut();
-            printer.for_each(|to| told.iter().for_each(|line| to.line(line)));
+            for (seat, lines) in keeping.bring_answers(self.turn.hub_mut(), since_start) {
+                lines.iter().for_each(|line| self.seats.answer(seat, line));
+            }
         }
         // Before accepting: who connected before the operator ended it all is told so.
-        self.serve_console();
+        self.serve_operators();
         let Server {
             poll,
             turn,
@@ -179,7 +177,7 @@ impl Server {
             ..
         } = self;
         acceptor.accept(poll.registry(), conns, turn, &mut reporter.log, now);
-        self.look_after_peers();
+        peers::look_after(&mut self.turn, &mut self.conns, now);
         self.start_draining();
         if let Some(keeping) = &mut self.keeping {
             keeping.carry_questions(self.turn.hub_mut());
@@ -214,15 +212,15 @@ impl Server {
         if self.acceptor.has_more() || self.conns.is_ready() || self.life == Life::Closed {
             return Some(Duration::ZERO);
         }
-        let turn = self.turn.next_timeout();
+        let kept = self.keeping.as_ref().and_then(Keeping::deadline);
+        let turn = self.turn.next_timeout().into_iter().chain(kept).min();
         let first = [
             turn.map(|at| self.clock.started_at + at.since(Time::START)),
-            self.printer.as_ref().and_then(Printer::deadline),
-            self.console.as_ref().and_then(Console::deadline),
+            self.seats.deadline(),
             self.life.deadline(),
             self.supervisor.deadline(),
             self.acceptor.retry_at(),
-            self.acceptor.proxied_deadline(),
+            self.acceptor.deadline(),
             self.reporter.log.deadline(),
             self.conns.watch_deadline(),
             self.conns.tls_deadline(),
@@ -244,7 +242,13 @@ impl Server {
         for event in &self.events {
             match Source::of(event.token()) {
                 Source::Signals => is_signalled = true,
-                Source::Console => self.console.iter_mut().for_each(Console::note),
+                Source::Console => self.seats.note_console(),
+                Source::OperatorSocket => self.seats.note_socket(),
+                Source::Operator(index) => {
+                    let is_readable = event.is_readable() || event.is_read_closed();
+                    self.seats
+                        .note_operator(index, is_readable, event.is_writable());
+                }
                 // Its answers are taken in every turn.
                 Source::Store => {}
                 Source::Listener(index) => self.acceptor.note(index),
@@ -266,35 +270,6 @@ impl Server {
         is_signalled
     }
 
-    /// Ends those who are gone without a word, or leave what they were sent in the kernel.
-    fn look_after_peers(&mut self) {
-        let hub = self.turn.hub();
-        let troubled = self.conns.look(self.clock.now, |id| {
-            hub.sessions()
-                .get(id)
-                .map_or(0, |session| session.outbox.bytes_taken())
-        });
-        for (id, trouble) in troubled {
-            match trouble {
-                Trouble::Vanished => self.turn.hub_mut().handle_event(id, hub::Event::Lost),
-                Trouble::Stalled => self.turn.hub_mut().handle_event(id, hub::Event::Stalled),
-            }
-        }
-        let hub = self.turn.hub();
-        let expired = self
-            .conns
-            .look_for_expired(self.clock.now, |id| hub.sessions().wants_input(id));
-        for (id, what) in expired {
-            match what {
-                Expired::Handshake => self
-                    .turn
-                    .hub_mut()
-                    .handle_event(id, hub::Event::HandshakeExpired),
-                Expired::Record => self.turn.hub_mut().handle_event(id, hub::Event::Faulty),
-            }
-        }
-    }
-
     fn handle_signals(&mut self) {
         let requests: Vec<_> = self.signals.pending().collect();
         for request in requests {
@@ -313,31 +288,49 @@ impl Server {
         }
     }
 
-    fn serve_console(&mut self) {
-        let (Some(console), Some(printer)) = (&mut self.console, &mut self.printer) else {
-            return;
-        };
-        let hub = self.turn.hub_mut();
-        let registry = self.poll.registry();
-        let keeping = &mut self.keeping;
-        let outcomes = console.serve(registry, hub, &self.conns, printer, keeping, self.clock.now);
-        for outcome in outcomes {
-            match outcome {
-                Outcome::Done => {}
-                Outcome::Quit => self.stop(),
-                Outcome::Statistics => {
-                    let line = format!("= {}", self.statistics_line());
-                    self.printer.iter_mut().for_each(|to| to.line(&line));
-                }
-            }
+    fn serve_operators(&mut self) {
+        self.seats.read(self.poll.registry(), self.clock.now);
+        while let Some((seat, typed)) = self.seats.next_line() {
+            let mut desk = Desk {
+                hub: self.turn.hub_mut(),
+                conns: &self.conns,
+                keeping: &mut self.keeping,
+                answer_bytes_max: self.operator_answer_bytes_max,
+            };
+            let (mut lines, outcome) = orders::obey(&mut desk, seat, &typed);
+            lines.extend(self.do_beside(seat, outcome));
+            lines.iter().for_each(|line| self.seats.answer(seat, line));
         }
+    }
+
+    /// What an order asks of the server itself; the answer to that.
+    fn do_beside(&mut self, seat: SeatId, outcome: Outcome) -> Option<String> {
+        Some(match outcome {
+            Outcome::Done => return None,
+            Outcome::Statistics => format!("= {}", self.statistics_line()),
+            Outcome::Reload => {
+                self.reloads.reload(&mut self.conns, self.turn.hub_mut());
+                "= read again; the log says what came of it".to_owned()
+            }
+            Outcome::Watch(_) if seat == SeatId::Console => {
+                "! bad-usage the console always shows what is said".to_owned()
+            }
+            Outcome::Watch(is_on) => {
+                self.seats.watch(seat, is_on);
+                format!("= watch {}", if is_on { "on" } else { "off" })
+            }
+            Outcome::Quit => {
+                self.stop();
+                format!("= draining {} clients", self.turn.hub().sessions().live())
+            }
+        })
     }
 
     fn statistics_line(&mut self) -> String {
         let line = self.reporter.statistics_line(
             self.turn.hub(),
             &self.acceptor,
-            self.printer.as_ref(),
+            self.seats.lines_lost(),
             self.clock.now,
         );
         let since_start = self.clock.since_start();
@@ -349,9 +342,15 @@ impl Server {
         let hub = self.turn.hub_mut();
         self.reporter
             .report(hub, &mut self.conns, &mut self.acceptor, now);
-        if let Some(printer) = &mut self.printer {
-            self.reporter.print_board(hub, printer, now);
-        }
+        let hub = self.turn.hub_mut();
+        self.reporter.show_board(hub, &mut self.seats);
+        let keeping = &self.keeping;
+        let waits = |seat| {
+            keeping
+                .as_ref()
+                .is_some_and(|keeping| keeping.is_asked_by(seat))
+        };
+        self.seats.flush(now, waits);
     }
 
     /// The server is to drain and stop; what was sent before is still read.
@@ -371,6 +370,7 @@ impl Server {
         match self.life {
             Life::Stopping => {
                 self.acceptor.close(self.poll.registry());
+                self.seats.close_door();
                 self.life = Life::Closed;
             }
             Life::Closed => {

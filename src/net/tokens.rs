@@ -19,6 +19,10 @@ pub(super) enum Source {
     Signals,
     /// Standard input of the operator.
     Console,
+    /// The operator's socket: somebody comes.
+    OperatorSocket,
+    /// An operator at that socket, by its place.
+    Operator(usize),
     /// The threads of the store have something to say.
     Store,
 }
@@ -27,14 +31,18 @@ pub(super) enum Source {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Generation(u32);
 
+/// Operators at the operator's socket at once, at most: so many tokens are kept for them.
+pub(super) const OPERATORS_MAX: usize = 1024;
 const GENERATION_BITS: u32 = 31;
 /// Connections lie below, everything else above.
 const FIRST_OTHER: usize = 1 << (GENERATION_BITS + u32::BITS);
 const SIGNALS: usize = FIRST_OTHER;
 const CONSOLE: usize = FIRST_OTHER + 1;
 const STORE: usize = FIRST_OTHER + 2;
-const FIRST_LISTENER: usize = FIRST_OTHER + 3;
-const FIRST_PROXIED: usize = FIRST_LISTENER + LISTENERS_MAX;
+const OPERATOR_SOCKET: usize = FIRST_OTHER + 3;
+const FIRST_LISTENER: usize = FIRST_OTHER + 4;
+const FIRST_OPERATOR: usize = FIRST_LISTENER + LISTENERS_MAX;
+const FIRST_PROXIED: usize = FIRST_OPERATOR + OPERATORS_MAX;
 const _: () = assert!(
     usize::MAX - FIRST_PROXIED > u32::MAX as usize,
     "there is a token for every descriptor"
@@ -55,6 +63,8 @@ impl Source {
             }
             Source::Signals => SIGNALS,
             Source::Console => CONSOLE,
+            Source::OperatorSocket => OPERATOR_SOCKET,
+            Source::Operator(index) => FIRST_OPERATOR + index,
             Source::Store => STORE,
             Source::Listener(index) => FIRST_LISTENER + index,
             Source::Proxied(index) => FIRST_PROXIED + index,
@@ -65,7 +75,10 @@ impl Source {
         match token.0 {
             SIGNALS => Source::Signals,
             CONSOLE => Source::Console,
+            STORE => Source::Store,
+            OPERATOR_SOCKET => Source::OperatorSocket,
             other if other >= FIRST_PROXIED => Source::Proxied(other - FIRST_PROXIED),
+            other if other >= FIRST_OPERATOR => Source::Operator(other - FIRST_OPERATOR),
             other if other >= FIRST_LISTENER => Source::Listener(other - FIRST_LISTENER),
             other => {
                 let generation = Generation((other >> u32::BITS) as u32);
@@ -94,6 +107,10 @@ mod tests {
             Source::Proxied(u32::MAX as usize),
             Source::Signals,
             Source::Console,
+            Source::OperatorSocket,
+            Source::Operator(0),
+            Source::Operator(OPERATORS_MAX - 1),
+            Source::Store,
         ];
         for (index, source) in sources.iter().enumerate() {
             assert_eq!(Source::of(source.token()), *source);

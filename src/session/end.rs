@@ -26,6 +26,8 @@ pub enum CloseReason {
     WrongPassword,
     /// The operator threw it out.
     Kicked,
+    /// The operator has shut it out.
+    Banned,
     /// The same member came back on another connection.
     Replaced,
     /// It spoke another protocol.
@@ -57,6 +59,7 @@ impl CloseReason {
             }
             CloseReason::TooSlow | CloseReason::Unfinished => Cause::TooSlow,
             CloseReason::Kicked => Cause::Kicked,
+            CloseReason::Banned => Cause::Banned,
             CloseReason::ShuttingDown => Cause::Stopped,
             CloseReason::Quit
             | CloseReason::HungUp
@@ -87,6 +90,7 @@ impl CloseReason {
             CloseReason::NameTimeout => Some(Refusal::NameTimeout),
             CloseReason::WrongPassword => Some(Refusal::WrongPassword),
             CloseReason::Kicked => Some(Refusal::Kicked(None)),
+            CloseReason::Banned => Some(Refusal::Banned(None)),
             CloseReason::Replaced => Some(Refusal::Replaced),
             CloseReason::WrongProtocol => Some(Refusal::WrongProtocol),
             CloseReason::TlsRequired => Some(Refusal::TlsRequired),
@@ -101,7 +105,7 @@ impl CloseReason {
     pub fn is_told_unasked(self) -> bool {
         matches!(
             self,
-            CloseReason::ServerFull | CloseReason::TooManyFromAddress
+            CloseReason::ServerFull | CloseReason::TooManyFromAddress | CloseReason::Banned
         )
     }
 }
@@ -118,6 +122,7 @@ impl fmt::Display for CloseReason {
             CloseReason::NameTimeout => "no name in time",
             CloseReason::WrongPassword => "wrong passwords",
             CloseReason::Kicked => "kicked",
+            CloseReason::Banned => "banned",
             CloseReason::Replaced => "replaced by another connection",
             CloseReason::WrongProtocol => "another protocol",
             CloseReason::TlsFault => "TLS fault",

@@ -147,10 +147,11 @@ impl Turn {
         self.hub.connect(id);
     }
 
-    /// A connection was accepted for which there is no place: it is told why, and ends.
-    pub fn refuse(&mut self, id: SessionId, reason: CloseReason) {
+    /// A connection was accepted for which there is no place: it is told why, in the operator's words if
+    /// there are any, and ends.
+    pub fn refuse(&mut self, id: SessionId, reason: CloseReason, words: Option<&str>) {
         self.sockets.add(id);
-        self.hub.refuse_connection(id, reason);
+        self.hub.refuse_connection(id, reason, words);
     }
 
     /// The second half of a turn: what was said is kept, if anything is, then laid out and written;

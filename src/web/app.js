@@ -172,6 +172,7 @@ const heard = {
 	joined: (event) => presence(event, `${event.name} joined`, (names) => names.add(event.name)),
 	left(event) {
 		const { name, cause, reason } = event;
+		if (name === me.name) roomOf(event.room).isIn = false; // the operator has closed it
 		presence(event, `${name} left${cause === 'quit' ? '' : ` (${cause})`}${reason ? `: “${reason}”` : ''}`, (names) => names.delete(name));
 	},
 	churn: (event) => presence(event, `${event.joined} joined, ${event.left} left`, (_, room) => (room.isStale = true)),

@@ -221,8 +221,10 @@ fn as_typed(request: &Value) -> String {
         "say" => return field("text"),
         "post" => format!("post {}: {}", field("name"), field("text")),
         "enter" => {
-            let room = request["rooms"][0].as_str();
-            let room = room.map_or(String::new(), |room| format!(" in {room}"));
+            let rooms = request["rooms"].as_array();
+            let rooms = rooms.map(|rooms| rooms.iter().map(|room| room.as_str().unwrap()));
+            let rooms: Option<Vec<&str>> = rooms.map(Iterator::collect);
+            let room = rooms.map_or(String::new(), |rooms| format!(" in {}", rooms.join(",")));
             let again = if request["resume"].is_string() {
                 " again"
             } else {

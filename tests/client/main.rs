@@ -17,8 +17,12 @@ mod tls_support;
 
 mod bounds;
 mod coming_back;
+mod habits;
+mod operator_seat;
 mod password;
+mod rooms;
 mod scripted;
+mod settings;
 mod terminal_link;
 mod terminal_operator;
 mod terminal_seat;

@@ -87,7 +87,7 @@ fn the_wait_is_counted_down_and_grows() {
 }
 
 #[test]
-fn the_same_name_and_room_again() {
+fn the_same_name_and_rooms_again() {
     let (sitting, mut peer, server) = seated(&[]);
     sitting.types("/nick anna\r");
     peer.hears("/nick anna");
@@ -100,16 +100,16 @@ fn the_same_name_and_room_again() {
     sitting.sees("the other room", |model| prompt(model).starts_with("den "));
     drop(peer);
     let mut peer = server.accept();
-    peer.hears("enter anna in den again");
+    peer.hears("enter anna in lobby,den again");
     peer.says_hello();
     peer.says("{\"is\":\"welcome\",\"name\":\"anna\"}");
-    // The server had not heard that the lobby is left.
-    peer.enters("lobby", &["anna"]);
-    peer.catches_up("lobby", 0);
-    peer.enters("den", &["anna"]);
-    peer.catches_up("den", 0);
-    peer.hears("/part lobby");
-    sitting.sees_text("~ back in den as anna");
+    // The server had heard of that room, and we nothing of it.
+    for room in ["attic", "lobby", "den"] {
+        peer.enters(room, &["anna"]);
+        peer.catches_up(room, 0);
+    }
+    peer.hears("/part attic");
+    sitting.sees_text("~ back in lobby, den as anna");
     sitting.types("hello\r");
     peer.hears("hello");
     assert_eq!(peer.last["room"], "den");
@@ -159,13 +159,13 @@ fn after_a_return_comes_what_was_missed() {
         }));
     }
     peer.catches_up("lobby", 0);
-    sitting.sees_text("* said meanwhile:");
+    sitting.sees_text("── … 2 messages while you were away ──");
     sitting.sees_text("<ben> meanwhile");
     sitting.sees_text("<ann> mine");
     sitting.sees_text("~ back in lobby as ann; sending 1 line that waited");
     peer.returns("ann", "in doubt");
     sitting.sees_text("<ann> in doubt");
-    assert!(!sitting.shows("…"), "{}", sitting.screen());
+    assert!(!sitting.shows("  …"), "{}", sitting.screen());
 }
 
 #[test]
@@ -257,6 +257,7 @@ fn f46_nothing_that_is_said_can_drive_the_terminal() {
         ] {
             peer.says_line(&line);
         }
+        sitting.sees_text("joined (2 here)");
         let wanted = [
             format!("<b{seen}> {wanted}"),
             format!("-b{seen}- {wanted}"),
@@ -268,6 +269,7 @@ fn f46_nothing_that_is_said_can_drive_the_terminal() {
         sitting.sees_draft("draft");
         let model = sitting.model();
         assert_eq!(model.attacks(), [""; 0], "attack {number}");
+        assert_eq!(model.bells(), 1, "the private message: attack {number}");
         let modes = model.screen();
         assert!(!modes.alternate_screen() && !modes.hide_cursor() && modes.bracketed_paste());
         let rows = model.rows();

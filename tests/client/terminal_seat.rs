@@ -16,7 +16,8 @@ fn seated_sized(arguments: &[&str], columns: u16, rows: u16) -> (Sitting, Peer, 
     let sitting = Sitting::start_sized(seat(server.address(), arguments), columns, rows);
     let peer = server.accept_and_greet("ann");
     sitting.sees("the prompt of the lobby", |model| {
-        model.cursor_row().0.starts_with("lobby")
+        let (row, _) = model.cursor_row();
+        row.starts_with("lobby ") && row.ends_with(" ms>")
     });
     (sitting, peer, server)
 }
@@ -239,11 +240,18 @@ fn a_long_line_moves_along_with_the_cursor_in_one_row() {
 fn tab_completes_names_and_commands() {
     let (sitting, mut peer, _server) = seated(&[]);
     peer.says("* benedict joined (2 here)\n* bernd joined (3 here)\n");
-    sitting.sees_text("bernd joined");
+    sitting.sees_text("* … 2 joined (3 here)");
     sitting.types("b\t");
     sitting.sees_draft("be");
-    sitting.types("\t");
+    sitting.types("\t\t\t\t");
     sitting.sees_text("~ benedict bernd");
+    let lists = |model: &Model| {
+        conversation(model)
+            .iter()
+            .filter(|line| line.starts_with("~ ben"))
+            .count()
+    };
+    assert_eq!(lists(&sitting.model()), 1, "{}", sitting.screen());
     sitting.types("n\thi\r");
     peer.hears("benedict: hi");
     sitting.types("/msg BER\tpsst\r");
@@ -335,13 +343,12 @@ fn the_prompt_shows_room_and_link() {
     peer.enters("Den", &["ann"]);
     peer.does_it();
     peer.catches_up("Den", 0);
-    peer.hears("/part lobby");
     sitting.sees("the other room", |model| {
         model.cursor_row().0.starts_with("Den ")
     });
-    // What is still said in the room that is left is told from what is said here.
-    peer.says("<ben> too late\n");
-    sitting.sees_text("[lobby] <ben> too late");
+    // What is said in another room is told from what is said here.
+    peer.says("<ben> elsewhere\n");
+    sitting.sees_text("[lobby] <ben> elsewhere");
     sitting.types("hello\r");
     peer.hears("hello");
     assert_eq!(peer.last["room"], "Den");
@@ -350,7 +357,7 @@ fn the_prompt_shows_room_and_link() {
     sitting.sees("the time it took", |model| {
         let (row, _) = model.cursor_row();
         let figure = row
-            .strip_prefix("Den ")
+            .strip_prefix("Den +1 ")
             .and_then(|rest| rest.split(' ').next());
         figure.is_some_and(|figure| figure.parse::<f64>().is_ok_and(|figure| figure >= 24.0))
     });
@@ -411,14 +418,18 @@ fn a_paste_of_one_line_is_not_said_before_enter() {
 }
 
 #[test]
-fn a_paste_of_five_lines_is_said_at_once_and_as_text() {
+fn a_paste_of_five_lines_is_said_as_text_when_that_is_wanted() {
     let (sitting, mut peer, _server) = seated(&[]);
     sitting.types("so: ");
     sitting.pastes("if x\r  /who\r/quit\rend\rlast");
-    for line in ["so: if x", "  /who", "//quit", "end"] {
-        peer.hears(line);
+    sitting.sees_text("say these 5 lines in lobby, one by one? y/N");
+    peer.hears_nothing_for(Duration::from_millis(50));
+    sitting.types("y\r");
+    for text in ["so: if x", "  /who", "/quit", "end", "last"] {
+        assert_eq!(peer.next_request().unwrap()["text"], text);
+        peer.says(&format!("<ann> {text}\n"));
+        peer.does_it();
     }
-    sitting.sees_draft("last");
 }
 
 #[test]

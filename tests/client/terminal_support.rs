@@ -36,31 +36,39 @@ pub struct Model {
     undrawn: Vec<u8>,
 }
 
-/// What only somebody would send who wants to drive the terminal.
+/// What only somebody would send who wants to drive the terminal; and what the client itself sends.
 #[derive(Default)]
-pub struct Attacks(pub Vec<String>);
+pub struct Attacks {
+    pub found: Vec<String>,
+    pub bells: usize,
+    pub title: String,
+}
 
 impl vt100::Callbacks for Attacks {
     fn audible_bell(&mut self, _: &mut vt100::Screen) {
-        self.0.push("bell".into());
+        self.bells += 1;
     }
 
     fn set_window_title(&mut self, _: &mut vt100::Screen, title: &[u8]) {
-        self.0
-            .push(format!("title {}", String::from_utf8_lossy(title)));
+        let title = String::from_utf8_lossy(title).into_owned();
+        if title.ends_with(" - chat") && !title.contains(char::is_control) {
+            self.title = title;
+        } else {
+            self.found.push(format!("title {title}"));
+        }
     }
 
     fn copy_to_clipboard(&mut self, _: &mut vt100::Screen, _: &[u8], data: &[u8]) {
-        self.0
+        self.found
             .push(format!("clipboard {}", String::from_utf8_lossy(data)));
     }
 
     fn unhandled_char(&mut self, _: &mut vt100::Screen, character: char) {
-        self.0.push(format!("character {character:?}"));
+        self.found.push(format!("character {character:?}"));
     }
 
     fn unhandled_control(&mut self, _: &mut vt100::Screen, byte: u8) {
-        self.0.push(format!("control {byte}"));
+        self.found.push(format!("control {byte}"));
     }
 
     fn unhandled_csi(
@@ -73,13 +81,15 @@ impl vt100::Callbacks for Attacks {
     ) {
         // All that is between these two is to be shown at once; the model has no use for that.
         let is_frame = matches!(params, [[2026]]) && matches!(action, 'h' | 'l');
-        if !is_frame {
-            self.0.push(format!("sequence {params:?} {action}"));
+        // The title is put aside, and back.
+        let is_title = matches!(params, [[22 | 23], [2]]) && action == 't';
+        if !is_frame && !is_title {
+            self.found.push(format!("sequence {params:?} {action}"));
         }
     }
 
     fn unhandled_osc(&mut self, _: &mut vt100::Screen, _: &[&[u8]]) {
-        self.0.push("operating system command".into());
+        self.found.push("operating system command".into());
     }
 }
 
@@ -109,7 +119,17 @@ impl Model {
     }
 
     pub fn attacks(&self) -> &[String] {
-        &self.terminal.callbacks().0
+        &self.terminal.callbacks().found
+    }
+
+    /// How often the bell has rung.
+    pub fn bells(&self) -> usize {
+        self.terminal.callbacks().bells
+    }
+
+    /// The title of the window.
+    pub fn title(&self) -> &str {
+        &self.terminal.callbacks().title
     }
 
     /// The rows of the screen, without the spaces at their ends.

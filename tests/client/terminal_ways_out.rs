@@ -232,7 +232,9 @@ fn ctrl_z_gives_the_terminal_back_and_takes_it_again() {
         rustix::process::kill_process_group(sitting.pid(), Signal::CONT).unwrap();
         sitting.sees_text("<ben> meanwhile");
         sitting.sees_draft("draft");
-        assert!(!sitting.settings().local_modes.contains(LocalModes::ECHO));
+        sitting.waits_until("no echo", || {
+            !sitting.settings().local_modes.contains(LocalModes::ECHO)
+        });
         let prompts = sitting
             .model()
             .rows()
@@ -311,12 +313,17 @@ fn a_name_that_is_taken_is_asked_again() {
     let sitting = Sitting::start(client().arg(server.address().to_string()));
     server.accept_poster();
     sitting.sees_text("type your name");
-    sitting.types("\rben\r");
-    let mut peer = server.accept();
-    peer.hears("enter ben");
-    peer.says_hello();
-    peer.refuses("name-in-use", "ben is taken");
-    sitting.sees_text("! name-in-use ben is taken");
+    sitting.types("\r/help\r");
+    sitting.sees_text("~ this is to be your name");
+    for (typed, name, offer) in [("ben\r", "ben", "[ben_]>"), ("\r", "ben_", "[ben__]>")] {
+        sitting.types(typed);
+        let mut peer = server.accept();
+        peer.hears(&format!("enter {name}"));
+        peer.says_hello();
+        peer.refuses("name-in-use", "it is taken");
+        sitting.sees_text("! name-in-use it is taken");
+        sitting.sees_text(offer);
+    }
     sitting.types("zoe\r");
     let _peer = server.accept_and_greet("zoe");
     sitting.sees_text("~ you are zoe in lobby; /help lists commands, Ctrl-D leaves");

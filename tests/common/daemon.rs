@@ -42,6 +42,7 @@ fn plain(mut command: Command) -> Command {
         }
     }
     command
+        .env_remove("RUNTIME_DIRECTORY")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

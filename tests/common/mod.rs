@@ -24,6 +24,7 @@ mod daemon;
 mod expecting;
 pub mod http;
 mod news;
+pub mod operator_seat;
 mod pair;
 pub mod process;
 mod program;

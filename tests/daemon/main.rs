@@ -14,6 +14,7 @@
 mod common;
 
 mod archive;
+mod bans;
 mod board_disk;
 mod console;
 mod console_background;
@@ -41,6 +42,10 @@ mod mixed_doors;
 mod mixed_room;
 mod mixed_transcript;
 mod motd;
+mod mutes;
+mod operator_log;
+mod operator_socket;
+mod operator_words;
 mod password;
 mod password_web;
 mod protocol_big_rooms;

@@ -11,8 +11,10 @@
 #![allow(clippy::too_many_lines, reason = "some are lists of cases")]
 
 mod archive;
+mod bans_by_hand;
 mod bounded_by_hand;
 mod circles;
+mod coming_back;
 mod ending_by_hand;
 mod fair_by_hand;
 mod fair_stage;

@@ -1,6 +1,6 @@
 """Runs the rows: chooses them, prints one line for each, and exits 1 when one has failed.
 
-    tests/system/run                    quick: all rows, about three minutes
+    tests/system/run                    quick: all rows, about four minutes
     tests/system/run --full             the numbers of the faults' table
     tests/system/run F01 F15            only these
 """
@@ -18,6 +18,8 @@ import traceback
 import needs
 import rows
 import rows_accept  # noqa: F401  (each of these puts its rows into rows.ALL)
+import rows_disk  # noqa: F401
+import rows_history  # noqa: F401
 import rows_life  # noqa: F401
 import rows_loop  # noqa: F401
 import rows_memory  # noqa: F401

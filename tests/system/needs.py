@@ -4,12 +4,14 @@ container. It tries no chatd, so what is lacking here is never a fault of chatd.
 import functools
 import glob
 import os
+import pathlib
 import resource
 import shutil
 import subprocess
 import tempfile
 import time
 
+from image import Image
 from machine import lacks_machine
 from namespace import Namespace, inside, link
 
@@ -96,6 +98,28 @@ def shim():
         return f"nothing can be preloaded: {said}" if said else None
 
 
+def sqlite():
+    """Python with SQLite, which python3-minimal does not have."""
+    try:
+        import sqlite3  # noqa: F401
+    except ImportError as error:
+        return str(error)
+    return None
+
+
+def image():
+    """An image of a disk that is mounted where nobody else sees it."""
+    for tool in ("mkfs.ext4", "mount", "unshare", "nsenter"):
+        if not shutil.which(tool):
+            return f"{tool} is missing"
+    if os.geteuid() != 0:
+        return "not root"
+    with tempfile.TemporaryDirectory() as folder:
+        with Image(pathlib.Path(folder), 8 << 20) as made:
+            (made.root / "file").write_bytes(b"x")
+    return None
+
+
 def fake_time():
     """The library that fakes the wall clock, and that it does."""
     library = faketime()
@@ -115,4 +139,5 @@ def faketime():
 
 
 ATTEMPTS = {"root": root, "strace": strace, "limits": limits, "cables": cables, "shim": shim,
-            "faketime": fake_time, "machine": lacks_machine}
+            "faketime": fake_time, "machine": lacks_machine, "sqlite3": sqlite,
+            "image": image}

@@ -3,6 +3,7 @@ systemd: started, hung, killed and restarted under load, shut off from the netwo
 
 import asyncio
 import errno
+import os
 import pathlib
 import re
 import shutil
@@ -118,6 +119,29 @@ async def unit(setting):
     check(took < setting.most(1), f"back after {took:.2f} s")
     check(restarts == "1", f"{restarts} restarts")
     return f"{', '.join(shut_in)}; STATUS `{status[0]}`; back {took:.2f} s after kill -9"
+
+
+@row("SEAT", "the operator's seat beside a service", MACHINE)
+async def seat(setting):
+    with Machine(setting) as machine:
+        await machine.ready()
+        ann = await dwell(machine, "ann")
+        path = f"/proc/{machine.pid}/root/run/private/chatd/operator"
+        mode = oct(os.stat(path).st_mode & 0o777)
+        check(mode == "0o600", f"mode {mode}")
+        machine.systemctl("restart", "chatd.service")
+        await ann.rest()
+        ann = await dwell(machine, "ann")
+        with socket.socket(socket.AF_UNIX) as operator:
+            operator.settimeout(10)
+            operator.connect(path)
+            operator.sendall(b"/kick ann too noisy\n")
+            answer = operator.recv(1000)
+            check(answer == b"= kicked ann\n", answer)
+        await ann.find("! kicked the operator ended your connection: too noisy")
+        machine.systemctl("stop", "chatd.socket", "chatd.service")
+        check(not os.path.exists(path), "it is still there after a clean stop")
+    return f"mode {mode}, there again after a restart, gone after a stop"
 
 
 @row("F29", "the loop hangs", MACHINE)

@@ -20,20 +20,29 @@ are; lines of the room go to standard output, one each, and nothing else does; r
 state of the link go to standard error. At the end of input it waits until everything is answered,
 then leaves.
 
+Settings: $XDG_CONFIG_HOME/chat-client/config.toml, or ~/.config/…; flags win. For instance:
+  server = \"work\"       # where to go without HOST
+  name = \"ann\"
+  history = true         # keep what is typed over sittings; also bell, color, quiet, log
+  [servers.work]         # chat-client work
+  server = \"chat.example.org:5001\"
+  tls = true             # also tls-ca, tls-pin
+  rooms = [\"lobby\", \"dev\"]
+
 Exit: 0 left and everything said, 1 link lost or perhaps not all said, 2 usage, 69 cannot connect,
 76 the server speaks something else, 77 refused, also when any line of a pipe was, or not trusted.";
 
-/// Chat from a terminal or a script.
+/// Chat from a terminal or a script: a field for each flag.
 #[derive(Debug, Parser)]
 #[command(name = "chat-client", version, about = ABOUT, after_help = MORE_HELP)]
 pub struct Flags {
-    /// The server.
+    /// The server, as it was told.
     #[arg(
         value_name = "HOST[:PORT]",
-        default_value = "127.0.0.1:5001",
-        help = "The server; an IPv6 address with a port stands in brackets: [::1]:5001"
+        help = "The server, or its name in the settings file; without it the one of the settings file, \
+                else 127.0.0.1:5001. An IPv6 address with a port stands in brackets: [::1]:5001"
     )]
-    pub server: Address,
+    pub server: Option<String>,
 
     /// Your name in the chat; without it you are asked at a terminal, else it is $LOGNAME or $USER
     #[arg(value_parser = parse_name)]
@@ -44,9 +53,9 @@ pub struct Flags {
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = parse_text)]
     pub send: Option<String>,
 
-    /// The room to be in, or to say it in
+    /// The room to be in, or to say it in; may be repeated
     #[arg(long, value_name = "ROOM", value_parser = parse_name)]
-    pub room: Option<String>,
+    pub room: Vec<String>,
 
     /// TLS. A certificate that no known authority has signed is shown once at a terminal, and then
     /// remembered in $XDG_STATE_HOME/chat-client/known_servers; a changed key is refused
@@ -66,6 +75,15 @@ pub struct Flags {
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
 
+    /// Leave out what was said before
+    #[arg(long)]
+    pub no_history: bool,
+
+    /// The operator's seat of a running chatd, by its socket (chatd --operator-socket)
+    #[arg(long, value_name = "PATH",
+        conflicts_with_all = ["server", "send", "room", "tls", "tls_ca", "tls_pin", "password_file", "commands"])]
+    pub operator: Option<PathBuf>,
+
     /// Exit with 1 when the link is lost, instead of coming back
     #[arg(long)]
     pub no_reconnect: bool,
@@ -74,14 +92,38 @@ pub struct Flags {
     #[arg(long)]
     pub rtt: bool,
 
+    /// Do not ring the terminal's bell when somebody calls you by name or says something to you alone
+    #[arg(long)]
+    pub no_bell: bool,
+
     /// In a pipe, lines that start with / are commands, and exit and end leave. Without it a pipe
     /// says everything: whoever writes to your log must not steer your bridge
     #[arg(long, conflicts_with = "send")]
     pub commands: bool,
 
-    /// When to use colours; auto is off for pipes, dumb terminals and where NO_COLOR is set
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
-    pub color: ColorChoice,
+    /// Print the server's lines of JSON, and send those of standard input; see docs/protocol.md
+    #[arg(long, conflicts_with_all = ["send", "commands"])]
+    pub json: bool,
+
+    /// Append what is shown to FILE, with dates
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+
+    /// When to use colours: auto, the default, is off for pipes, dumb terminals and where NO_COLOR is set
+    #[arg(long, value_name = "WHEN")]
+    pub color: Option<ColorChoice>,
+
+    /// The server; set once the settings file is read.
+    #[arg(skip)]
+    pub address: Address,
+
+    /// Whether the lines that are typed are kept over sittings: a setting alone.
+    #[arg(skip)]
+    pub keeps_history: bool,
+
+    /// Whether who comes and goes is not shown: a setting alone.
+    #[arg(skip)]
+    pub is_quiet: bool,
 }
 
 /// A server: a host name or address, and a port.
@@ -94,6 +136,13 @@ pub struct Address {
 }
 
 const DEFAULT_PORT: u16 = 5001;
+
+impl Default for Address {
+    fn default() -> Self {
+        let (host, port) = ("127.0.0.1".to_owned(), DEFAULT_PORT);
+        Address { host, port }
+    }
+}
 
 impl FromStr for Address {
     type Err = String;

@@ -1,22 +1,17 @@
 //! The servers whose keys the user has trusted: a file with `HOST:PORT SHA256:…` in each line, for
 //! the user to look at and to change. What a key is worth is not known here.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::flags::Address;
+use crate::state;
 
 /// The file, whether it is there or not; `None` for a user without a home.
 pub fn file() -> Option<PathBuf> {
-    let folder = |name| {
-        let path = std::env::var_os(name).map(PathBuf::from);
-        path.filter(|path| path.is_absolute())
-    };
-    let state = folder("XDG_STATE_HOME");
-    let state = state.or_else(|| Some(folder("HOME")?.join(".local/state")));
-    Some(state?.join("chat-client/known_servers"))
+    state::file("known_servers")
 }
 
 /// The key that was trusted, if one was. A file that cannot be read is an error: the server may
@@ -43,12 +38,7 @@ pub fn remember(server: &Address, key: &str) -> Result<(), String> {
 }
 
 fn add(path: &Path, line: &str) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)?;
-    }
+    state::make_folder_of(path)?;
     let text = read(path)?;
     let end = if text.is_empty() || text.ends_with('\n') {
         ""

@@ -42,7 +42,9 @@ impl Order {
     fn says(&self, room: &str, said: &Event) -> bool {
         let is_action = self.request["action"] == true;
         let is_text = self.what() == "say" && self.request["text"] == said.text;
-        is_text && self.request["room"] == room && is_action == said.action
+        let is_in_room = self.request["room"].as_str().map(str::to_lowercase);
+        let is_in_room = is_in_room == Some(room.to_lowercase());
+        is_text && is_in_room && is_action == said.action
     }
 }
 
@@ -68,6 +70,13 @@ impl Ledger {
     pub fn put_back(&mut self, mut order: Order) {
         order.state = State::Waiting;
         self.orders.push_front(order);
+    }
+
+    /// The request of an order, as it was asked for.
+    pub fn request(&self, number: u64) -> Option<&Value> {
+        let mut orders = self.orders.iter();
+        let order = orders.find(|order| order.number == number);
+        order.map(|order| &order.request)
     }
 
     /// How many are unanswered.
@@ -138,14 +147,21 @@ impl Ledger {
         given_up
     }
 
-    /// The replay of a room is over. If it had no gap, what is in doubt was not placed, and is
+    /// The replay of a room is over. If it had no gap, what is in doubt there was not placed, and is
     /// sent again; else it is given back.
     pub fn end_doubts(&mut self, room: &str, is_complete: bool) -> Vec<Order> {
-        for order in &mut self.orders {
-            if order.state == State::Doubtful && is_complete && order.request["room"] == room {
-                order.state = State::Waiting;
-            }
+        let is_its =
+            |order: &Order| order.state == State::Doubtful && order.request["room"] == room;
+        if !is_complete {
+            return self.take(is_its);
         }
+        let its = self.orders.iter_mut().filter(|order| is_its(order));
+        its.for_each(|order| order.state = State::Waiting);
+        Vec::new()
+    }
+
+    /// All replays are over: what is still in doubt is of rooms in which we are no more.
+    pub fn take_doubts(&mut self) -> Vec<Order> {
         self.take(|order| order.state == State::Doubtful)
     }
 
@@ -172,18 +188,11 @@ impl Ledger {
         }
     }
 
-    /// The change of rooms that was asked for last: its room, and its number once it is sent.
-    pub fn joining(&self) -> Option<(&str, Option<u64>)> {
-        let order = self
-            .orders
-            .iter()
-            .rev()
-            .find(|order| order.what() == "join")?;
-        let is_sent = matches!(order.state, State::Sent(_));
-        Some((
-            order.request["room"].as_str()?,
-            is_sent.then_some(order.number),
-        ))
+    /// The number of the wish to enter a room that is sent. There is one at most: nothing overtakes it.
+    pub fn join_sent(&self) -> Option<u64> {
+        let is_it =
+            |order: &&Order| order.what() == "join" && matches!(order.state, State::Sent(_));
+        Some(self.orders.iter().find(is_it)?.number)
     }
 
     /// Those of which nothing has been heard, as they were typed, oldest first.

@@ -72,6 +72,8 @@ pub enum Kind {
     Private,
     /// News of the room or of the server.
     News,
+    /// A line across the conversation.
+    Rule,
     /// A line of an answer to a command.
     Answer,
     /// A command of the user goes out: nothing else at a seat shows what was typed.
@@ -90,6 +92,8 @@ pub struct Lines {
     colors: Colors,
     /// For the times before the lines, if they have any.
     zone: Option<TimeZone>,
+    /// Each line has its date and seconds, and no day has a line of its own.
+    is_dated: bool,
     /// Of the last message.
     day: Option<Date>,
 }
@@ -99,7 +103,20 @@ impl Lines {
     pub fn new(colors: Colors, zone: Option<TimeZone>) -> Self {
         let today = |zone: &TimeZone| Timestamp::now().to_zoned(zone.clone()).date();
         let day = zone.as_ref().map(today);
-        Lines { colors, zone, day }
+        Lines {
+            colors,
+            zone,
+            is_dated: false,
+            day,
+        }
+    }
+
+    /// Lines without colours, each with its date in this zone.
+    pub fn dated(zone: TimeZone) -> Self {
+        Lines {
+            is_dated: true,
+            ..Lines::new(Colors::Unused, Some(zone))
+        }
     }
 
     /// Appends what there is to be seen of this, each line with its LF.
@@ -118,6 +135,10 @@ impl Lines {
             Kind::Answer if shown.from.is_empty() => (style::PLAIN, ["=", ""], style::PLAIN),
             Kind::Answer => (style::PLAIN, ["= <", ">"], style::PLAIN),
             Kind::News => (style::QUIET, ["*", ""], style::QUIET),
+            Kind::Rule if self.zone.is_some() => {
+                return self.paint_line(style::QUIET, &format!("── {text} ──"), out);
+            }
+            Kind::Rule => (style::QUIET, ["*", ""], style::QUIET),
             Kind::Asked => return self.paint_line(style::QUIET, text.as_str(), out),
             Kind::Refusal => (style::WARNING, ["!", ""], style::WARNING),
             Kind::Delivered => (style::QUIET, ["delivered", ""], style::QUIET),
@@ -144,6 +165,10 @@ impl Lines {
         };
         let told: Option<Timestamp> = shown.at.as_ref().and_then(|at| at.parse().ok());
         let at = told.unwrap_or_else(Timestamp::now).to_zoned(zone.clone());
+        if self.is_dated {
+            out.push_str(&at.strftime("%F %T ").to_string());
+            return;
+        }
         if told.is_some() && self.day.replace(at.date()) != Some(at.date()) {
             let day = at.strftime("%A %F\n").to_string();
             self.colors.paint(style::QUIET, &day, out);
@@ -174,10 +199,10 @@ mod tests {
         out
     }
 
-    fn shown(text: &str) -> [Shown; 10] {
+    fn shown(text: &str) -> [Shown; 11] {
         use Kind::*;
         let kinds = [
-            Said, Mention, Own, Private, News, Answer, Asked, Refusal, Delivered, Status,
+            Said, Mention, Own, Private, News, Rule, Answer, Asked, Refusal, Delivered, Status,
         ];
         let at = Some("2026-11-21T10:31:00.123Z".to_owned());
         kinds.map(|kind| Shown {
@@ -190,7 +215,7 @@ mod tests {
     fn every_kind_can_be_told_without_colours() {
         let seen = written(Some(TimeZone::UTC), Colors::Unused, &shown("hi"));
         let wanted = "10:31 <> hi\n10:31@<> hi\n10:31 <> hi\n10:31 -- hi\n10:31 * hi\n\
-            10:31 = hi\n10:31 hi\n10:31 ! hi\n      delivered hi\n10:31 ~ hi\n";
+            10:31 ── hi ──\n10:31 = hi\n10:31 hi\n10:31 ! hi\n      delivered hi\n10:31 ~ hi\n";
         assert_eq!(seen, wanted);
         let mut colored = written(Some(TimeZone::UTC), Colors::Used, &shown("hi"));
         while let Some(start) = colored.find('\x1b') {
@@ -200,8 +225,21 @@ mod tests {
         assert_eq!(colored, wanted);
         let pipe = written(None, Colors::Unused, &shown("hi"));
         assert!(
-            pipe.starts_with("<> hi\n<> hi\n<> hi\n-- hi\n* hi\n"),
+            pipe.starts_with("<> hi\n<> hi\n<> hi\n-- hi\n* hi\n* hi\n"),
             "{pipe}"
+        );
+    }
+
+    #[test]
+    fn a_log_has_dates() {
+        let mut lines = Lines::dated(TimeZone::UTC);
+        let mut out = String::new();
+        shown("hi")[..2]
+            .iter()
+            .for_each(|one| lines.write(one, &mut out));
+        assert_eq!(
+            out,
+            "2026-11-21 10:31:00 <> hi\n2026-11-21 10:31:00 <> hi\n"
         );
     }
 

@@ -4,7 +4,9 @@
 //! Read [`run`] first: it is the one place that waits. [`session`] is the conversation itself,
 //! without sockets or clocks, with [`ledger`] (what is unanswered), [`typed`] (commands) and
 //! [`wire`] (the lines of the server); [`link`] is the socket, with [`tls`] if that is wanted, [`screen`] where lines are shown and
-//! come from. For a person at a terminal the [`seat`] is both.
+//! come from. For a person at a terminal the [`seat`] is both. What stands in the [`settings_file`] needs
+//! no flag; a [`log`] has what was shown; [`state`] is what is remembered. The seat of an [`operator`]
+//! has no conversation, and a loop of its own.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -21,12 +23,16 @@ mod known_servers;
 mod ledger;
 mod lines;
 mod link;
+mod log;
+mod operator;
 mod password;
 mod run;
 mod screen;
 mod seat;
 mod session;
+mod settings_file;
 mod signals;
+mod state;
 mod style;
 mod tls;
 mod typed;

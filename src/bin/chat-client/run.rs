@@ -6,17 +6,22 @@ use std::io::{self, ErrorKind, IsTerminal, Read, stdin, stdout};
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
+use clap::ColorChoice;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::flags::{Address, Flags};
 use crate::lines::{Kind, Shown};
 use crate::link::Link;
+use crate::log::Log;
+use crate::operator;
 use crate::password::Password;
 use crate::screen::{Plain, Screen, Wish};
-use crate::seat::Seat;
 use crate::seat::terminal::Tty;
+use crate::seat::{Habits, Seat};
 use crate::session::{Code, Effect, End, LinkEnd, Manner, Session, Settings};
+use crate::settings_file::SettingsFile;
 use crate::signals::{self, Asked};
+use crate::state;
 use crate::style::{Colors, is_dumb_terminal};
 use crate::tls::Trust;
 
@@ -25,8 +30,18 @@ const UNWRITTEN_BYTES_MAX: usize = 64 << 10;
 const CHUNK_BYTES: usize = 16 << 10;
 
 /// Runs the client as its command line says, until it has come to an end.
-pub fn run(flags: Flags) -> End {
+pub fn run(mut flags: Flags) -> End {
+    let settings_file = SettingsFile::read();
+    let completed = settings_file.and_then(|file| file.complete(&mut flags));
+    let log = completed.and_then(|()| flags.log.as_deref().map(Log::open).transpose());
+    let log = match log {
+        Ok(log) => log,
+        Err(why) => return End::because(Code::Usage, &why),
+    };
     let manner = manner(&flags);
+    if let Some(path) = &flags.operator {
+        return operator::run(path, &flags, manner);
+    }
     let name = flags.name.clone().or_else(|| user_name(manner));
     if name.is_none() && !manner.is_person() {
         let why = "who are you? Give a name behind the host, or set LOGNAME";
@@ -36,19 +51,26 @@ pub fn run(flags: Flags) -> End {
         Ok(password) => password,
         Err(why) => return End::because(Code::Usage, &why),
     };
+    let ignored = match state::ignored() {
+        Ok(ignored) => ignored,
+        Err(why) => return End::because(Code::Usage, &why),
+    };
     let settings = Settings {
-        server: flags.server.to_string(),
+        server: flags.address.to_string(),
         name,
         password,
-        room: flags.room.clone(),
+        rooms: flags.room.clone(),
         manner,
         comes_back: !flags.no_reconnect,
+        is_without_history: flags.no_history,
+        ignored,
+        is_quiet: flags.is_quiet,
     };
     let trust = match Trust::of(&flags) {
         Ok(trust) => trust,
         Err(why) => return End::because(Code::Usage, &why),
     };
-    Client::new(flags, trust, settings).map_or_else(
+    Client::new(flags, trust, log, settings).map_or_else(
         |error| End::because(Code::Lost, &format!("cannot set up: {error}")),
         Client::run,
     )
@@ -60,6 +82,8 @@ fn manner(flags: &Flags) -> Manner {
     let is_terminal = stdin().is_terminal() && stdout().is_terminal();
     if flags.send.is_some() {
         Manner::Poster
+    } else if flags.json {
+        Manner::Json
     } else if !is_terminal && flags.commands {
         Manner::Commands
     } else if !is_terminal {
@@ -91,6 +115,7 @@ struct Client {
     /// Whom to believe, where TLS is spoken.
     trust: Option<Trust>,
     link: Link,
+    log: Option<Log>,
     /// Bytes of other threads: see [`Asked`]. The end for them is beside it.
     asked: UnixStream,
     wake: UnixStream,
@@ -106,15 +131,32 @@ struct Ready {
 }
 
 impl Client {
-    fn new(flags: Flags, trust: Option<Trust>, settings: Settings) -> io::Result<Self> {
+    fn new(
+        flags: Flags,
+        trust: Option<Trust>,
+        log: Option<Log>,
+        settings: Settings,
+    ) -> io::Result<Self> {
         let (asked, wake) = UnixStream::pair()?;
         // A stream that is full says enough: a second signal must get through.
         wake.set_nonblocking(true)?;
         signals::watch(settings.manner, wake.try_clone()?)?;
-        let (colors, is_given) = (Colors::wanted(flags.color), flags.send.is_some());
+        let (colors, is_given) = (
+            Colors::wanted(flags.color.unwrap_or(ColorChoice::Auto)),
+            flags.send.is_some(),
+        );
         let is_given = is_given && flags.send.as_deref() != Some("-");
         let screen: Box<dyn Screen> = if settings.manner == Manner::Seat {
-            Box::new(Seat::new(Tty::enter()?, colors, flags.rtt))
+            let habits = Habits {
+                colors,
+                shows_round_trips: flags.rtt,
+                is_audible: !flags.no_bell,
+                history: flags
+                    .keeps_history
+                    .then(|| state::file("history"))
+                    .flatten(),
+            };
+            Box::new(Seat::new(Tty::enter()?, &habits))
         } else {
             let given = flags.send.filter(|_| is_given);
             Box::new(Plain::new(settings.manner, flags.rtt, colors, given))
@@ -124,9 +166,10 @@ impl Client {
             screen,
             is_input_open: !is_given,
             output_end: None,
-            server: flags.server,
+            server: flags.address,
             trust,
             link: Link::Down,
+            log,
             asked,
             wake,
             chunk: vec![0; CHUNK_BYTES],
@@ -158,7 +201,9 @@ impl Client {
             match self.screen.next_wish(&self.session, now) {
                 Some(Wish::Line(line)) => self.session.say_line(&line, now),
                 Some(Wish::Text(text)) => self.session.say_text(&text, now),
+                Some(Wish::Pasted { room, text }) => self.session.say_in(&room, &text, now),
                 Some(Wish::TooLong) => self.session.say_endless_line(),
+                Some(Wish::Go(step)) => _ = self.session.go(&step),
                 Some(Wish::End) => self.session.end_of_input(now),
                 None => break,
             }
@@ -260,19 +305,17 @@ impl Client {
                 }
                 Effect::Send(bytes) => self.link.send(&bytes),
                 Effect::Trust(key) => {
-                    let outcome = self
-                        .trust
-                        .as_mut()
-                        .map_or(Ok(()), |trust| trust.remember(&key));
-                    if let Err(why) = outcome {
-                        let words = format!("that cannot be remembered: {why}");
-                        let outcome = self.screen.show(&Shown::of(Kind::Status, &words));
-                        self.note_output(outcome);
-                    }
+                    let trust = self.trust.as_mut();
+                    let outcome = trust.map_or(Ok(()), |trust| trust.remember(&key));
+                    self.note_kept(outcome);
                 }
+                Effect::KeepIgnored(names) => self.note_kept(state::keep_ignored(&names)),
                 Effect::HangUp => self.link.close(),
-                Effect::Show(shown) => {
-                    let outcome = self.screen.show(&shown);
+                Effect::Call => self.screen.call(),
+                Effect::ClearScreen => self.screen.clear(),
+                Effect::Show(shown) => self.show(&shown),
+                Effect::Line(line) => {
+                    let outcome = self.screen.line(&line);
                     self.note_output(outcome);
                 }
             }
@@ -291,6 +334,28 @@ impl Client {
         if let Err(end) = outcome {
             self.link.close();
             self.session.link_down(end, now);
+        }
+    }
+
+    fn show(&mut self, shown: &Shown) {
+        let logged = self.log.as_mut().map(|log| log.write(shown));
+        let outcome = self.screen.show(shown);
+        self.note_output(outcome);
+        if let Some(Err(why)) = logged {
+            self.log = None;
+            self.show(&Shown::of(
+                Kind::Status,
+                &format!("nothing is logged any more: {why}"),
+            ));
+        }
+    }
+
+    /// Something was to be remembered.
+    fn note_kept(&mut self, outcome: Result<(), String>) {
+        if let Err(why) = outcome {
+            let words = format!("that cannot be remembered: {why}");
+            let outcome = self.screen.show(&Shown::of(Kind::Status, &words));
+            self.note_output(outcome);
         }
     }
 

@@ -2,7 +2,7 @@
 //! terminals without sequences (the other is the `seat`). What is shown, and when, is the session's.
 
 use std::collections::VecDeque;
-use std::io::{self, BufWriter, Stdout, Write, stderr, stdout};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write, stderr, stdout};
 use std::time::Instant;
 
 use chatd::clean::Clean;
@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use crate::lines::{Kind, Lines, Shown};
 use crate::seat::terminal;
-use crate::session::{Manner, Phase, Session};
+use crate::session::{Manner, Phase, Session, Step};
 use crate::style::Colors;
 use crate::wire::{LineBuffer, Piece};
 
@@ -24,8 +24,12 @@ pub enum Wish {
     Line(String),
     /// A text, whatever it looks like.
     Text(String),
+    /// A text for this room, whatever it looks like.
+    Pasted { room: String, text: String },
     /// A line that is too long to be worth keeping.
     TooLong,
+    /// To be in another room.
+    Go(Step),
     /// Nothing more will come.
     End,
 }
@@ -46,6 +50,11 @@ pub trait Screen {
     /// Shows one thing. An error means that the user's output is gone.
     fn show(&mut self, shown: &Shown) -> io::Result<()>;
 
+    /// Shows a line of JSON to a program.
+    fn line(&mut self, _line: &str) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Nothing more is to be shown for the moment: how the session stands is to be seen.
     fn refresh(&mut self, session: &Session, now: Instant) -> io::Result<()>;
 
@@ -64,6 +73,12 @@ pub trait Screen {
     fn notice(&mut self, _notice: Notice) -> io::Result<()> {
         Ok(())
     }
+
+    /// The user is called by somebody.
+    fn call(&mut self) {}
+
+    /// All that was shown is to go out of sight.
+    fn clear(&mut self) {}
 
     /// When [`Screen::next_wish`] or [`Screen::refresh`] has something to do though nothing happens.
     fn next_deadline(&self, _session: &Session, _now: Instant) -> Option<Instant> {
@@ -134,6 +149,14 @@ impl Screen for Plain {
         // That standard error may be gone harms nobody.
         let _ = stderr().write_all(line.as_bytes());
         Ok(())
+    }
+
+    fn line(&mut self, line: &str) -> io::Result<()> {
+        if stdout().is_terminal() {
+            writeln!(self.output, "{}", Clean::of(line))
+        } else {
+            writeln!(self.output, "{line}")
+        }
     }
 
     fn refresh(&mut self, session: &Session, _now: Instant) -> io::Result<()> {

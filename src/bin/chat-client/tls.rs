@@ -142,12 +142,12 @@ impl Trust {
             (Some(key), _) => Basis::Given(key.clone()),
             (None, Some(file)) => Basis::Authority(authority(file, &provider)?),
             _ if !flags.tls => return Ok(None),
-            _ => match known_servers::key_of(&flags.server)? {
+            _ => match known_servers::key_of(&flags.address)? {
                 Some(key) => Basis::Known(key),
                 None => Basis::System(SystemVerifier::new(provider).ok().map(Arc::new)),
             },
         };
-        let (server, config) = (flags.server.clone(), config(&flags.server, basis));
+        let (server, config) = (flags.address.clone(), config(&flags.address, basis));
         Ok(Some(Trust { server, config }))
     }
 

@@ -168,9 +168,9 @@ fn a_member_is_in_several_rooms_and_hears_of_each() {
             r#"RoomBut(RoomId(1), [MemberId(0)]) ops Said { from: "ann", text: "hi", manner: Plain }"#,
             r#"Room(RoomId(0)) lobby Renamed { from: "ann", to: "anna" }"#,
             r#"Room(RoomId(1)) ops Renamed { from: "ann", to: "anna" }"#,
-            r#"Member(MemberId(0)) ops Parted"#,
+            r#"Member(MemberId(0)) ops Parted { who: "anna", parting: Wished }"#,
             r#"Room(RoomId(1)) ops Left { who: "anna", here: 1, cause: Quit, reason: None }"#,
-            r#"Member(MemberId(0)) lobby Parted"#,
+            r#"Member(MemberId(0)) lobby Parted { who: "anna", parting: Gone }"#,
             r#"Room(RoomId(0)) lobby Left { who: "anna", here: 1, cause: Quit, reason: None }"#,
         ]
     );

@@ -220,17 +220,14 @@ impl<'a> Line<'a> {
             (Some(_), Some(_)) => return None,
         };
         let limit = self.fields.limit.unwrap_or(PAGE_MESSAGES_DEFAULT);
-        Some(PageOf {
-            end,
-            limit: limit.max(1),
-        })
+        Some(PageOf { end, limit })
     }
 
     fn search(&self) -> Option<Command<'_>> {
         Some(Command::Search(SearchFor {
             words: self.words()?,
             before: self.fields.before.as_ref().map(|&Id(id)| id),
-            limit: self.fields.limit.unwrap_or(PAGE_MESSAGES_DEFAULT).max(1),
+            limit: self.fields.limit.unwrap_or(PAGE_MESSAGES_DEFAULT),
         }))
     }
 
@@ -436,7 +433,7 @@ mod tests {
             ),
             (
                 r#"{"do":"history","room":"lobby","limit":0}"#,
-                page(PageEnd::Newest, 1),
+                page(PageEnd::Newest, 0),
             ),
             (
                 r#"{"do":"history","room":"lobby","limit":7}"#,

@@ -271,7 +271,7 @@ impl<'a> News<'a> {
             What::Forgotten { ids } => ("forgotten", false, Details::Forgotten { ids }),
             What::Private { from, text } => ("private", true, Details::Private { from, text }),
             What::Announcement { text } => ("announcement", false, Details::Announcement { text }),
-            What::Entered { .. } | What::Parted | What::Closed => return None,
+            What::Entered { .. } | What::Parted { .. } | What::Closed => return None,
         };
         Some(News {
             is: Some(is),
@@ -308,7 +308,8 @@ fn cause_word(cause: Cause) -> &'static str {
         Cause::Quit => "quit",
         Cause::Lost => "lost",
         Cause::TooSlow => "too-slow",
-        Cause::Kicked => "kicked",
+        Cause::Kicked | Cause::Closed => "kicked",
+        Cause::Banned => "banned",
         Cause::Stopped => "stopped",
     }
 }
@@ -416,7 +417,7 @@ fn line(shape: &impl Serialize, out: &mut Vec<u8>) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::{self, Histories, Listen, Place, RoomId, To};
+    use crate::chat::{self, Histories, Listen, Parting, Place, RoomId, To};
 
     const LOBBY: Option<Place<'static>> = Some(Place {
         id: RoomId(0),
@@ -574,7 +575,11 @@ mod tests {
         for (room, what, expected) in cases {
             assert_eq!(encoded(room, what), expected + "\n");
         }
-        assert_eq!(encoded(LOBBY, What::Parted), "");
+        let parted = What::Parted {
+            who: "ann",
+            parting: Parting::Wished,
+        };
+        assert_eq!(encoded(LOBBY, parted), "");
         assert_eq!(encoded(LOBBY, What::Closed), "");
     }
 

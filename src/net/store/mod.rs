@@ -19,6 +19,7 @@ mod reading;
 mod retention;
 mod rewriting;
 mod rows;
+mod sanctions;
 mod schema;
 mod settings;
 mod shared;
@@ -35,10 +36,11 @@ use log::{info, warn};
 use mio::Waker;
 
 use crate::archive::{
-    Backlog, Forget, Gaps, Lag, Level, Levels, Query, Record, Recorder, Records, Reply, Target,
-    encode,
+    Ask, Backlog, Forget, Gaps, Lag, Level, Levels, Query, Record, Recorder, Records, Reply,
+    Target, encode,
 };
 use crate::chat::MessageId;
+use crate::moderation::Change;
 use crate::time::Time;
 
 pub use journal::runtime_folder;
@@ -47,6 +49,7 @@ pub use start::{Recovered, RecoveredRoom};
 
 use journal::Journal;
 use reader::Reader;
+use sanctions::SanctionRows;
 use shared::{End, Progress, Shared};
 use start::{Started, check_in_background};
 use writer::{COMMIT_BYTES, Writer};
@@ -147,6 +150,7 @@ impl Store {
             Arc::clone(&shared),
             (folder, connection),
             journal_name,
+            SanctionRows::new(&recovered.sanctions),
             settings,
         );
         let (tell_end, ended) = mpsc::channel();
@@ -223,6 +227,12 @@ impl Store {
         self.shared.push(&tombstone, self.handed, COMMIT_BYTES);
     }
 
+    /// Keeps bans and mutes that have changed; once they are on the disk, or it refuses them for now, the
+    /// ticket is answered with [`Reply::Kept`].
+    pub fn keep_sanctions(&mut self, changes: Vec<Change>, ticket: Ticket) {
+        self.shared.hand_sanctions((ticket, changes));
+    }
+
     /// Asks about the past. The answer comes by [`poll_replies`](Store::poll_replies).
     ///
     /// # Errors
@@ -232,14 +242,20 @@ impl Store {
             return Err(Busy);
         }
         self.questions += 1;
-        self.shared.ask(ticket, query, self.handed);
+        // What was handed over in this run is in memory: nothing is committed early for what was said
+        // before that.
+        let position = match query.ask {
+            Ask::Older { .. } => 0,
+            _ => self.handed,
+        };
+        self.shared.ask(ticket, query, position);
         Ok(())
     }
 
     /// The answers that are there.
     pub fn poll_replies(&mut self) -> impl Iterator<Item = (Ticket, Reply)> + use<> {
         let replies = self.shared.take_replies();
-        let is_answer = |reply: &Reply| !matches!(reply, Reply::Forgotten(_));
+        let is_answer = |reply: &Reply| !matches!(reply, Reply::Forgotten(_) | Reply::Kept(_));
         self.questions -= replies.iter().filter(|(_, reply)| is_answer(reply)).count();
         replies.into_iter()
     }

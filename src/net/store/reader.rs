@@ -39,6 +39,10 @@ impl Reader {
     /// Answers until the end.
     pub(super) fn run(mut self) {
         while let Some(asked) = self.shared.wait_to_read(!self.readings.is_empty()) {
+            let must_reopen = &self.shared.progress.must_reopen;
+            if must_reopen.swap(false, Ordering::AcqRel) {
+                self.connection = None;
+            }
             let asked = asked.into_iter();
             self.readings
                 .extend(asked.map(|(ticket, query)| (ticket, Reading::new(query))));

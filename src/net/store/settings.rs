@@ -21,6 +21,9 @@ pub struct StoreSettings {
     pub tail_messages_max: usize,
     /// How much memory those of all rooms may take; rooms that were silent for longest get none.
     pub tail_bytes_max: usize,
+    /// How many messages are given back before the server starts: it is to be there soon. What more
+    /// there is can be asked for.
+    pub start_messages_max: usize,
     /// What may wait for the disk, in bytes.
     pub pending_bytes_max: u64,
     /// How long a message may wait to be committed.
@@ -41,6 +44,7 @@ impl StoreSettings {
             keep_bytes: 1 << 30,
             tail_messages_max: 200,
             tail_bytes_max: 32 << 20,
+            start_messages_max: 16_384,
             pending_bytes_max: 64 << 20,
             commit_interval: Duration::from_millis(250),
             sync_interval: Duration::from_secs(1),

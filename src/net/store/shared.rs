@@ -14,6 +14,7 @@ use crate::archive::{Backlog, Query, Reply};
 use crate::chat::MessageId;
 
 use super::Ticket;
+use super::sanctions::Handed;
 
 /// Encoded records, one after another.
 #[derive(Debug)]
@@ -59,6 +60,8 @@ pub(super) struct Progress {
     pub(super) databases: AtomicU64,
     /// How often that was since it was damaged.
     pub(super) put_aside: AtomicU64,
+    /// Who reads must open the database anew.
+    pub(super) must_reopen: AtomicBool,
     /// The loop wants to know when the disk has caught up.
     pub(super) wants_wake: AtomicBool,
 }
@@ -68,6 +71,8 @@ struct ToWrite {
     chunks: VecDeque<Chunk>,
     bytes: usize,
     orders: Orders,
+    /// Bans and mutes that have changed.
+    sanctions: Vec<Handed>,
     /// Who is to be told what was forgotten, by the operator's words in their order.
     tickets: Vec<(MessageId, Ticket)>,
 }
@@ -80,6 +85,8 @@ pub(super) struct Orders {
     pub(super) reserve: bool,
     /// Somebody asks for what may not be committed yet.
     pub(super) commit: bool,
+    /// Bans and mutes have changed.
+    pub(super) sanctions: bool,
     /// Somebody found the database damaged: which of them, and how.
     pub(super) damage: Option<(u64, String)>,
 }
@@ -166,6 +173,17 @@ impl Shared {
         self.written_to.notify_one();
     }
 
+    /// Hands over bans and mutes that have changed; who is to be told once they are on the disk.
+    pub(super) fn hand_sanctions(&self, handed: Handed) {
+        lock(&self.to_write).sanctions.push(handed);
+        self.order(|orders| orders.sanctions = true);
+    }
+
+    /// Those that were handed over since the last call.
+    pub(super) fn take_sanctions(&self) -> Vec<Handed> {
+        std::mem::take(&mut lock(&self.to_write).sanctions)
+    }
+
     /// Waits until there are so many bytes to write, or it is time, or something is ordered: what is
     /// there then.
     pub(super) fn wait_to_write(&self, until: Instant, enough: usize) -> (Vec<Chunk>, Orders) {
@@ -221,6 +239,14 @@ impl Shared {
         }
     }
 
+    /// The reader lets go of the database. Who opens it next, with nobody else there, takes of its log
+    /// only what is whole.
+    pub(super) fn close_reader(&self) {
+        self.progress.must_reopen.store(true, Ordering::Release);
+        let _questions = lock(&self.questions);
+        self.asked.notify_one();
+    }
+
     /// The reader has nothing to do any more.
     pub(super) fn end_questions(&self) {
         lock(&self.questions).ended = true;
@@ -241,7 +267,8 @@ impl Shared {
             if questions.ended {
                 return None;
             }
-            if ready > 0 || is_busy {
+            let must_reopen = self.progress.must_reopen.load(Ordering::Acquire);
+            if ready > 0 || is_busy || must_reopen {
                 let ready = questions.waiting.drain(..ready);
                 return Some(ready.map(|q| (q.ticket, q.query)).collect());
             }

@@ -3,6 +3,7 @@
 //! any thread is there.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use log::{info, warn};
@@ -10,12 +11,14 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::archive::{Page, Record, Recovery, ReservedId, folded};
 use crate::chat::MessageId;
+use crate::moderation::Sanction;
 
 use super::folder::Folder;
 use super::journal::{Held, Journal, is_on_tmpfs};
-use super::reading::tail;
+use super::reading::Tails;
 use super::retention::wall_time;
 use super::rows::{RoomRow, RoomRows, RowWriter, all_rooms, read_meta, write_gap, write_meta};
+use super::sanctions;
 use super::schema::{self, Remedy};
 use super::settings::{StoreError, StoreSettings};
 
@@ -28,6 +31,8 @@ pub struct Recovered {
     pub rooms: Vec<RecoveredRoom>,
     /// Whether the last run ended cleanly, or there was none.
     pub was_clean: bool,
+    /// The bans and mutes.
+    pub sanctions: Vec<Sanction>,
     /// Messages, topics and gaps that were in the journal alone.
     pub from_journal: usize,
 }
@@ -39,12 +44,14 @@ pub struct RecoveredRoom {
     pub name: String,
     /// Its topic; empty if there is none.
     pub topic: String,
-    /// Whatever was said here since this id is kept, or counted as missing. `None`: nobody knows.
-    pub complete_from: Option<MessageId>,
     /// The newest message; zero if there is none.
     pub last: MessageId,
-    /// The last messages; `more` says that there are older ones.
+    /// The last messages; none of a room that did not speak lately, and has them on disk alone.
     pub tail: Page,
+    /// Whether there are older ones, or nobody knows.
+    pub has_older: bool,
+    /// Whatever was said here since this id is kept, or is to come.
+    pub counted_from: MessageId,
 }
 
 /// What the store is made of.
@@ -236,13 +243,18 @@ fn recover(
     let reserved = read_meta(&transaction, "reserved_id")?;
     let reserved = reserved.and_then(|text| text.parse().ok());
     let reserved = reserved.map_or(MessageId::ZERO, |ReservedId(id)| id);
-    let (rooms, left_out) = read_rooms(&transaction, settings)?;
+    let (mut rooms, left_out) = read_rooms(&transaction, settings)?;
+    let (sanctions, bad) = sanctions::read_all(&transaction)?;
+    if bad > 0 {
+        warn!("history: {bad} bans or mutes are not as they were written, and do not hold");
+    }
     let newest = rooms.first().map_or(MessageId::ZERO, |(_, room)| room.last);
     let last = reserved.max(recovery.last).max(newest);
     if state.may_lack {
         let before = MessageId::from_i64(last.to_i64() + 1).unwrap_or(last);
-        for (row, room) in &rooms {
+        for (row, room) in &mut rooms {
             write_gap(&transaction, *row, room.last, before, None)?;
+            room.counted_from = before;
         }
     }
     write_meta(&transaction, "clean_stop", "0")?;
@@ -252,10 +264,11 @@ fn recover(
     let recovered = Recovered {
         last,
         rooms: rooms.into_iter().map(|(_, room)| room).collect(),
+        sanctions,
         was_clean: state.was_clean,
         from_journal: recovery.records.len(),
     };
-    Ok((recovered, left_out, reserved))
+    Ok((recovered, left_out + bad, reserved))
 }
 
 fn report(state: &State<'_>, written: u64) {
@@ -272,57 +285,77 @@ fn report(state: &State<'_>, written: u64) {
     }
 }
 
-/// All rooms with their last messages, those first in which something was said last; and how many
-/// rows are not as they were written.
+/// All rooms, those first in which something was said last, and with their last messages as many as
+/// may be read before the server starts; and how many rows are not as they were written.
 fn read_rooms(
     connection: &Connection,
     settings: &StoreSettings,
 ) -> rusqlite::Result<(Vec<(i64, RecoveredRoom)>, u64)> {
-    let mut newest = connection.prepare("SELECT max(id) FROM message WHERE room=?1")?;
+    let mut tails = Tails::of(connection)?;
+    let gaps = ends_of_gaps(connection)?;
     let mut rooms = Vec::new();
-    for room in all_rooms(connection)? {
-        let id: Option<i64> = newest.query_row([room.row], |row| row.get(0))?;
-        rooms.push((Reverse(id), room));
-    }
-    rooms.sort_by_key(|(newest, _)| *newest);
     let mut left_out = 0;
-    let mut bytes_left = settings.tail_bytes_max;
-    let mut read = Vec::new();
-    for (_, room) in rooms {
-        let mut messages_max = settings.tail_messages_max;
-        if bytes_left == 0 {
-            messages_max = 0;
-        }
-        // One at least, which is the newest that is as it was written.
-        let (mut page, bad) = tail(connection, &room, messages_max.max(1), bytes_left)?;
-        left_out += bad + u64::from(!room.is_sound);
-        let last = page.messages().next_back().map(|message| message.id);
-        if messages_max == 0 {
-            page = Page::default();
-            page.more = last.is_some();
-        }
-        bytes_left = bytes_left.saturating_sub(page.bytes());
-        if room.is_sound || last.is_some() {
-            read.push((
-                room.row,
-                recovered_room(room, last.unwrap_or_default(), page),
-            ));
+    for row in all_rooms(connection)? {
+        let (newest, _) = tails.read(&row, 1, usize::MAX)?;
+        left_out += u64::from(!row.is_sound);
+        let last = newest.messages().next().map(|message| message.id);
+        if row.is_sound || last.is_some() {
+            let mut room = recovered_room(&row, last.unwrap_or_default());
+            if let Some(&end) = gaps.get(&row.row) {
+                room.counted_from = room.counted_from.max(end);
+            }
+            rooms.push((row, room));
         }
     }
     // By what could be verified.
-    read.sort_by_key(|(_, room)| Reverse(room.last));
-    Ok((read, left_out))
+    rooms.sort_by_key(|(_, room)| Reverse(room.last));
+    let mut messages_left = settings.start_messages_max;
+    let mut bytes_left = settings.tail_bytes_max;
+    for (row, room) in &mut rooms {
+        let messages_max = settings.tail_messages_max.min(messages_left);
+        if messages_max == 0 || bytes_left == 0 {
+            break;
+        }
+        let (tail, bad) = tails.read(row, messages_max, bytes_left)?;
+        left_out += bad;
+        messages_left -= tail.len();
+        bytes_left = bytes_left.saturating_sub(tail.bytes());
+        room.has_older = tail.more || !row.is_sound;
+        room.tail = tail;
+    }
+    let rooms = rooms.into_iter().map(|(row, room)| (row.row, room));
+    Ok((rooms.collect(), left_out))
 }
 
-fn recovered_room(room: RoomRow, last: MessageId, tail: Page) -> RecoveredRoom {
+/// Of each room the end of the last of what is missing in it.
+fn ends_of_gaps(connection: &Connection) -> rusqlite::Result<HashMap<i64, MessageId>> {
+    let mut gaps = connection.prepare("SELECT room, max(before) FROM gap GROUP BY room")?;
+    let mut rows = gaps.query([])?;
+    let mut ends = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let end = row.get_ref(1)?.as_i64().ok();
+        if let Some(end) = end.and_then(MessageId::from_i64) {
+            ends.insert(row.get(0)?, end);
+        }
+    }
+    Ok(ends)
+}
+
+fn recovered_room(row: &RoomRow, last: MessageId) -> RecoveredRoom {
     // Messages carry the folded name in their sums: where there are any, that is the right one.
-    let has_name = room.is_sound || folded(&room.name) == room.folded;
+    let has_name = row.is_sound || folded(&row.name) == row.folded;
+    let name = if has_name { &row.name } else { &row.folded };
     RecoveredRoom {
-        name: if has_name { room.name } else { room.folded },
-        topic: room.topic,
-        complete_from: Some(room.complete_from).filter(|&from| from != MessageId::MAX),
+        name: name.clone(),
+        topic: row.topic.clone(),
         last,
-        tail,
+        tail: Page::default(),
+        has_older: last > MessageId::ZERO || !row.is_sound,
+        counted_from: if row.is_sound {
+            row.complete_from
+        } else {
+            last
+        },
     }
 }
 

@@ -20,8 +20,9 @@ use super::pending::Pending;
 use super::retention::Retention;
 use super::rewriting::{Rewritten, rewrite, truncate_log};
 use super::rows::{Forgotten, RoomRows, RowWriter, write_meta};
+use super::sanctions::SanctionRows;
 use super::schema::{self, Remedy};
-use super::settings::{StoreError, StoreSettings};
+use super::settings::StoreSettings;
 use super::shared::{End, Orders, Progress, Shared};
 use super::start::begin;
 
@@ -34,6 +35,7 @@ pub(super) struct Writer {
     sync_interval: Duration,
     connection: Option<Connection>,
     rooms: RoomRows,
+    sanctions: SanctionRows,
     pending: Pending,
     synced_at: Instant,
     failure: Failure,
@@ -67,6 +69,7 @@ impl Writer {
         shared: Arc<Shared>,
         (folder, connection): (Folder, Connection),
         journal_name: String,
+        sanctions: SanctionRows,
         settings: &StoreSettings,
     ) -> Writer {
         Writer {
@@ -77,6 +80,7 @@ impl Writer {
             sync_interval: settings.sync_interval,
             connection: Some(connection),
             rooms: RoomRows::default(),
+            sanctions,
             pending: Pending::default(),
             synced_at: Instant::now(),
             failure: Failure::default(),
@@ -102,6 +106,7 @@ impl Writer {
             let (chunks, orders) = self.shared.wait_to_write(until, enough);
             let now = Instant::now();
             self.pending.extend(chunks, now);
+            self.sanctions.take(self.shared.take_sanctions());
             if let Some((database, what)) = &orders.damage {
                 self.handle_damage(*database, what, now);
             }
@@ -119,6 +124,9 @@ impl Writer {
             return (retry_at, usize::MAX);
         }
         let retention_at = self.retention.due_at();
+        if self.sanctions.needs_writing() {
+            return (self.synced_at, 0);
+        }
         if let Some(commit_at) = self.pending.commit_at(self.commit_interval) {
             let missing = COMMIT_BYTES.saturating_sub(self.pending.uncommitted_bytes());
             return (commit_at.min(retention_at), missing);
@@ -135,9 +143,9 @@ impl Writer {
 
     /// Does what is due.
     fn work(&mut self, now: Instant, orders: &Orders) {
-        let must_reserve = orders.reserve;
+        let must_sync = orders.reserve || self.sanctions.needs_writing();
         if self.failure.retry_at().is_some_and(|at| now < at) {
-            return;
+            return self.sanctions.note_failed(&self.shared);
         }
         let is_commit_due = self
             .pending
@@ -146,8 +154,8 @@ impl Writer {
             || self.pending.uncommitted_bytes() >= COMMIT_BYTES
             || self.failure.retry_at().is_some()
             || orders.commit && self.pending.has_uncommitted();
-        let is_sync_due = must_reserve || now >= self.synced_at + self.sync_interval;
-        let does_sync = is_sync_due && !self.pending.is_empty() || must_reserve;
+        let is_sync_due = must_sync || now >= self.synced_at + self.sync_interval;
+        let does_sync = is_sync_due && !self.pending.is_empty() || must_sync;
         let mut worked = Ok(());
         if is_commit_due || does_sync {
             worked = self.commit(is_sync_due);
@@ -172,6 +180,7 @@ impl Writer {
         }
         if syncs {
             self.pending.sync();
+            self.sanctions.note_synced(&self.shared);
             self.synced_at = Instant::now();
             if let Some(reserved) = done.reserved {
                 let reserved = reserved.to_i64();
@@ -205,7 +214,7 @@ impl Writer {
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => {
-                let mut connection = reopen(&self.folder)?;
+                let mut connection = schema::reopen(&self.folder)?;
                 begin(&mut connection, &self.journal_name, given)?;
                 none.insert(connection)
             }
@@ -231,6 +240,7 @@ impl Writer {
         }
         (done.messages, done.forgotten) = rows.finish();
         if syncs {
+            self.sanctions.write(&transaction)?;
             let reserved = later(given.max(done.last), RESERVED_AHEAD);
             write_meta(
                 &transaction,
@@ -240,6 +250,7 @@ impl Writer {
             done.reserved = Some(reserved);
         }
         transaction.commit()?;
+        schema::shorten_log(connection)?;
         Ok(done)
     }
 
@@ -318,6 +329,7 @@ impl Writer {
             .progress
             .is_failing
             .store(true, Ordering::Release);
+        self.sanctions.note_failed(&self.shared);
         if self.failure.note(now) {
             warn!(
                 "history: the disk does not take what is said ({error}): it is kept in memory and tried again"
@@ -327,11 +339,13 @@ impl Writer {
 
     /// What was written since the last good sync may be lost, whatever a later sync says.
     fn give_up_handle(&mut self, now: Instant) {
+        self.shared.close_reader();
         if let Some(connection) = self.connection.take() {
             // What fails here only lets the database be checkpointed, whose log is still good.
             let _ = schema::set_checkpoint_on_close(&connection, false);
         }
         self.pending.rewind(now);
+        self.sanctions.write_all_again();
     }
 
     fn handle_damage(&mut self, database: u64, what: &str, now: Instant) {
@@ -385,17 +399,6 @@ impl Writer {
         truncate_log(connection)?;
         Ok(())
     }
-}
-
-fn reopen(folder: &Folder) -> rusqlite::Result<Connection> {
-    schema::open_as_it_is(&folder.database()).map_err(|error| match error {
-        StoreError::Database(_, error) => error,
-        other => {
-            // As SQLite itself would call it.
-            let cannot_open = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
-            rusqlite::Error::SqliteFailure(cannot_open, Some(other.to_string()))
-        }
-    })
 }
 
 /// Where a record stands among those of a run: by its room; what is of none is last.

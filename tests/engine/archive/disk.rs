@@ -1,6 +1,7 @@
 //! A disk that does not take what it is given: chat goes on, what has room is kept, what has not is
 //! counted, and the history says where.
 
+use std::fs;
 use std::time::Duration;
 
 use chatd::archive::{Ask, Level, Reply};
@@ -105,4 +106,24 @@ fn what_waits_at_the_end_is_written_down() {
     let again = Loop::start(&quick(&folder));
     assert!(again.recovered.was_clean);
     assert_eq!(tail_of(&again.recovered, "lobby"), ["last words"]);
+}
+
+#[test]
+fn the_log_of_the_database_is_moved_into_it_now_and_then() {
+    const LOG_BYTES_MAX: u64 = 40 << 20;
+    let folder = Folder::new();
+    let mut chat = Loop::start(&quick(&folder));
+    let long = "x".repeat(4000);
+    let mut most = 0;
+    for number in 0..16_000 {
+        chat.turn("lobby", id(number), "ann", &long);
+        if number % 1000 == 999 {
+            chat.until_kept(number + 1);
+            let log = folder.path().join("history.db-wal");
+            most = most.max(fs::metadata(log).unwrap().len());
+        }
+    }
+    assert!(most < LOG_BYTES_MAX, "{most} bytes");
+    let database = fs::metadata(folder.database()).unwrap().len();
+    assert!(database > LOG_BYTES_MAX, "{database} bytes");
 }

@@ -6,7 +6,7 @@ use std::fs;
 use chatd::archive::{Ask, Reply};
 use chatd::chat::{PageEnd, What};
 
-use super::support::{Folder, Loop, id, never_committing, quick, tail_of};
+use super::support::{Flips, Folder, Loop, id, never_committing, quick, tail_of};
 
 /// A server that is killed after ten messages, a topic, and no commit.
 fn killed() -> Folder {
@@ -109,14 +109,15 @@ fn a_torn_tail_takes_the_last_message_alone() {
 fn a_flipped_byte_of_the_journal_shows_no_wrong_message() {
     let killed = killed();
     let whole = fs::read(&killed.journals()[0]).unwrap();
-    for place in (0..whole.len()).step_by(5) {
+    let mut flips = Flips::new(5);
+    for place in flips.places(whole.len()) {
         let copy = killed.as_if_killed();
         let mut damaged = whole.clone();
-        damaged[place] ^= 0x21;
+        damaged[place] ^= flips.bits();
         fs::write(&copy.journals()[0], damaged).unwrap();
         let again = Loop::start(&quick(&copy));
         let found = tail_of(&again.recovered, "lobby");
-        assert_eq!(found, expected(found.len()), "byte {place}");
+        assert_eq!(found, expected(found.len()), "byte {place}, {flips}");
     }
 }
 

@@ -147,8 +147,16 @@ fn a_history_of_version_1_is_read_and_goes_on() {
     let texts = chat.texts("lobby", PageEnd::Newest);
     assert_eq!(texts, ["hello", "größe", "waves", "again"]);
     chat.stop();
-    let check: String = folder
-        .sqlite()
+    // It is one of this version now, with a place for what came since.
+    let sqlite = folder.sqlite();
+    let version: i64 = sqlite
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .unwrap();
+    let bans: i64 = sqlite
+        .query_row("SELECT count(*) FROM ban", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!((version, bans), (2, 0));
+    let check: String = sqlite
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))
         .unwrap();
     assert_eq!(check, "ok");

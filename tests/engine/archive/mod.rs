@@ -8,4 +8,5 @@ mod journal;
 mod keeping;
 mod killed;
 mod reading;
+mod sanctions;
 mod support;

@@ -48,7 +48,53 @@ fn pages_go_in_both_directions() {
     let (around, _) = page(chat.ask_of("lobby", Ask::Around(id(50)), 5));
     assert_eq!(around, numbers(48..=52));
     let nowhere = chat.ask_of("nowhere", Ask::Page(PageEnd::Newest), 5);
-    assert_eq!(page(nowhere), (vec![], false));
+    assert_eq!(nowhere, Reply::NoRoom);
+}
+
+#[test]
+fn what_goes_into_memory_is_the_last_and_how_much_there_was_before() {
+    let folder = Folder::new();
+    let mut chat = hundred(&folder);
+    let mut older = |before, ids_max, messages_max| match chat.ask_of(
+        "Lobby",
+        Ask::Older { before, ids_max },
+        messages_max,
+    ) {
+        Reply::Older { page, ids, more } => (texts(&page), ids, more),
+        other => panic!("{other:?}"),
+    };
+    let ids = |range: std::ops::RangeInclusive<u64>| range.map(id).collect::<Vec<_>>();
+    let (all, none) = (MessageId::MAX, Vec::<String>::new());
+    assert_eq!(older(all, 3, 2), (numbers(99..=100), ids(96..=98), true));
+    assert_eq!(older(id(50), 9, 0), (none.clone(), ids(41..=49), true));
+    assert_eq!(older(id(5), 2, 2), (numbers(3..=4), ids(1..=2), false));
+    assert_eq!(older(id(1), 2, 2), (none, vec![], false));
+}
+
+#[test]
+fn rooms_that_did_not_speak_lately_come_into_memory_after_the_start() {
+    let folder = Folder::new();
+    let mut chat = hundred(&folder);
+    chat.turn("ops", id(101), "ben", "hello");
+    chat.until_kept(101);
+    chat.stop();
+    let mut settings = quick(&folder);
+    for (start_messages_max, lobby_tail) in [(0, 0), (1, 0), (10, 9), (500, 100)] {
+        settings.start_messages_max = start_messages_max;
+        let chat = Loop::start(&settings);
+        let [ops, lobby] = &chat.recovered.rooms[..] else {
+            panic!("{:?}", chat.recovered);
+        };
+        assert_eq!((ops.last, lobby.last), (id(101), id(100)));
+        assert_eq!(ops.tail.len(), start_messages_max.min(1));
+        assert_eq!(
+            (ops.has_older, lobby.has_older),
+            (start_messages_max == 0, lobby_tail < 100)
+        );
+        assert_eq!(lobby.tail.len(), lobby_tail);
+        assert!(lobby.counted_from < id(1), "{lobby:?}");
+        chat.stop();
+    }
 }
 
 #[test]

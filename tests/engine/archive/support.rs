@@ -1,6 +1,7 @@
 //! A store with a loop around it: facts in, answers out, and what is left in its folder. It knows the
 //! public interface alone.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -304,4 +305,42 @@ pub(crate) fn id_now(before: Duration) -> MessageId {
         .unwrap()
         .as_millis();
     format!("{millis}-0").parse().unwrap()
+}
+
+/// Which bytes of a file are damaged, and how: one in so many, others each time; all of them with
+/// `TEST_ALL`. `TEST_SEED` repeats a choice.
+pub(crate) struct Flips {
+    seed: u64,
+    rng: fastrand::Rng,
+    step: usize,
+    pub(crate) takes_all: bool,
+}
+
+impl Flips {
+    pub(crate) fn new(one_in: usize) -> Flips {
+        let seed = std::env::var("TEST_SEED").map(|seed| seed.parse().unwrap());
+        let seed = seed.unwrap_or_else(|_| fastrand::u64(..));
+        let takes_all = std::env::var_os("TEST_ALL").is_some();
+        Flips {
+            seed,
+            rng: fastrand::Rng::with_seed(seed),
+            step: if takes_all { 1 } else { one_in },
+            takes_all,
+        }
+    }
+
+    pub(crate) fn places(&mut self, length: usize) -> impl Iterator<Item = usize> + use<> {
+        (self.rng.usize(0..self.step)..length).step_by(self.step)
+    }
+
+    /// The bits of a byte that change: one at least.
+    pub(crate) fn bits(&mut self) -> u8 {
+        self.rng.u8(1..)
+    }
+}
+
+impl fmt::Display for Flips {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "TEST_SEED={}", self.seed)
+    }
 }

@@ -232,7 +232,7 @@ fn program(fields: &Value, text_bytes_max: usize) -> Option<Asked> {
             room: Some(room()?),
             before: id(&fields["before"]),
             after: id(&fields["after"]),
-            limit: fields["limit"].as_u64().unwrap_or(50).max(1) as usize,
+            limit: fields["limit"].as_u64().unwrap_or(50) as usize,
         }),
         "ping" => Asked::Ping(None),
         "quit" => Asked::Quit(word("reason").filter(|why| !why.chars().all(is_blank))),

@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use chatd::chat::{Cause, MessageId};
-use chatd::hub::Recorded;
 use serde_json::json;
 
 use super::asked::Entry;
+use super::driver::joined;
 use super::facts::{For, Id};
 use super::heard::{Event, Happened};
 use super::judge::Asker;
@@ -51,7 +51,7 @@ impl World {
             token_before: None,
         });
         self.welcome(asker)?;
-        self.record(Some(slot), &Recorded::Joined((*name).into()))?;
+        self.record(Some(slot), &joined(&name))?;
         for (room, since) in &entry.rooms {
             self.try_join(asker, room, *since)?;
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chatd::config::Limits;
 use chatd::dialect::http::Site;
-use chatd::hub::Random;
+use chatd::hub::{Arrival, Random, Record, Recorded};
 use chatd::session::{CloseReason, SessionId};
 use chatd::time::{Time, WallTime};
 use chatd::turn::Turn;
@@ -242,7 +242,9 @@ impl Simulation {
         let hub = self.turn.hub_mut();
         Segment {
             log: std::mem::take(&mut *self.log.borrow_mut()),
-            records: std::iter::from_fn(|| hub.poll_record()).collect(),
+            records: std::iter::from_fn(|| hub.poll_record())
+                .filter_map(followed)
+                .collect(),
         }
     }
 
@@ -300,7 +302,7 @@ impl Simulation {
                     Order::Admit
                 }
                 Some(reason) => {
-                    self.turn.refuse(id, reason);
+                    self.turn.refuse(id, reason, None);
                     Order::Refuse(slot, reason)
                 }
             };
@@ -398,5 +400,25 @@ fn random(mut rng: Rng, log: &Log) -> Random {
         let hex = token.iter().map(|byte| format!("{byte:02x}")).collect();
         log.borrow_mut().push_back(heard::Event::Token(hex));
         token
+    })
+}
+
+/// What of a record the shadow follows: who came by which connection, and nothing of the rooms it
+/// goes into and out of, which the facts say.
+fn followed(record: Record) -> Option<Record> {
+    let Record { session, what } = record;
+    let what = match what {
+        Recorded::Entered { .. } | Recorded::Left { .. } | Recorded::CameBack(_) => return None,
+        Recorded::Joined(arrival) => joined(&arrival.name),
+        other => other,
+    };
+    Some(Record { session, what })
+}
+
+/// That somebody has come under this name.
+pub(crate) fn joined(name: &str) -> Recorded {
+    Recorded::Joined(Arrival {
+        name: name.into(),
+        ..Arrival::default()
     })
 }

@@ -161,7 +161,7 @@ impl Happened {
                 topic: topic.into(),
                 last,
             },
-            What::Parted => Happened::Parted,
+            What::Parted { .. } => Happened::Parted,
             What::Closed => Happened::Closed,
             What::Forgotten { .. } => unreachable!("no operator takes anything back here"),
         }

@@ -97,7 +97,7 @@ impl World {
             before: None,
             after: reading.since,
             limit: NEWEST_MESSAGES.min(self.limits.page_messages_max),
-            bytes_max: usize::MAX,
+            bytes_max: self.limits.outbox_bytes_max / 4,
         };
         let mut words: Vec<Words> = (since..=all)
             .rev()

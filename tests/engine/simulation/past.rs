@@ -160,12 +160,13 @@ impl PageTold {
             rest.is_some()
         };
         let count = messages.len();
+        let least = count.min(1);
         let shown = if self.after.is_some() {
             let fitting = messages.iter().take_while(&mut fits).count();
-            &messages[..fitting.max(1).min(count)]
+            &messages[..fitting.max(least)]
         } else {
             let fitting = messages.iter().rev().take_while(&mut fits).count();
-            &messages[count - fitting.max(1).min(count)..]
+            &messages[count - fitting.max(least)..]
         };
         (shown, more || shown.len() < count)
     }

@@ -209,8 +209,14 @@ fn text_of(room: &str, what: &Happened) -> Vec<Words> {
                 (Cause::Quit, Some(reason)) => format!(": \"{reason}\""),
                 (Cause::Lost, _) => ": connection lost".into(),
                 (Cause::TooSlow, _) => ": too slow".into(),
+                (Cause::Closed, None) => ": the operator closed the room".into(),
+                (Cause::Closed, Some(reason)) => {
+                    format!(": the operator closed the room: {reason}")
+                }
                 (Cause::Kicked, None) => ": kicked by the operator".into(),
                 (Cause::Kicked, Some(reason)) => format!(": kicked by the operator: {reason}"),
+                (Cause::Banned, None) => ": banned by the operator".into(),
+                (Cause::Banned, Some(reason)) => format!(": banned by the operator: {reason}"),
                 (Cause::Stopped, _) => ": server shutting down".into(),
             };
             format!("* {who} left ({here} here){why}")
@@ -294,7 +300,8 @@ fn json_of(room: Option<&str>, id: MessageId, what: &Happened) -> Option<Value> 
                 Cause::Quit => "quit",
                 Cause::Lost => "lost",
                 Cause::TooSlow => "too-slow",
-                Cause::Kicked => "kicked",
+                Cause::Kicked | Cause::Closed => "kicked",
+                Cause::Banned => "banned",
                 Cause::Stopped => "stopped",
             };
             let mut left = json!({ "is": "left", "name": who, "here": here, "cause": cause });

@@ -302,6 +302,7 @@ fn code(reason: CloseReason) -> Option<&'static str> {
         CloseReason::Unfinished => Some("line-too-long"),
         CloseReason::NameTimeout => Some("name-timeout"),
         CloseReason::Kicked => Some("kicked"),
+        CloseReason::Banned => Some("banned"),
         CloseReason::Replaced => Some("replaced"),
         CloseReason::WrongProtocol => Some("wrong-protocol"),
         CloseReason::ServerFull => Some("server-full"),

@@ -1,17 +1,25 @@
-//! `Editor`: the line being typed, the history of this sitting, and what keys do to them. The
-//! line itself is rustyline's, which knows characters and words. How it looks and what becomes of
+//! `Editor`: the line being typed, the lines before it, and what keys do to them. The line itself is
+//! rustyline's, which knows characters and words, and so are the lines before it. How it looks and what becomes of
 //! a finished line is not known here. Pure; owned by the seat.
 
+use std::path::{Path, PathBuf};
+
+use rustyline::history::{FileHistory, History, SearchDirection};
 use rustyline::line_buffer::{ChangeListener, DeleteListener, Direction, LineBuffer};
-use rustyline::{At, Movement, Word};
+use rustyline::{At, Config, Movement, Word};
 
 use super::completion::Completion;
 use super::keys::Key;
+use super::search::Search;
+use crate::session::Step;
+use crate::state;
 
 /// Bytes of a line; four times what servers usually take.
 const LINE_BYTES_MAX: usize = 16 << 10;
 /// Lines remembered.
 const HISTORY_LINES_MAX: usize = 500;
+/// Steps that can be taken back.
+const UNDO_STEPS_MAX: usize = 100;
 
 /// What a key has led to.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,6 +34,8 @@ pub enum Pressed {
     Complete,
     /// The user wants to go.
     Leave,
+    /// The user wants to be in another room.
+    Go(Step),
     /// The user wants to be in the shell for a while.
     Suspend,
     /// The screen is to be cleared.
@@ -33,16 +43,22 @@ pub enum Pressed {
 }
 
 /// See the file.
-#[derive(Debug)]
 pub struct Editor {
     line: LineBuffer,
     killed: Killed,
     is_full: bool,
-    history: Vec<String>,
+    history: FileHistory,
+    /// Where the history is kept over sittings, if it is.
+    history_file: Option<PathBuf>,
     /// What is typed is for nobody to see, and not remembered.
     pub is_secret: bool,
     /// Where in the history the user is, and the line that was being typed before.
     recalled: Option<(usize, String)>,
+    search: Option<Search>,
+    /// The line as it was, with the cursor's place in it; the last change at the end.
+    undo: Vec<(String, usize)>,
+    /// The last key was a letter: all those of a word are one step.
+    is_in_word: bool,
 }
 
 impl Default for Editor {
@@ -51,14 +67,41 @@ impl Default for Editor {
             line: LineBuffer::with_capacity(LINE_BYTES_MAX),
             killed: Killed::default(),
             is_full: false,
-            history: Vec::new(),
+            history: FileHistory::with_config(&history_config()),
+            history_file: None,
             is_secret: false,
             recalled: None,
+            search: None,
+            undo: Vec::new(),
+            is_in_word: false,
         }
     }
 }
 
+fn history_config() -> Config {
+    let builder = Config::builder().history_ignore_dups(true);
+    let builder = builder.and_then(|builder| builder.max_history_size(HISTORY_LINES_MAX));
+    builder.map_or_else(|_| Config::default(), |builder| builder.build())
+}
+
 impl Editor {
+    /// Takes up the lines of earlier sittings, and keeps those of this one with them. An error is
+    /// for the user to read.
+    pub fn keep_history(&mut self, path: &Path) -> Result<(), String> {
+        let fault = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+        state::make_folder_of(path).map_err(|error| fault(&error))?;
+        if path.exists() {
+            self.history.load(path).map_err(|error| fault(&error))?;
+        }
+        self.history_file = Some(path.to_owned());
+        Ok(())
+    }
+
+    /// What is looked for in the history, if something is.
+    pub fn search(&self) -> Option<&Search> {
+        self.search.as_ref()
+    }
+
     /// The line as it stands.
     pub fn line(&self) -> &str {
         self.line.as_str()
@@ -71,6 +114,7 @@ impl Editor {
 
     /// Inserts a text without line breaks at the cursor. Whether there was room for it.
     pub fn insert(&mut self, text: &str) -> bool {
+        self.note_step();
         text.is_empty() || self.line.yank(text, 1, &mut self.killed).is_some()
     }
 
@@ -83,27 +127,98 @@ impl Editor {
 
     /// A key that edits or ends the line. Pastes are not for here.
     pub fn press(&mut self, key: &Key) -> Pressed {
+        if let Some(pressed) = self.press_in_search(key) {
+            return pressed;
+        }
+        if *key == Key::Char('\x1f') {
+            if let Some((line, cursor)) = self.undo.pop() {
+                self.put_back(&line, cursor);
+            }
+            return Pressed::Edited;
+        }
+        let is_letter = matches!(key, Key::Char(letter) if letter.is_alphanumeric());
+        let before = (self.line().to_owned(), self.cursor());
+        let pressed = self.edit(key);
+        let is_new_step = !(is_letter && self.is_in_word);
+        self.is_in_word = is_letter;
+        let is_changed = self.line() != before.0 && !matches!(pressed, Pressed::Submitted(_));
+        if is_changed && is_new_step {
+            self.note(before);
+        }
+        pressed
+    }
+
+    /// Looks for lines of the history while that is what the user does. `None` if the key has
+    /// nothing to do with that; it ends the search then.
+    fn press_in_search(&mut self, key: &Key) -> Option<Pressed> {
+        let Some(mut search) = self.search.take() else {
+            if *key != Key::Char('\x12') {
+                return None;
+            }
+            self.search = Some(Search::new(self.line(), self.cursor()));
+            return Some(Pressed::Edited);
+        };
+        let history = &self.history;
+        let found = match key {
+            Key::Char('\x12') => search.find_older(history),
+            Key::Char('\x08' | '\x7f') => search.shorten(history),
+            Key::Char(character) if !character.is_control() => search.add(*character, history),
+            // What was not found is not said, nor is what was found before it.
+            Key::Char('\r' | '\n') if search.has_failed => {
+                self.put_back(&search.draft.0, search.draft.1);
+                return Some(Pressed::Edited);
+            }
+            Key::Char('\x03' | '\x07') => {
+                self.put_back(&search.draft.0, search.draft.1);
+                return Some(Pressed::Edited);
+            }
+            _ => {
+                self.note(search.draft);
+                return None;
+            }
+        };
+        search.has_failed = found.is_none();
+        if let Some(line) = found {
+            self.replace(&line);
+        }
+        self.search = Some(search);
+        Some(Pressed::Edited)
+    }
+
+    /// The line is about to be changed by more than a key.
+    fn note_step(&mut self) {
+        self.is_in_word = false;
+        self.note((self.line().to_owned(), self.cursor()));
+    }
+
+    fn note(&mut self, step: (String, usize)) {
+        let surplus = (self.undo.len() + 1).saturating_sub(UNDO_STEPS_MAX);
+        self.undo.drain(..surplus);
+        self.undo.push(step);
+    }
+
+    fn put_back(&mut self, line: &str, cursor: usize) {
+        self.replace(line);
+        self.line.set_pos(cursor.min(self.line.len()));
+        self.is_in_word = false;
+    }
+
+    fn edit(&mut self, key: &Key) -> Pressed {
         let (line, killed) = (&mut self.line, &mut self.killed);
         let was = line.len();
-        // Words are what stands between blanks. Letters and digits alone would end a word at each
-        // accent of its own, and pass over an emoji together with the word before it.
-        let kill = match key {
-            Key::Char('\x08' | '\x7f') => Some(Movement::BackwardChar(1)),
-            Key::Char('\x04') if !line.is_empty() => Some(Movement::ForwardChar(1)),
-            Key::Delete => Some(Movement::ForwardChar(1)),
-            Key::Char('\x0b') => Some(Movement::EndOfLine),
-            Key::Char('\x15') => Some(Movement::BeginningOfLine),
-            Key::Char('\x17') => Some(Movement::BackwardWord(1, Word::Big)),
-            Key::Alt('d') => Some(Movement::ForwardWord(1, At::AfterEnd, Word::Big)),
-            _ => None,
-        };
-        if let Some(movement) = kill {
+        if let Some(movement) = killed_by(key, line.is_empty()) {
             line.kill(&movement, killed);
             self.is_full &= line.len() == was;
             return Pressed::Edited;
         }
         let Key::Char(character) = key else {
             match key {
+                Key::Up => self.recall(true),
+                Key::Down => self.recall(false),
+                Key::Alt(digit @ '1'..='9') => {
+                    let number = digit.to_digit(10).unwrap_or_default();
+                    return Pressed::Go(Step::Number(number as usize));
+                }
                 Key::Alt('b') => _ = line.move_to_prev_word(Word::Big, 1),
                 Key::Alt(_) => _ = line.move_to_next_word(At::AfterEnd, Word::Big, 1),
                 _ => {}
@@ -128,8 +243,8 @@ impl Editor {
                 let killed = self.killed.text.clone();
                 self.insert(&killed);
             }
-            '\x10' => self.recall(true),
-            '\x0e' => self.recall(false),
+            '\x10' => return Pressed::Go(Step::Previous),
+            '\x0e' => return Pressed::Go(Step::Next),
             _ if character.is_control() => {}
             _ => {
                 self.is_full |= line.insert(*character, 1, killed).is_none();
@@ -147,6 +262,7 @@ impl Editor {
     pub fn complete(&mut self, completion: &Completion) {
         let range = completion.start..self.line.pos();
         if self.line.len() - range.len() + completion.text.len() <= LINE_BYTES_MAX {
+            self.note_step();
             let end = range.start + completion.text.len();
             self.line.replace(range, &completion.text, &mut self.killed);
             self.line.set_pos(end);
@@ -157,10 +273,14 @@ impl Editor {
     fn take(&mut self) -> String {
         let line = self.line().to_owned();
         self.start_anew("", "");
-        if !self.is_secret && self.history.last() != Some(&line) {
-            self.history.push(line.clone());
-            let surplus = self.history.len().saturating_sub(HISTORY_LINES_MAX);
-            self.history.drain(..surplus);
+        self.undo.clear();
+        if self.is_secret {
+            return line;
+        }
+        // A history that is in memory takes whatever comes, and nobody misses one line of a file.
+        let _ = self.history.add(&line);
+        if let Some(path) = &self.history_file {
+            let _ = self.history.append(path);
         }
         line
     }
@@ -177,7 +297,12 @@ impl Editor {
         } else {
             (at + 1).min(count)
         };
-        let line = self.history.get(at).unwrap_or(&draft).clone();
+        let line = self
+            .history
+            .get(at, SearchDirection::Forward)
+            .ok()
+            .flatten();
+        let line = line.map_or_else(|| draft.clone(), |found| found.entry.into_owned());
         self.recalled = (at < count).then_some((at, draft));
         if line != self.line() {
             self.replace(&line);
@@ -187,6 +312,21 @@ impl Editor {
     fn replace(&mut self, text: &str) {
         self.line.update(text, text.len(), &mut self.killed);
         self.is_full = false;
+    }
+}
+
+/// What a key takes away. Words are what stands between blanks: letters and digits alone would end a
+/// word at each accent of its own, and pass over an emoji together with the word before it.
+fn killed_by(key: &Key, is_line_empty: bool) -> Option<Movement> {
+    match key {
+        Key::Char('\x08' | '\x7f') => Some(Movement::BackwardChar(1)),
+        Key::Char('\x04') if !is_line_empty => Some(Movement::ForwardChar(1)),
+        Key::Delete => Some(Movement::ForwardChar(1)),
+        Key::Char('\x0b') => Some(Movement::EndOfLine),
+        Key::Char('\x15') => Some(Movement::BeginningOfLine),
+        Key::Char('\x17') => Some(Movement::BackwardWord(1, Word::Big)),
+        Key::Alt('d') => Some(Movement::ForwardWord(1, At::AfterEnd, Word::Big)),
+        _ => None,
     }
 }
 
@@ -223,13 +363,15 @@ impl ChangeListener for Killed {
 mod tests {
     use super::*;
 
-    /// Presses Alt with what stands behind `^`, and all else alone.
+    /// Presses Alt with what stands behind `^`, the arrows, and all else alone.
     fn press(editor: &mut Editor, keys: &str) -> Pressed {
         let mut pressed = Pressed::Edited;
         let mut keys = keys.chars();
         while let Some(key) = keys.next() {
             pressed = match key {
                 '^' => editor.press(&Key::Alt(keys.next().unwrap())),
+                '↑' => editor.press(&Key::Up),
+                '↓' => editor.press(&Key::Down),
                 _ => editor.press(&Key::Char(key)),
             };
         }
@@ -256,14 +398,59 @@ mod tests {
             ("ab\x01\x04", "|b"),
             ("ab\x03", "|"),
             ("  \r", "|"),
-            ("one\rtwo\rtwo\rdraft\x10\x10\x10", "one|"),
-            ("one\rtwo\rtwo\rdraft\x10\x10\x0e\x0e\x0e", "draft|"),
+            ("one\rtwo\rtwo\rdraft↑↑↑", "one|"),
+            ("one\rtwo\rtwo\rdraft↑↑↓↓↓", "draft|"),
         ] {
             let mut editor = Editor::default();
             press(&mut editor, keys);
             let (before, behind) = editor.line().split_at(editor.cursor());
             assert_eq!(format!("{before}|{behind}"), wanted, "{keys:?}");
         }
+    }
+
+    #[test]
+    fn changes_are_taken_back_step_by_step() {
+        for (keys, wanted) in [
+            ("one two\x1f", "one |"),
+            ("one two\x1f\x1f\x1f\x1f", "|"),
+            ("one two\x17\x1f", "one two|"),
+            ("one two\x03\x1f", "one two|"),
+            ("said\rnew\x1f\x1f\x1f", "|"),
+            ("said\rx\x1f↑\x1f", "|"),
+        ] {
+            let mut editor = Editor::default();
+            press(&mut editor, keys);
+            let (before, behind) = editor.line().split_at(editor.cursor());
+            assert_eq!(format!("{before}|{behind}"), wanted, "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn lines_before_are_searched() {
+        for (keys, wanted) in [
+            ("\x12t", "third two|"),
+            ("\x12two", "third two|"),
+            ("\x12two\x12", "two first|"),
+            ("\x12two\x12\x12\x12", "two first|"),
+            ("\x12one\x01x", "x|one"),
+            ("draft\x12on\x03", "draft|"),
+            ("draft\x12nothing\r", "draft|"),
+            (
+                "draft\x12nothing\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7fone",
+                "one|",
+            ),
+            ("draft\x12one\x01\x1f", "draft|"),
+        ] {
+            let mut editor = Editor::default();
+            press(&mut editor, "two first\rone\rthird two\r");
+            press(&mut editor, keys);
+            let (before, behind) = editor.line().split_at(editor.cursor());
+            assert_eq!(format!("{before}|{behind}"), wanted, "{keys:?}");
+        }
+        let mut editor = Editor::default();
+        press(&mut editor, "one\r");
+        let said = Pressed::Submitted("one".to_owned());
+        assert_eq!(press(&mut editor, "\x12o\r"), said);
     }
 
     #[test]

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Key {
     /// A character, or what is pressed together with Ctrl (`'\x03'` is Ctrl-C). Keys that have a
-    /// sequence are what they are with Ctrl: the arrow up is Ctrl-P.
+    /// sequence are what they are with Ctrl, where there is such a one: the arrow left is Ctrl-B.
     Char(char),
-    /// A letter pressed together with Alt.
+    /// A letter or digit pressed together with Alt.
     Alt(char),
+    Up,
+    Down,
     Delete,
     /// Text that was pasted, as it came: with its line breaks.
     Paste(String),
@@ -118,7 +120,7 @@ impl Keys {
             ']' | 'P' => self.state = State::Answer,
             // The end of such an answer.
             '\\' => {}
-            'b' | 'f' | 'd' => self.key(Key::Alt(character)),
+            'b' | 'f' | 'd' | '1'..='9' => self.key(Key::Alt(character)),
             '\x7f' | '\x08' => self.key(Key::Char('\x17')),
             _ => self.plain(character),
         }
@@ -161,8 +163,8 @@ impl Keys {
 
     fn cursor_key(&mut self, letter: char, is_by_word: bool) {
         self.key(match letter {
-            'A' => Key::Char('\x10'),
-            'B' => Key::Char('\x0e'),
+            'A' => Key::Up,
+            'B' => Key::Down,
             'C' if is_by_word => Key::Alt('f'),
             'D' if is_by_word => Key::Alt('b'),
             'C' => Key::Char('\x06'),
@@ -197,8 +199,8 @@ mod tests {
     fn keys_of_several_terminals() {
         for (bytes, key) in [
             ("漢", Key::Char('漢')),
-            ("\x1b[A", Key::Char('\x10')),
-            ("\x1bOA", Key::Char('\x10')),
+            ("\x1b[A", Key::Up),
+            ("\x1bOA", Key::Up),
             ("\x1b[1;5D", Key::Alt('b')),
             ("\x1b[1;2D", Key::Char('\x02')),
             ("\x1b[1~", Key::Char('\x01')),

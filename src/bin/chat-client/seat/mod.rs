@@ -14,12 +14,15 @@ mod editor;
 mod keys;
 mod prompt;
 mod rows;
+mod search;
 pub mod terminal;
+mod title;
 mod typing;
 mod zone;
 
 use std::borrow::Cow;
 use std::io;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use jiff::tz::TimeZone;
@@ -28,9 +31,11 @@ use crate::lines::{Kind, Lines, Shown};
 use crate::screen::{Notice, Screen, Wish};
 use crate::session::{Phase, Session};
 use crate::style::{self, Colors};
+use completion::Known;
 use editor::Editor;
 use rows::{Row, Window};
 use terminal::Tty;
+use title::Calls;
 use typing::{Allowance, Task, Typing};
 use zone::{Rows, Zone};
 
@@ -48,8 +53,8 @@ pub struct Seat {
     window: Window,
     zone: Zone,
     columns: usize,
-    /// Whom Tab knows.
-    names: Vec<String>,
+    known: Known,
+    calls: Calls,
     /// Lines that are to go above the zone with the next drawing.
     new_lines: String,
     state: State,
@@ -65,22 +70,40 @@ enum State {
     Suspending,
 }
 
+/// What a user may want otherwise.
+#[derive(Debug)]
+pub struct Habits {
+    pub colors: Colors,
+    pub shows_round_trips: bool,
+    /// Whether the terminal's bell rings when the user is called.
+    pub is_audible: bool,
+    /// Where the lines that are typed are kept over sittings.
+    pub history: Option<PathBuf>,
+}
+
 impl Seat {
     /// A seat at a terminal that is set up.
-    pub fn new(terminal: Tty, colors: Colors, shows_round_trips: bool) -> Self {
+    pub fn new(terminal: Tty, habits: &Habits) -> Self {
         let (columns, _) = terminal.size();
-        Seat {
+        let colors = habits.colors;
+        let mut seat = Seat {
             terminal,
             typing: Typing::default(),
             lines: Lines::new(colors, Some(TimeZone::system())),
-            shows_round_trips,
+            shows_round_trips: habits.shows_round_trips,
             window: Window::default(),
             zone: Zone::new(colors, terminal::narrowing()),
             columns,
-            names: Vec::new(),
+            known: Known::default(),
+            calls: Calls::new(habits.is_audible),
             new_lines: String::new(),
             state: State::Seated,
+        };
+        let history = habits.history.as_ref();
+        if let Some(Err(why)) = history.map(|path| seat.typing.editor.keep_history(path)) {
+            seat.tell(&format!("what you type is not kept: {why}"));
         }
+        seat
     }
 
     /// The client's own words.
@@ -94,13 +117,21 @@ impl Seat {
         let width = self.columns.saturating_sub(1);
         let above = self.rows_above(session, rows_max.saturating_sub(1));
         let above = above.into_iter().map(|row| row.cut(width)).collect();
-        let mut edited = match self.typing.question() {
-            Some(lines) => {
-                let room = standing.room.unwrap_or("the room");
+        let mut edited = match (self.typing.question(), self.typing.editor.search()) {
+            (_, Some(search)) => {
+                let end = if search.has_failed {
+                    " (nothing)> "
+                } else {
+                    "> "
+                };
+                Row::of(style::PLAIN, &format!("find {}{end}", search.term)).cut(width)
+            }
+            (Some(lines), None) => {
+                let room = standing.rooms.target().unwrap_or("the room");
                 let text = format!("say these {lines} lines in {room}, one by one? y/N ");
                 Row::of(style::PLAIN, &text).cut(width)
             }
-            None => prompt::prompt(&standing, now, self.columns),
+            (None, None) => prompt::prompt(&standing, now, self.columns),
         };
         let (before, line) = typed(&self.typing.editor);
         let cursor = Row::of(style::PLAIN, &before).len();
@@ -137,6 +168,19 @@ impl Seat {
         rows
     }
 
+    /// What Tab is to know.
+    fn learn(&mut self, session: &Session) {
+        let rooms = session.rooms();
+        let current = rooms.current();
+        let target = rooms.target().unwrap_or_default();
+        target.clone_into(&mut self.known.target);
+        if let Some(room) = current.filter(|room| room.names != self.known.names) {
+            self.known.names.clone_from(&room.names);
+        }
+        let entered = rooms.all().iter().map(|room| &room.name);
+        self.known.rooms = entered.chain(session.listed()).cloned().collect();
+    }
+
     /// What has to be done before the next drawing.
     fn prepare(&mut self, out: &mut String) -> io::Result<()> {
         match self.state {
@@ -171,15 +215,16 @@ impl Screen for Seat {
     }
 
     fn input(&mut self, bytes: &[u8], now: Instant) {
-        let names = std::mem::take(&mut self.names);
-        for task in self.typing.read(bytes, &names, now) {
+        self.calls.answer();
+        let known = std::mem::take(&mut self.known);
+        for task in self.typing.read(bytes, &known, now) {
             match task {
                 Task::Tell(words) => self.tell(&words),
                 Task::Suspend => self.state = State::Suspending,
                 Task::ClearScreen => self.state = State::Clearing,
             }
         }
-        self.names = names;
+        self.known = known;
     }
 
     fn notice(&mut self, notice: Notice) -> io::Result<()> {
@@ -197,6 +242,14 @@ impl Screen for Seat {
         Ok(())
     }
 
+    fn call(&mut self) {
+        self.calls.note();
+    }
+
+    fn clear(&mut self) {
+        self.state = State::Clearing;
+    }
+
     fn next_wish(&mut self, session: &Session, now: Instant) -> Option<Wish> {
         let allowance = Allowance {
             takes_line: session.wants_line(),
@@ -206,11 +259,10 @@ impl Screen for Seat {
     }
 
     fn refresh(&mut self, session: &Session, now: Instant) -> io::Result<()> {
-        if let Some(room) = session.room().filter(|room| room.names != self.names) {
-            self.names.clone_from(&room.names);
-        }
+        self.learn(session);
         self.typing.editor.is_secret = matches!(session.standing().phase, Phase::Unlocking);
         let mut out = String::new();
+        self.calls.write(session.rooms(), &mut out);
         self.prepare(&mut out)?;
         let (columns, rows_max) = self.terminal.size();
         if columns != self.columns {

@@ -20,9 +20,9 @@ static ORIGINAL: Mutex<Option<Termios>> = Mutex::new(None);
 /// Whether what is typed is hidden, at a terminal that is no seat.
 static HIDES_TYPING: AtomicBool = AtomicBool::new(false);
 
-/// Pastes come between marks.
-const BEGIN_SEAT: &str = "\x1b[?2004h";
-const END_SEAT: &str = "\x1b[?2004l";
+/// Pastes come between marks; and the title of the window is put aside, and back.
+const BEGIN_SEAT: &str = "\x1b[?2004h\x1b[22;2t";
+const END_SEAT: &str = "\x1b[?2004l\x1b[23;2t";
 /// Of a terminal that does not say how large it is.
 const USUAL_SIZE: (usize, usize) = (80, 24);
 

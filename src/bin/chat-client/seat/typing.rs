@@ -1,23 +1,21 @@
 //! `Typing`: from bytes of the keyboard to what the user wants. It has the line being edited, the
-//! finished lines that the session has not taken, and pastes: a short one is said at once, a long
-//! one is asked about and goes line by line, no faster than servers let anybody talk for long. It
-//! draws nothing. Pure; owned by the seat.
+//! finished lines that the session has not taken, and pastes: one of several lines is asked about,
+//! and goes line by line, no faster than servers let anybody talk for long. It draws nothing. Pure;
+//! owned by the seat.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use chatd::dialect::text::Line;
 
-use super::completion::complete;
+use super::completion::{Known, complete};
 use super::editor::{Editor, Pressed};
 use super::keys::{Key, Keys};
 use crate::screen::Wish;
 
-/// A paste of more lines is asked about.
-const UNASKED_LINES_MAX: usize = 5;
 /// Lines that the session has not taken: more than a person types in a while without a link.
 const FINISHED_LINES_MAX: usize = 1000;
-/// Between two lines of a long paste: the rate that servers usually grant for long.
+/// Between two lines of a paste: the rate that servers usually grant for long.
 const PACE: Duration = Duration::from_millis(100);
 /// Names listed when Tab finds several.
 const CHOICES_MAX: usize = 30;
@@ -58,34 +56,44 @@ pub struct Typing {
     /// Lines and wishes on their way to the session.
     finished: VecDeque<Wish>,
     question: Option<Question>,
-    /// Lines of a long paste that are to go one after the other.
-    paced: VecDeque<String>,
+    /// Lines of a paste that are to go one after the other.
+    paced: VecDeque<Wish>,
     paced_count: usize,
     next_at: Option<Instant>,
+    /// What Tab may become here has been told.
+    has_listed: bool,
 }
 
 impl Typing {
-    /// Bytes of the keyboard; none when it has gone. `names` are those that Tab knows.
-    pub fn read(&mut self, bytes: &[u8], names: &[String], now: Instant) -> Vec<Task> {
+    /// Bytes of the keyboard; none when it has gone. `known` is what Tab knows.
+    pub fn read(&mut self, bytes: &[u8], known: &Known, now: Instant) -> Vec<Task> {
         if bytes.is_empty() {
             self.finished.push_back(Wish::End);
         }
         let keys = self.keys.read(bytes, now);
         keys.into_iter()
-            .filter_map(|key| self.press(&key, names))
+            .filter_map(|key| self.press(&key, known))
             .collect()
     }
 
-    fn press(&mut self, key: &Key, names: &[String]) -> Option<Task> {
+    fn press(&mut self, key: &Key, known: &Known) -> Option<Task> {
         let tell = |words: &str| Some(Task::Tell(words.to_owned()));
         let is_blank = self.editor.line().trim().is_empty();
+        self.has_listed &= *key == Key::Char('\t');
         match (key, self.editor.press(key)) {
-            (Key::Char('\r' | '\n'), _) if is_blank && self.question.is_some() => self.answer(""),
+            (Key::Char('\r' | '\n'), _) if is_blank && self.question.is_some() => {
+                self.answer("", known)
+            }
+            // Where the user is asked something, that is an answer.
+            (Key::Char('\r' | '\n'), Pressed::Edited) => {
+                self.finished.push_back(Wish::Line(String::new()));
+                None
+            }
             (Key::Paste(text), _) => self.paste(text),
             (Key::EndlessPaste, _) => tell("that paste is too long; nothing of it is said"),
             (_, Pressed::Edited) => None,
             (_, Pressed::Full) => tell("the line is too long; it is not said before it is shorter"),
-            (_, Pressed::Submitted(line)) if self.question.is_some() => self.answer(&line),
+            (_, Pressed::Submitted(line)) if self.question.is_some() => self.answer(&line, known),
             (_, Pressed::Submitted(line)) if self.finished.len() >= FINISHED_LINES_MAX => {
                 self.editor.start_anew(&line, "");
                 tell("so many lines wait already that this one is not taken")
@@ -94,10 +102,14 @@ impl Typing {
                 self.finished.push_back(Wish::Line(line));
                 None
             }
-            (_, Pressed::Complete) => self.complete(names),
+            (_, Pressed::Complete) => self.complete(known),
+            (_, Pressed::Go(step)) => {
+                self.finished.push_back(Wish::Go(step));
+                None
+            }
             (_, Pressed::Suspend) => Some(Task::Suspend),
             (_, Pressed::ClearScreen) => Some(Task::ClearScreen),
-            (_, Pressed::Leave) if self.question.is_some() => self.answer(""),
+            (_, Pressed::Leave) if self.question.is_some() => self.answer("", known),
             (Key::Char('\x03'), Pressed::Leave) if !self.paced.is_empty() => {
                 let left = std::mem::take(&mut self.paced).len();
                 Some(Task::Tell(format!(
@@ -120,36 +132,28 @@ impl Typing {
             Line::Text(said) if before.starts_with('/') => (false, said),
             _ => (false, whole.as_str()),
         };
-        let is_one_line = !text.trim_end().contains(['\r', '\n']);
-        if is_one_line || is_command || self.question.is_some() {
+        let pasted = text.split(['\r', '\n']);
+        let pasted: Vec<&str> = pasted.filter(|line| !line.trim().is_empty()).collect();
+        if pasted.len() < 2 || is_command || self.question.is_some() {
             // What follows a `/msg` is for one person, and never for the room: it stays one line.
-            let words: Vec<&str> = text.trim_end().split(['\r', '\n']).collect();
-            let is_inserted = self.editor.insert(&words.join(" "));
+            let is_inserted = self.editor.insert(&pasted.join(" "));
             let words = "there is no room for that paste in one line";
             return (!is_inserted).then(|| Task::Tell(words.to_owned()));
         }
-        let said = said.replace("\r\n", "\n").replace('\r', "\n");
-        let mut lines: Vec<String> = said.split('\n').map(str::to_owned).collect();
-        let rest = lines.pop().unwrap_or_default();
-        lines.retain(|line| !line.trim().is_empty());
-        if lines.len() + usize::from(!rest.trim().is_empty()) > UNASKED_LINES_MAX {
-            lines.extend((!rest.trim().is_empty()).then_some(rest));
-            self.editor.start_anew("", "");
-            self.question = Some(Question {
-                lines,
-                before,
-                behind,
-            });
-        } else {
-            self.finished.extend(lines.into_iter().map(Wish::Text));
-            self.editor.start_anew(&rest, &behind);
-        }
+        let lines = said.split(['\r', '\n']);
+        let lines = lines.filter(|line| !line.trim().is_empty());
+        self.question = Some(Question {
+            lines: lines.map(str::to_owned).collect(),
+            before,
+            behind,
+        });
+        self.editor.start_anew("", "");
         None
     }
 
-    /// The answer to whether a long paste is to be said: a line, so that somebody who is typing
+    /// The answer to whether a paste is to be said: a line, so that somebody who is typing
     /// says neither yes nor half a sentence by accident.
-    fn answer(&mut self, line: &str) -> Option<Task> {
+    fn answer(&mut self, line: &str, known: &Known) -> Option<Task> {
         let Question {
             lines,
             before,
@@ -159,7 +163,11 @@ impl Typing {
             "y" | "yes" => {
                 self.editor.start_anew("", &behind);
                 self.paced_count = self.paced.len() + lines.len();
-                self.paced.extend(lines);
+                let pasted = |text| Wish::Pasted {
+                    room: known.target.clone(),
+                    text,
+                };
+                self.paced.extend(lines.into_iter().map(pasted));
                 return None;
             }
             "" | "n" | "no" => self.editor.start_anew(&before, &behind),
@@ -168,16 +176,19 @@ impl Typing {
         Some(Task::Tell("nothing of the paste is said".to_owned()))
     }
 
-    fn complete(&mut self, names: &[String]) -> Option<Task> {
+    fn complete(&mut self, known: &Known) -> Option<Task> {
         let (line, cursor) = (self.editor.line(), self.editor.cursor());
-        let completion = complete(line, cursor, names)?;
+        let completion = complete(line, cursor, known)?;
         let is_open = completion.text == line[completion.start..cursor];
         self.editor.complete(&completion);
+        if !is_open || std::mem::replace(&mut self.has_listed, is_open) {
+            return None;
+        }
         let mut choices = completion.choices;
         let more = choices.len().saturating_sub(CHOICES_MAX);
         choices.truncate(CHOICES_MAX);
         choices.extend((more > 0).then(|| format!("and {more} more")));
-        (is_open && !choices.is_empty()).then(|| Task::Tell(choices.join(" ")))
+        (!choices.is_empty()).then(|| Task::Tell(choices.join(" ")))
     }
 
     /// How many lines the user is asked about.
@@ -185,7 +196,7 @@ impl Typing {
         self.question.as_ref().map(|question| question.lines.len())
     }
 
-    /// How many lines of a long paste have gone, and how many it has; `None` if there is none.
+    /// How many lines of a paste have gone, and how many it has; `None` if there is none.
     pub fn progress(&self) -> Option<(usize, usize)> {
         let all = self.paced_count;
         (!self.paced.is_empty()).then(|| (all - self.paced.len(), all))
@@ -193,8 +204,8 @@ impl Typing {
 
     /// The next thing that the user wants, if the session takes it.
     pub fn next_wish(&mut self, allowance: Allowance, now: Instant) -> Option<Wish> {
-        let is_end = self.finished.front() == Some(&Wish::End);
-        if (is_end || allowance.takes_line)
+        let is_line = !matches!(self.finished.front(), Some(Wish::End | Wish::Go(_)));
+        if (!is_line || allowance.takes_line)
             && let Some(wish) = self.finished.pop_front()
         {
             return Some(wish);
@@ -203,9 +214,9 @@ impl Typing {
         {
             return None;
         }
-        let line = self.paced.pop_front()?;
+        let wish = self.paced.pop_front()?;
         self.next_at = Some(now + PACE);
-        Some(Wish::Text(line))
+        Some(wish)
     }
 
     /// When [`Typing::next_wish`] may have something, if everything has been heard by then.
@@ -218,6 +229,7 @@ impl Typing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::Step;
 
     const ALL: Allowance = Allowance {
         takes_line: true,
@@ -229,27 +241,92 @@ mod tests {
     }
 
     fn text(text: &str) -> Wish {
-        Wish::Text(text.to_owned())
+        let (room, text) = (String::new(), text.to_owned());
+        Wish::Pasted { room, text }
+    }
+
+    /// All that becomes of a paste that the user wants.
+    fn pasted(typing: &mut Typing, bytes: &[u8]) -> Vec<Wish> {
+        let mut now = Instant::now();
+        typing.read(bytes, &Known::default(), now);
+        assert_eq!(wishes(typing, now), [], "unasked");
+        typing.read(b"y\r", &Known::default(), now);
+        let mut said = wishes(typing, now);
+        while let Some(later) = typing.next_deadline(now) {
+            now = later;
+            said.extend(wishes(typing, now));
+        }
+        said
     }
 
     #[test]
-    fn a_short_paste_is_said_as_it_was_meant() {
-        let (mut typing, now) = (Typing::default(), Instant::now());
-        typing.read(b"say \x1b[200~one\r\n\r\n/two\rthree\x1b[201~", &[], now);
-        assert_eq!(wishes(&mut typing, now), [text("say one"), text("/two")]);
-        assert_eq!(typing.editor.line(), "three");
+    fn a_paste_is_said_as_it_was_meant() {
+        let mut typing = Typing::default();
+        let said = pasted(&mut typing, b"say \x1b[200~one\r\n\r\n/two\rthree\x1b[201~");
+        assert_eq!(said, [text("say one"), text("/two"), text("three")]);
+        assert_eq!(typing.editor.line(), "");
         // What is typed before it, is read as such.
         let mut typing = Typing::default();
-        typing.read(b"//one\x1b[200~\r//two\r\x1b[201~", &[], now);
-        assert_eq!(wishes(&mut typing, now), [text("/one"), text("//two")]);
+        let said = pasted(&mut typing, b"//one\x1b[200~, \r//two\r\x1b[201~");
+        assert_eq!(said, [text("/one, "), text("//two")]);
+    }
+
+    #[test]
+    fn a_paste_of_one_line_goes_into_the_line() {
+        for pasted in ["one", "one\r\n", "\r\none\r\n\r\n"] {
+            let (mut typing, now) = (Typing::default(), Instant::now());
+            typing.read(
+                format!("say \x1b[200~{pasted}\x1b[201~").as_bytes(),
+                &Known::default(),
+                now,
+            );
+            assert_eq!(typing.editor.line(), "say one", "{pasted:?}");
+            assert_eq!(
+                (typing.question(), wishes(&mut typing, now)),
+                (None, vec![])
+            );
+        }
+    }
+
+    #[test]
+    fn a_paste_stays_in_its_room() {
+        let (mut typing, now) = (Typing::default(), Instant::now());
+        let mut known = Known {
+            target: "dev".to_owned(),
+            ..Known::default()
+        };
+        typing.read(b"\x1b[200~one\rtwo\x1b[201~y\r", &known, now);
+        known.target = "ops".to_owned();
+        typing.read(b"\x1b3", &known, now);
+        let mut said = wishes(&mut typing, now);
+        said.extend(wishes(&mut typing, now + PACE));
+        let pasted = |text: &str| Wish::Pasted {
+            room: "dev".to_owned(),
+            text: text.to_owned(),
+        };
+        let go = Wish::Go(Step::Number(3));
+        assert_eq!(said, [go, pasted("one"), pasted("two")]);
+    }
+
+    #[test]
+    fn a_list_of_choices_is_told_once() {
+        let known = Known {
+            names: ["ben", "bert"].map(str::to_owned).to_vec(),
+            ..Known::default()
+        };
+        let (mut typing, now) = (Typing::default(), Instant::now());
+        assert_eq!(typing.read(b"be", &known, now), []);
+        let told = [Task::Tell("ben bert".to_owned())];
+        assert_eq!(typing.read(b"\t\t\t", &known, now), told);
+        assert_eq!(typing.read(b" \x7f\t\t", &known, now), told);
     }
 
     #[test]
     fn what_is_pasted_behind_the_start_of_a_command_is_no_text() {
         for start in ["/", "/msg ben ", "/m"] {
             let (mut typing, now) = (Typing::default(), Instant::now());
-            typing.read(start.as_bytes(), &[], now);
-            typing.read(b"\x1b[200~msg a\rsecret\r\x1b[201~", &[], now);
+            typing.read(start.as_bytes(), &Known::default(), now);
+            typing.read(b"\x1b[200~msg a\rsecret\r\x1b[201~", &Known::default(), now);
             assert_eq!(wishes(&mut typing, now), [], "{start:?}");
             assert_eq!(typing.editor.line(), format!("{start}msg a secret"));
         }
@@ -258,14 +335,18 @@ mod tests {
     #[test]
     fn a_long_paste_is_asked_about_and_goes_line_by_line() {
         let (mut typing, start) = (Typing::default(), Instant::now());
-        typing.read(b"\x1b[200~1\r2\r3\r4\r5\r6\x1b[201~", &[], start);
+        typing.read(
+            b"\x1b[200~1\r2\r3\r4\r5\r6\x1b[201~",
+            &Known::default(),
+            start,
+        );
         assert_eq!(typing.question(), Some(6));
         assert_eq!(typing.next_wish(ALL, start), None);
-        typing.read(b"y\r", &[], start);
+        typing.read(b"y\r", &Known::default(), start);
         assert_eq!(wishes(&mut typing, start), [text("1")]);
         assert_eq!(typing.progress(), Some((1, 6)));
         // Typing overtakes it.
-        typing.read(b"/who\r", &[], start);
+        typing.read(b"/who\r", &Known::default(), start);
         assert_eq!(wishes(&mut typing, start), [Wish::Line("/who".to_owned())]);
         let later = typing.next_deadline(start).unwrap();
         assert_eq!(later, start + PACE);
@@ -276,7 +357,7 @@ mod tests {
         assert_eq!(typing.next_wish(unheard, later), None);
         assert_eq!(wishes(&mut typing, later), [text("2")]);
         assert!(matches!(
-            typing.read(b"\x03", &[], later)[..],
+            typing.read(b"\x03", &Known::default(), later)[..],
             [Task::Tell(_)]
         ));
         assert_eq!(
@@ -293,8 +374,12 @@ mod tests {
             ("yes, ben\r", "yes, ben"),
         ] {
             let (mut typing, now) = (Typing::default(), Instant::now());
-            typing.read(b"draft\x1b[200~1\r2\r3\r4\r5\r6\x1b[201~", &[], now);
-            let tasks = typing.read(answer.as_bytes(), &[], now);
+            typing.read(
+                b"draft\x1b[200~1\r2\r3\r4\r5\r6\x1b[201~",
+                &Known::default(),
+                now,
+            );
+            let tasks = typing.read(answer.as_bytes(), &Known::default(), now);
             assert!(matches!(tasks[..], [Task::Tell(_)]), "{answer:?}");
             assert_eq!(wishes(&mut typing, now), [], "{answer:?}");
             assert_eq!((typing.editor.line(), typing.question()), (draft, None));
@@ -318,7 +403,7 @@ mod tests {
             "\u{1b}[D",
             "y",
             "/",
-            "1\r2\r3\r4\r5\r6",
+            "1\r2\r3",
             "ä",
         ];
         let mut bytes = Vec::new();
@@ -337,24 +422,29 @@ mod tests {
         let seed = fastrand::u64(..);
         let mut random = fastrand::Rng::with_seed(seed);
         let (mut said, mut unsaid) = (0, 0);
+        let known = Known {
+            names: vec!["ben".to_owned()],
+            rooms: vec!["lobby".to_owned()],
+            ..Known::default()
+        };
         for _ in 0..20_000 {
             let (mut typing, mut now) = (Typing::default(), Instant::now());
             let mut log = Vec::new();
             for _ in 0..random.usize(..5) {
                 let bytes = noise(&mut random);
                 if !bytes.is_empty() {
-                    typing.read(&bytes, &["ben".to_owned()], now);
+                    typing.read(&bytes, &known, now);
                 }
                 log.push(bytes);
                 now += Duration::from_millis(random.u64(..120));
             }
             now += Duration::from_millis(100);
             wishes(&mut typing, now);
-            typing.read(TYPED.as_bytes(), &[], now);
-            typing.read(b"\r", &[], now);
+            typing.read(TYPED.as_bytes(), &Known::default(), now);
+            typing.read(b"\r", &Known::default(), now);
             let after = wishes(&mut typing, now);
             for wish in &after {
-                let (Wish::Line(line) | Wish::Text(line)) = wish else {
+                let (Wish::Line(line) | Wish::Pasted { text: line, .. }) = wish else {
                     continue;
                 };
                 let is_whole = line.contains(TYPED);

@@ -44,7 +44,10 @@ pub struct Zone {
 /// A terminal that knows this shows all that is between them at once.
 const BEGIN_FRAME: &str = "\x1b[?2026h";
 const END_FRAME: &str = "\x1b[?2026l";
-const ERASE_BELOW: &str = "\x1b[J";
+/// From the first column of this row to the end of the screen, and back there. Not all of it at once:
+/// tmux takes an erasing that begins in the first cell of its screen for the end of a screenful, and
+/// keeps what stood there in its history, so that each new size of a window left an old prompt.
+const ERASE_BELOW: &str = "\r\x1b[K\x1b[C\x1b[J\r";
 const ERASE_TO_END_OF_ROW: &str = "\x1b[K";
 const SAVE_CURSOR: &str = "\x1b7";
 const RESTORE_CURSOR: &str = "\x1b8";
@@ -85,7 +88,6 @@ impl Zone {
     pub fn erase(&mut self, out: &mut String) {
         if let Some(drawn) = self.drawn.take() {
             up(drawn.above.len(), out);
-            out.push('\r');
             out.push_str(ERASE_BELOW);
         }
     }
@@ -162,4 +164,37 @@ fn go(from: usize, to: usize, out: &mut String) {
         std::cmp::Ordering::Less => write!(out, "\x1b[{}D", from - to),
         std::cmp::Ordering::Greater => write!(out, "\x1b[{}C", to - from),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::style;
+
+    fn rows(above: &[&str], edited: &str) -> Rows {
+        let row = |text: &&str| Row::of(style::PLAIN, text);
+        let edited = Row::of(style::PLAIN, edited);
+        let cursor = edited.len();
+        Rows {
+            above: above.iter().map(row).collect(),
+            edited,
+            cursor,
+        }
+    }
+
+    #[test]
+    fn nothing_of_the_zone_stays_when_it_is_drawn_anew() {
+        let mut zone = Zone::new(Colors::Unused, Narrowing::Wraps);
+        let mut screen = vt100::Parser::new(6.try_into().unwrap(), 80.try_into().unwrap(), 100);
+        let mut out = String::new();
+        zone.draw("", rows(&["unheard"], "> a draft of some length"), &mut out);
+        screen.process(out.as_bytes());
+        out.clear();
+        zone.erase_after_resize(90, &mut out);
+        zone.draw("said\n", rows(&[], "> new"), &mut out);
+        // Nothing that tmux would keep.
+        assert!(!out.contains("\r\x1b[J"), "{out:?}");
+        screen.process(out.as_bytes());
+        assert_eq!(screen.screen().contents().trim_end(), "said\n> new");
+    }
 }

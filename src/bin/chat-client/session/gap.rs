@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::room::{Replay, Stage};
+use super::room::{Replay, Room, Stage};
 use super::words::{left_out_words, missed_words};
 use super::{Phase, Session};
 use crate::lines::Kind;
@@ -88,37 +88,51 @@ pub(super) fn page_messages(text_bytes_max: usize) -> usize {
 impl Session {
     /// Everything that was said in the room before has come, as far as the server has it in memory.
     pub(super) fn hear_caught_up(&mut self, event: &Event, now: Instant) {
-        let here = self.room.as_mut().filter(|room| room.is(&event.room));
-        let Some((last, replay)) = here.and_then(|room| Some((&room.last, room.replay.as_mut()?)))
+        let name = event.room.as_deref().unwrap_or_default();
+        let room = self.rooms.get_mut(name);
+        let Some((last, replay)) = room.and_then(|room| Some((&room.last, room.replay.as_mut()?)))
         else {
             return;
         };
+        let held = replay.held.iter().filter(|event| event.past).count() as u64;
+        replay.count = event.missed.map(|missed| missed + held);
         let is_paged = matches!(self.phase, Phase::Greeting { .. })
             && matches!(replay.stage, Stage::Kept)
             && self.link.page_messages.is_some();
         // Where nothing is in memory, the server may not know how little that is.
         let is_at_end = replay.newest.is_some() && replay.newest == *last;
         if !is_paged || event.missed == Some(0) {
-            return self.end_replay(event.missed, missed_words, now);
+            return self.end_replay(name, event.missed, missed_words, now);
         } else if is_at_end {
-            return self.end_replay(Some(0), missed_words, now);
+            return self.end_replay(name, Some(0), missed_words, now);
         }
-        self.go_on_paging(Gap::new(event.missed, now), now);
+        replay.stage = Stage::Paged(Gap::new(event.missed, now));
+        self.page_next(now);
+    }
+
+    /// Asks for pages of the next room of which something is missing, once no other one is asked for.
+    fn page_next(&mut self, now: Instant) {
+        let is_paged = |room: &&Room| room.gap().is_some();
+        let next = self.rooms.all().iter().find(is_paged);
+        if let (None, Some(next)) = (&self.link.paging, next) {
+            self.link.paging = Some(next.name.clone());
+            self.go_on_paging(now);
+        }
     }
 
     /// What is paged now.
     pub(super) fn gap(&self) -> Option<Gap> {
-        match self.room.as_ref()?.replay.as_ref()?.stage {
-            Stage::Paged(gap) => Some(gap),
-            Stage::Shown | Stage::Kept => None,
-        }
+        self.rooms.get(self.link.paging.as_ref()?)?.gap()
     }
 
     /// Keeps a line of the room back where it is not its turn; else it is given back.
     pub(super) fn keep_back(&mut self, event: Event, bytes: usize, now: Instant) -> Option<Event> {
-        let here = self.room.as_mut().filter(|room| room.replay.is_some());
-        let here = here.filter(|room| room.is(&event.room));
-        let Some(replay) = here.and_then(|room| room.replay.as_mut()) else {
+        let room = event
+            .room
+            .as_deref()
+            .and_then(|name| self.rooms.get_mut(name));
+        let Some((name, replay)) = room.and_then(|room| Some((&room.name, room.replay.as_mut()?)))
+        else {
             return Some(event);
         };
         if let Stage::Shown = replay.stage {
@@ -128,7 +142,10 @@ impl Session {
         replay.held.push(event);
         if replay.held_bytes > HELD_BYTES_MAX {
             match replay.stage {
-                Stage::Paged(gap) => self.end_replay(gap.rest(), missed_words, now),
+                Stage::Paged(gap) => {
+                    let name = name.clone();
+                    self.end_replay(&name, gap.rest(), missed_words, now);
+                }
                 Stage::Shown | Stage::Kept => {
                     replay.stage = Stage::Shown;
                     let held = std::mem::take(&mut replay.held);
@@ -140,11 +157,14 @@ impl Session {
     }
 
     /// It is time to ask, or nothing has been answered.
-    pub(super) fn go_on_paging(&mut self, gap: Gap, now: Instant) {
-        let Next::Question { .. } = gap.next else {
-            return self.end_replay(gap.rest(), missed_words, now);
+    pub(super) fn go_on_paging(&mut self, now: Instant) {
+        let (Some(gap), Some(name)) = (self.gap(), self.link.paging.clone()) else {
+            return;
         };
-        let (Some(room), Some(limit)) = (&self.room, self.link.page_messages) else {
+        let Next::Question { .. } = gap.next else {
+            return self.end_replay(&name, gap.rest(), missed_words, now);
+        };
+        let (Some(room), Some(limit)) = (self.rooms.get(&name), self.link.page_messages) else {
             return;
         };
         let page = json!({"do": "history", "room": room.name, "after": room.last, "limit": limit});
@@ -157,17 +177,13 @@ impl Session {
 
     /// A page, which is shown up to the first message that has come in another way.
     pub(super) fn hear_page(&mut self, page: Event, now: Instant) {
-        let Some(mut gap) = self.gap() else {
+        let (Some(mut gap), Some(name)) = (self.gap(), self.link.paging.clone()) else {
             return;
         };
-        let Some((room, replay)) = self
-            .room
-            .as_mut()
-            .and_then(|room| Some((&room.name, room.replay.as_ref()?)))
-        else {
+        let Some(replay) = self.rooms.get(&name).and_then(|room| room.replay.as_ref()) else {
             return;
         };
-        let (mut messages, room) = (page.messages, room.clone());
+        let mut messages = page.messages;
         let held: HashSet<&str> = replay.held.iter().map(|event| event.id.as_str()).collect();
         let is_held = |message: &PastMessage| held.contains(message.id.as_str());
         let is_newest = |message: &PastMessage| replay.newest.as_ref() == Some(&message.id);
@@ -178,26 +194,24 @@ impl Session {
         gap.shown += count;
         let paged = messages.iter().map(|message| message.id.clone()).collect();
         for message in messages {
-            self.hear_said(message.said_in(&room));
+            self.hear_said(message.said_in(&name));
         }
-        if let Some(room) = &mut self.room {
+        if let Some(room) = self.rooms.get_mut(&name) {
             room.paged = paged;
         }
         if met.is_some() || gap.rest() == Some(0) {
             // All that there is has come; and where nobody counted, that is all there was.
-            self.end_replay(gap.rest().or(Some(0)), missed_words, now);
+            self.end_replay(&name, gap.rest().or(Some(0)), missed_words, now);
         } else if gap.shown >= GAP_MESSAGES_MAX {
-            self.end_replay(gap.rest(), left_out_words, now);
+            self.end_replay(&name, gap.rest(), left_out_words, now);
         } else if count > 0 && page.more > 0 {
             let next = Next::Question { at: now };
-            self.go_on_paging(
-                Gap {
-                    rests: 0,
-                    next,
-                    ..gap
-                },
-                now,
-            );
+            self.set_gap(Gap {
+                rests: 0,
+                next,
+                ..gap
+            });
+            self.go_on_paging(now);
         } else {
             self.ask_again_later(gap, now);
         }
@@ -205,16 +219,18 @@ impl Session {
 
     /// No page comes.
     pub(super) fn page_refused(&mut self, code: &str, now: Instant) {
-        match self.gap() {
-            Some(gap) if code == "busy" => self.ask_again_later(gap, now),
-            Some(gap) => self.end_replay(gap.rest(), missed_words, now),
-            None => {}
+        let (Some(gap), Some(name)) = (self.gap(), self.link.paging.clone()) else {
+            return;
+        };
+        match code {
+            "busy" => self.ask_again_later(gap, now),
+            _ => self.end_replay(&name, gap.rest(), missed_words, now),
         }
     }
 
     fn ask_again_later(&mut self, gap: Gap, now: Instant) {
-        if gap.rests >= RESTS_MAX {
-            return self.end_replay(gap.rest(), missed_words, now);
+        if let (RESTS_MAX.., Some(name)) = (gap.rests, self.link.paging.clone()) {
+            return self.end_replay(&name, gap.rest(), missed_words, now);
         }
         let at = now + FIRST_REST * (1 << gap.rests);
         self.set_gap(Gap {
@@ -225,51 +241,69 @@ impl Session {
     }
 
     fn set_gap(&mut self, gap: Gap) {
-        if let Some(replay) = self.room.as_mut().and_then(|room| room.replay.as_mut()) {
+        let room = self
+            .link
+            .paging
+            .as_ref()
+            .and_then(|name| self.rooms.get_mut(name));
+        if let Some(replay) = room.and_then(|room| room.replay.as_mut()) {
             replay.stage = Stage::Paged(gap);
         }
     }
 
-    /// No more comes of what was said before, of which so many messages are `missing`, if anybody
-    /// knows: shows what was kept back, and goes on.
-    fn end_replay(&mut self, missing: Option<u64>, words: fn(Option<u64>) -> String, now: Instant) {
-        let Some(replay) = self.room.as_mut().and_then(|room| room.replay.as_mut()) else {
+    /// No more comes of what was said before in a room, of which so many messages are `missing`, if
+    /// anybody knows: shows what was kept back, and goes on.
+    fn end_replay(
+        &mut self,
+        name: &str,
+        missing: Option<u64>,
+        words: fn(Option<u64>) -> String,
+        now: Instant,
+    ) {
+        let room = self.rooms.get_mut(name);
+        let Some((name, replay)) = room.and_then(|room| Some((&room.name, room.replay.as_mut()?)))
+        else {
             return;
         };
+        let name = name.clone();
         replay.stage = Stage::Shown;
         let is_complete = replay.is_continued && missing == Some(0);
         let is_missed = replay.is_continued && !is_complete;
         let mut held = std::mem::take(&mut replay.held).into_iter().peekable();
         if is_missed {
-            self.show(Kind::News, &words(missing));
+            self.show_in(&name, Kind::News, &words(missing));
         }
         while let Some(event) = held.next_if(|event| event.past) {
             self.hear_in_room(event);
         }
-        self.close_replay();
+        self.close_replay(&name);
         held.for_each(|event| self.hear_in_room(event));
-        let name = self.here().to_owned();
         let given_up = self.ledger.end_doubts(&name, is_complete);
         self.give_up(given_up);
+        self.link.paging.take_if(|paging| *paging == name);
         match self.phase {
-            Phase::Greeting { .. } => self.talk(now),
+            Phase::Greeting { .. } if self.is_all_entered() => self.talk(now),
+            Phase::Greeting { .. } => self.page_next(now),
             _ => self.advance(now),
         }
     }
 
-    fn close_replay(&mut self) {
-        let Some(room) = &mut self.room else {
+    fn close_replay(&mut self, name: &str) {
+        let Some(room) = self.rooms.get_mut(name) else {
             return;
         };
         let Some(Replay {
-            newest, is_headed, ..
+            newest,
+            is_headed,
+            is_continued,
+            ..
         }) = room.replay.take()
         else {
             return;
         };
         room.last = newest.or(room.last.take());
-        if is_headed {
-            self.show(Kind::News, "end of history");
+        if is_headed && !is_continued {
+            self.show_in(name, Kind::News, "end of history");
         }
     }
 }

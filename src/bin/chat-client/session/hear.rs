@@ -1,30 +1,23 @@
-//! What the lines of the server mean to the session: the greeting, the room, answers, refusals,
-//! and what cannot come from a chat server. No bytes and no link: those are the siblings'.
+//! What the lines of the server mean to the session: the greeting, what is said and what happens
+//! in rooms, and what cannot come from a chat server. Answers are in `session/answers.rs`.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::json;
 
+use super::crowd::Crowd;
 use super::gap::{PAGE_BYTES_MAX, PAGES, page_messages};
-use super::room::{Replay, Room};
-use super::words::{excerpt, figure, mentions, news, roster, told_as_text, with_code};
-use super::{Code, Identity, Manner, OWN, Phase, Session};
-use crate::ledger::Order;
+use super::room::Replay;
+use super::words::{away_words, excerpt, mentions, news, roster, told_as_text};
+use super::{Code, Effect, Identity, Manner, OWN, Phase, Room, Session};
 use crate::lines::{Kind, Shown};
 use crate::wire::{Event, Piece};
 
 /// Bytes of a line of the server. Its longest honest one is a page of a hundred messages, unless we
 /// have asked for longer ones.
 const SERVER_LINE_BYTES_MAX: usize = 1 << 20;
-/// How long after a loss our name may still be held by our own dead link: a server needs up to
-/// a minute to notice that one has gone without a word, and our token may be older than its.
-const GHOST_TIMEOUT: Duration = Duration::from_secs(120);
-/// Names that a poster tries when its own is taken: `cron`, `cron-2` … `cron-99`.
-const POSTER_NAMES_MAX: u32 = 99;
 /// Lines shown of a message of the day: as many as anybody scrolls back for.
 const MOTD_LINES_MAX: usize = 500;
-/// Characters of a name.
-const NAME_CHARACTERS_MAX: usize = 24;
 
 impl Session {
     /// Bytes of the server, as they came.
@@ -61,8 +54,14 @@ impl Session {
         let is_greeted = self.link.is_greeted;
         match serde_json::from_slice::<Event>(line) {
             Ok(event) if !event.is_bounded() => self.not_chat("gives a name without an end"),
-            Ok(event) if is_greeted => self.hear_event(event, line.len(), now),
-            Ok(event) if event.is == "hello" => self.hear_hello(&event, now),
+            Ok(event) if is_greeted => {
+                self.pass_on(line, &event);
+                self.hear_event(event, line.len(), now);
+            }
+            Ok(event) if event.is == "hello" => {
+                self.pass_on(line, &event);
+                self.hear_hello(&event, now);
+            }
             _ => match told_as_text(line).filter(|_| !is_greeted) {
                 Some((code, words)) => self.hear_end(code, words),
                 None => self.not_chat(&excerpt(line)),
@@ -78,8 +77,10 @@ impl Session {
 
     fn hear_hello(&mut self, hello: &Event, now: Instant) {
         self.link.is_greeted = true;
-        // Without a disk there is nothing in pages but what is told in any case.
-        self.link.page_messages = hello.search.then(|| page_messages(hello.line_max));
+        // Without a disk there is nothing in pages but what is told in any case; and a program asks
+        // for them itself.
+        let is_paged = hello.search && self.settings.manner != Manner::Json;
+        self.link.page_messages = is_paged.then(|| page_messages(hello.line_max));
         match self.settings.name.clone() {
             None => self.ask_for_name(),
             Some(_) if hello.password && self.settings.password.is_none() => {
@@ -99,12 +100,13 @@ impl Session {
                 let lines = event.motd.iter().flat_map(|motd| motd.lines());
                 let lines = lines.take(MOTD_LINES_MAX);
                 lines.for_each(|line| self.show(Kind::News, line));
+                self.link.is_welcome = true;
                 let (name, resume) = (event.name, event.resume);
                 self.identity = Some(Identity { name, resume });
             }
             "entered" => self.hear_entered(event, now),
             "caught-up" => self.hear_caught_up(&event, now),
-            "private" => self.show_event(Shown::spoken(Kind::Private, event)),
+            "private" => self.hear_private(event),
             "refused" => self.hear_refusal(&event, now),
             "page" if event.r#ref.as_deref() == Some(PAGES) => self.hear_page(event, now),
             "done" | "who" | "rooms" | "page" | "pong" => self.hear_answer(event, now),
@@ -125,215 +127,190 @@ impl Session {
     }
 
     fn hear_entered(&mut self, event: Event, now: Instant) {
-        let name = event.room.as_deref().unwrap_or_default();
-        let joined = self.ledger.joining().and_then(|(_, number)| number);
-        let joined = joined.and_then(|number| self.answer_to(number, now));
-        let room = match &joined {
-            Some((order, _)) => order.request["room"].as_str().unwrap_or_default(),
-            None => self.here(),
+        let name = event.room.as_deref().unwrap_or_default().to_owned();
+        let number = self.ledger.join_sent();
+        let joined = number.and_then(|number| self.answer_to(number, now));
+        if let Some((order, _)) = &joined {
+            let asked = order.request["room"].as_str().unwrap_or_default();
+            self.ledger.rename_room(asked, &name);
+            if self.rooms.get(&name).is_some() {
+                self.rooms.give_up(asked);
+            } else {
+                self.rooms.add(&name, asked);
+            }
+        } else if self.rooms.get(&name).is_none() {
+            let Some(room) = self.rooms.first_wanted() else {
+                // From before the link was lost: it has been left, or is asked for again.
+                return self.send(&json!({"do": "part", "room": name}), OWN);
+            };
+            // What the user called it is called otherwise by the server.
+            let asked = std::mem::replace(&mut room.name, name.clone());
+            self.ledger.rename_room(&asked, &name);
+        }
+        let own_name = self.own_name().to_owned();
+        let Some(room) = self.rooms.get_mut(&name) else {
+            return;
         };
-        let (room, is_joined) = (room.to_owned(), joined.is_some());
-        if !is_joined && self.room.as_ref().is_some_and(|room| !room.is(&event.room)) {
-            // From before the link was lost, on the way from one room to another.
-            return self.send(&json!({"do": "part", "room": name}), OWN);
-        }
-        self.ledger.rename_room(&room, name);
-        if let Some(left) = self.room.take_if(|_| is_joined) {
-            self.send(&json!({"do": "part", "room": left.name}), OWN);
-        }
         let roster = roster(&event);
-        let mut room = self.room.take().unwrap_or_default();
+        if room.name != name {
+            self.ledger.rename_room(&room.name, &name);
+            room.name.clone_from(&name);
+        }
         room.replay = Some(Replay::new(event.last, room.last.is_some()));
-        room.name = event.room.unwrap_or_default();
+        room.is_entered = true;
         room.topic = event.topic.filter(|topic| !topic.is_empty());
         room.set_names(event.names);
-        let topic = room
-            .topic
-            .as_ref()
-            .map(|topic| format!("topic: \"{topic}\""));
-        let welcome = format!("welcome to {}, {} ({roster})", room.name, self.own_name());
-        self.room = Some(room);
+        let topic = room.topic.as_ref();
+        let topic = topic.map(|topic| format!("topic: \"{topic}\""));
+        let welcome = format!("welcome to {name}, {own_name} ({roster})");
         if self.away.since.is_none() {
             let lines = [Some(welcome), topic].into_iter().flatten();
-            lines.for_each(|line| self.show(Kind::News, &line));
+            lines.for_each(|line| self.show_in(&name, Kind::News, &line));
         }
+    }
+
+    /// Whether nothing is missing of the rooms in which we want to be.
+    pub(super) fn is_all_entered(&self) -> bool {
+        let rooms = self.rooms.all();
+        let is_there = |room: &&Room| room.is_entered && room.replay.is_none();
+        rooms.iter().filter(is_there).count() + self.link.rooms_refused >= rooms.len()
     }
 
     pub(super) fn hear_said(&mut self, mut event: Event) {
         let is_own = self.own_name() == event.from;
+        let is_called = !is_own && mentions(&event.text, self.own_name());
         let mut is_answer = false;
-        let here = self.room.as_mut().filter(|room| room.is(&event.room));
-        if let Some(room) = here {
+        let mut is_new = !event.past;
+        let name = event.room.clone().unwrap_or_default();
+        let is_current = self.rooms.is_current(&name);
+        if let Some(room) = self.rooms.get_mut(&name) {
             if room.has_shown(&event.id) {
                 return;
             }
-            event.room = None;
             room.last = Some(event.id.clone());
             is_answer = is_own && self.ledger.heard(&room.name, &event);
-            if !event.past {
-                room.met(&event.from);
-            } else if let Some(replay) = room.replay.as_mut().filter(|replay| !replay.is_headed) {
-                replay.is_headed = true;
-                let is_continued = replay.is_continued;
-                let words = ["said before:", "said meanwhile:"];
-                self.show(Kind::News, words[usize::from(is_continued)]);
+            let replay = room.replay.as_mut().filter(|_| event.past);
+            let is_continued = replay.as_ref().is_some_and(|replay| replay.is_continued);
+            let is_left_out = event.past && !is_continued && self.settings.is_without_history;
+            if self.ignored.has(&event.from) || is_left_out {
+                return;
             }
-        } else if event.past {
+            if let Some(replay) = replay {
+                is_new = is_continued;
+                let is_first = !std::mem::replace(&mut replay.is_headed, true);
+                let header = if is_new {
+                    (Kind::Rule, away_words(replay.count))
+                } else {
+                    (Kind::News, "said before:".to_owned())
+                };
+                if is_first {
+                    self.show_in(&name, header.0, &header.1);
+                }
+            } else if !event.past {
+                room.met(&event.from);
+                self.note_speaker(&name, &event.from);
+            }
+        } else if event.past || self.ignored.has(&event.from) {
             // Of a room that we are leaving.
             return;
         }
         if is_answer && self.settings.manner != Manner::Seat {
             return;
         }
+        if is_new
+            && !is_own
+            && !is_current
+            && let Some(room) = self.rooms.get_mut(&name)
+        {
+            room.has_news = true;
+            room.is_called |= is_called;
+        }
         let kind = match is_own {
             true => Kind::Own,
-            false if mentions(&event.text, self.own_name()) => Kind::Mention,
+            false if is_called => Kind::Mention,
             false => Kind::Said,
         };
+        event.room.take_if(|_| is_current);
         self.show_event(Shown::spoken(kind, event));
+        if is_new && is_called {
+            self.effects.push_back(Effect::Call);
+        }
     }
 
-    fn hear_answer(&mut self, event: Event, now: Instant) {
-        let number = event.r#ref.as_ref().and_then(|number| number.parse().ok());
-        let answered = number.and_then(|number| self.answer_to(number, now));
-        let Some((order, round_trip)) = answered else {
+    /// Somebody speaks, whose coming is then to be told by name, and first.
+    fn note_speaker(&mut self, name: &str, from: &str) {
+        let Some((room, now)) = self.rooms.get_mut(name).zip(self.link.heard_at) else {
             return;
         };
-        let figure = figure(round_trip);
-        match (event.is.as_str(), order.what()) {
-            (_, "say" | "post") => self.show(Kind::Delivered, &format!("in {figure}")),
-            (_, "msg") => {
-                let to = order.request["to"].as_str().unwrap_or_default();
-                self.show(Kind::Answer, &format!("sent to {to}"));
-            }
-            ("pong", _) => self.show(Kind::Answer, &format!("pong in {figure}")),
-            ("who", _) => self.show(Kind::Answer, &roster(&event)),
-            ("rooms", _) => {
-                for entry in &event.rooms {
-                    let topic = entry.topic.as_ref().filter(|topic| !topic.is_empty());
-                    let topic = topic.map_or(String::new(), |topic| format!(" \"{topic}\""));
-                    let line = format!("{} {}{topic}", entry.room, entry.here);
-                    self.show(Kind::Answer, &line);
-                }
-                self.show(Kind::Answer, "end");
-            }
-            ("page", _) => {
-                for past in event.messages {
-                    self.show_event(Shown::past(past));
-                }
-                self.show(Kind::Answer, "end");
-            }
-            _ => {}
-        }
-        self.advance(now);
-    }
-
-    /// The order that is answered, and how long its answer took.
-    fn answer_to(&mut self, number: u64, now: Instant) -> Option<(Order, Duration)> {
-        let (order, at) = self.ledger.answered(number)?;
-        let round_trip = now.saturating_duration_since(at);
-        self.round_trip = Some(round_trip);
-        Some((order, round_trip))
-    }
-
-    fn hear_refusal(&mut self, event: &Event, now: Instant) {
-        let (code, words) = (event.code.as_str(), event.text.as_str());
-        let is_notice = code == "slow-down";
-        if event.r#ref.as_deref() == Some(PAGES) && !event.ends && !is_notice {
-            return self.page_refused(code, now);
-        }
-        let number = event.r#ref.as_ref().and_then(|number| number.parse().ok());
-        let refused = number.and_then(|number| self.ledger.answered(number));
-        let is_name = matches!(code, "bad-name" | "name-in-use");
-        let is_ghost = |at: Instant| now.saturating_duration_since(at) < GHOST_TIMEOUT;
-        let is_ghost = code == "name-in-use" && self.away.since.is_some_and(is_ghost);
-        let is_notice = is_notice || matches!(self.phase, Phase::Talking { .. });
-        if event.ends {
-            self.hear_end(code, words);
-        } else if let Some((order, _)) = refused {
-            self.order_refused(order, code, words);
-            self.advance(now);
-        } else if is_notice {
-            if !matches!(event.r#ref.as_deref(), Some(OWN | PAGES)) {
-                self.show(Kind::Refusal, &format!("{code} {words}"));
-            }
-        } else if is_ghost {
-            let why = format!("our name is still held by the lost link ({words})");
-            self.lose(why, now);
-        } else if is_name && self.settings.manner.is_person() && self.identity.is_none() {
-            self.show(Kind::Refusal, &format!("{code} {words}"));
-            self.ask_for_name();
-        } else if code == "wrong-password" && self.settings.manner.is_person() {
-            self.show(Kind::Refusal, &format!("{code} {words}"));
-            self.ask_for_password();
-        } else {
-            let why = format!("refused: {}", with_code(code, words));
-            self.finish(Code::Refused, &why);
+        room.crowd.spoke(from, now);
+        let words = room.crowd.has(from).then(|| room.crowd.tell(now));
+        if let Some(words) = words.flatten() {
+            self.show_in(name, Kind::News, &words);
         }
     }
 
-    /// The server ends the link, and says why.
-    fn hear_end(&mut self, code: &str, words: &str) {
-        let why = with_code(code, words);
-        let is_poster = self.settings.manner == Manner::Poster;
-        let is_passing = matches!(code, "too-slow" | "shutting-down");
-        if (is_passing || is_poster && code == "name-timeout") && self.identity.is_some() {
-            self.link.cut = Some(why);
-        } else {
-            self.finish(Code::Refused, &format!("refused: {why}"));
+    /// Tells of those who came and went, where it is time for that.
+    pub(super) fn tell_crowds(&mut self, now: Instant) {
+        let mut told = Vec::new();
+        for room in self.rooms.all_mut() {
+            let is_due = room.crowd.due().is_some_and(|due| due <= now);
+            let words = if is_due { room.crowd.tell(now) } else { None };
+            told.extend(words.map(|words| (room.name.clone(), words)));
         }
+        told.iter()
+            .for_each(|(room, words)| self.show_in(room, Kind::News, words));
     }
 
-    fn order_refused(&mut self, order: Order, code: &str, words: &str) {
-        if order.what() == "post" && code == "name-in-use" && self.next_poster_name() {
-            return self.ledger.put_back(order);
+    fn hear_private(&mut self, event: Event) {
+        if self.ignored.has(&event.from) {
+            return;
         }
-        self.refused(order.number, code, words);
-        let is_join = order.what() == "join";
-        let asked = order.request["room"].as_str().filter(|_| is_join);
-        let is_here = |asked: &str| asked.to_lowercase() == self.here().to_lowercase();
-        if let Some(asked) = asked.filter(|asked| !is_here(asked)) {
-            // What was meant for that room is said in no other.
-            for order in self.ledger.take_room(asked) {
-                self.refused(order.number, "not-in-room", "it was meant for that room");
-            }
-        }
-    }
-
-    /// Takes the next name to try; whether there is one.
-    fn next_poster_name(&mut self) -> bool {
-        let (Some(base), Some(identity)) = (&self.settings.name, &mut self.identity) else {
-            return false;
-        };
-        let tried = identity
-            .name
-            .rsplit_once('-')
-            .filter(|_| identity.name != *base);
-        let tried = tried
-            .and_then(|(_, number)| number.parse().ok())
-            .unwrap_or(1);
-        let suffix = format!("-{}", tried + 1);
-        let base = base.chars().take(NAME_CHARACTERS_MAX - suffix.len());
-        identity.name = base.chain(suffix.chars()).collect();
-        tried < POSTER_NAMES_MAX
+        self.partner = Some(event.from.clone());
+        self.show_event(Shown::spoken(Kind::Private, event));
+        self.effects.push_back(Effect::Call);
     }
 
     fn hear_news(&mut self, event: Event) {
-        if event.is == "renamed" && self.own_name() == event.from {
+        let is_rename = event.is == "renamed";
+        if is_rename && self.own_name() == event.from {
             let rename = |identity: &mut Identity| identity.name.clone_from(&event.to);
             self.identity.as_mut().map(rename);
         }
-        let here = self.room.as_mut().filter(|room| room.is(&event.room));
-        let is_elsewhere = here.is_none() && event.room.is_some();
-        if let Some(room) = here {
+        let is_sent_out = event.is == "left" && self.own_name() == event.name;
+        let name = event.room.clone().unwrap_or_default();
+        let room = self.rooms.get_mut(&name);
+        let is_elsewhere = room.is_none() && event.room.is_some();
+        if let Some(room) = room {
             learn(room, &event);
+            let is_person = self.settings.manner.is_person();
+            let now = self.link.heard_at.filter(|_| is_person);
+            let is_hidden = self.ignored.has(&event.name) || is_person && self.is_quiet;
+            if is_hidden && Crowd::is_coming(&event)
+                || now.is_some_and(|now| room.crowd.takes(&event, now))
+            {
+                return;
+            }
         }
-        if let Some(text) = news(&event).filter(|_| !is_elsewhere) {
+        if is_rename && self.ignored.follow(&event.from, &event.to) {
+            return;
+        }
+        // It comes for each room in which both of us are.
+        let is_told = is_rename && {
+            let renamed = Some((event.from.clone(), event.to.clone()));
+            std::mem::replace(&mut self.renamed, renamed.clone()) == renamed
+        };
+        if let Some(text) = news(&event).filter(|_| !is_elsewhere && !is_told) {
             let news = Shown::of(Kind::News, &text);
+            let room = event.room.and_then(|room| self.elsewhere(&room));
             self.show_event(Shown {
                 at: event.at,
+                room,
                 ..news
             });
+        }
+        if is_sent_out && !is_elsewhere {
+            // The room was closed. Where we are then, the server says next.
+            self.rooms.remove(&name);
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::gap::Gap;
 use super::words::counted;
-use super::{Code, Effect, End, Link, LinkEnd, Manner, OWN, Phase, Session};
+use super::{Code, Effect, End, Link, LinkEnd, Manner, OWN, Phase, Room, Session};
 use crate::password::Password;
 
 /// From our first line until we are where we wanted to be.
@@ -18,6 +18,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const LEAVING_TIMEOUT: Duration = Duration::from_secs(1);
 /// A link that has held for this long was a good one: waits start anew.
 const GOOD_LINK: Duration = Duration::from_secs(30);
+/// Characters of a name.
+pub(super) const NAME_CHARACTERS_MAX: usize = 24;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -72,11 +74,14 @@ impl Session {
 
     fn enter(&self, name: &str) -> Value {
         let mut enter = json!({"do": "enter", "name": name});
-        if self.room.is_some() || self.settings.room.is_some() {
-            enter["rooms"] = json!([self.here()]);
+        let rooms = self.rooms.all();
+        if !self.settings.rooms.is_empty() || rooms.iter().any(Room::is_known) {
+            enter["rooms"] = rooms.iter().map(|room| room.name.as_str()).collect();
         }
-        if let Some(last) = self.room.as_ref().and_then(|room| room.last.as_ref()) {
-            enter["since"] = json!({self.here(): last});
+        for room in rooms {
+            if let Some(last) = &room.last {
+                enter["since"][&room.name] = last.as_str().into();
+            }
         }
         if let Some(token) = self
             .identity
@@ -118,6 +123,11 @@ impl Session {
 
     /// When [`Session::tick`] has something to do, if nothing else happens.
     pub fn next_deadline(&self) -> Option<Instant> {
+        let crowds = self.rooms.all().iter().filter_map(|room| room.crowd.due());
+        self.link_deadline().into_iter().chain(crowds).min()
+    }
+
+    fn link_deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Greeting { since } => {
                 Some(self.gap().map_or(since + GREETING_TIMEOUT, Gap::deadline))
@@ -133,14 +143,15 @@ impl Session {
 
     /// Time has passed.
     pub fn tick(&mut self, now: Instant) {
-        if self.next_deadline().is_none_or(|deadline| now < deadline) {
+        self.tell_crowds(now);
+        if self.link_deadline().is_none_or(|deadline| now < deadline) {
             return;
         }
         let server = &self.settings.server;
         match self.phase {
             Phase::Greeting { .. } => {
-                if let Some(gap) = self.gap() {
-                    return self.go_on_paging(gap, now);
+                if self.gap().is_some() {
+                    return self.go_on_paging(now);
                 }
                 let why = format!("{server} has not greeted us within 10 s");
                 if self.identity.is_some() {
@@ -160,19 +171,44 @@ impl Session {
         self.effects.push_back(Effect::Connect);
     }
 
-    /// The user has said a name.
-    pub(super) fn choose_name(&mut self, name: &str) {
-        self.settings.name = Some(name.to_owned());
-        self.connect();
+    /// The user was asked for a name, and says this.
+    pub(super) fn take_name(&mut self, said: &str, offer: Option<String>, now: Instant) {
+        match said {
+            "" if offer.is_none() => {}
+            "exit" | "end" | "/quit" => self.end_of_input(now),
+            _ if said.starts_with('/') => self.status(
+                "this is to be your name: letters, digits, - and _, up to 24 of them; \
+                 commands come once you have one; Ctrl-D leaves",
+            ),
+            _ => {
+                self.settings.name = Some(said.to_owned())
+                    .filter(|said| !said.is_empty())
+                    .or(offer);
+                self.connect();
+            }
+        }
     }
 
     /// The user is to say a name.
     pub(super) fn ask_for_name(&mut self) {
+        let server = &self.settings.server;
+        let words = format!("chat on {server}: type your name and press Enter");
+        self.ask_for_name_with(&words, None);
+    }
+
+    /// The user is to say another name than this one, which is taken.
+    pub(super) fn ask_for_another_name(&mut self, taken: &str) {
+        let start: String = taken.chars().take(NAME_CHARACTERS_MAX - 1).collect();
+        let offer = format!("{start}_");
+        let words = format!("type another name and press Enter; Enter alone takes {offer}");
+        self.ask_for_name_with(&words, Some(offer));
+    }
+
+    fn ask_for_name_with(&mut self, words: &str, offer: Option<String>) {
         self.effects.push_back(Effect::HangUp);
         self.settings.name = None;
-        self.phase = Phase::Naming;
-        let server = &self.settings.server;
-        self.status(&format!("chat on {server}: type your name and press Enter"));
+        self.phase = Phase::Naming { offer };
+        self.status(words);
     }
 
     /// Whoever enters or posts gives the password, if one is known.
@@ -239,6 +275,13 @@ impl Session {
             self.round_trip = Some(now.saturating_duration_since(since));
         }
         self.phase = Phase::Talking { since: now };
+        let unentered = self.rooms.all().iter().filter(|room| !room.is_entered);
+        let unentered: Vec<String> = unentered.map(|room| room.name.clone()).collect();
+        for room in unentered {
+            self.drop_room(&room);
+        }
+        let doubts = self.ledger.take_doubts();
+        self.give_up(doubts);
         let is_back = self.away.since.take().is_some();
         let (name, here) = (self.own_name(), self.here());
         if is_back {
@@ -265,9 +308,11 @@ impl Session {
         {
             self.away.next_wait = FIRST_WAIT;
         }
-        if let Some(room) = &mut self.room {
+        for room in self.rooms.all_mut() {
             // It comes again, behind what has been shown.
             room.replay = None;
+            room.is_entered = false;
+            room.crowd.forget();
         }
         let given_up = self.ledger.lose();
         if !self.settings.comes_back {

@@ -1,29 +1,37 @@
 //! `Session`: one user's conversation with a server, sans-IO. Bytes of the server, lines of the
 //! user, the fate of links and `now` go in; [`Effect`]s come out, in order. No socket, no thread,
-//! no clock: `run` does what the effects say. Here are its state and what the user does; the life
-//! of its link is in `session/life.rs`, what the server's lines mean in `session/hear.rs`, how what
-//! was missed is made up for in `session/gap.rs`.
+//! no clock: `run` does what the effects say. Here is its state; what the user does is in
+//! `session/user.rs`, the life of its link in `session/life.rs`, what the server's lines mean in
+//! `session/hear.rs` and `session/answers.rs`, how what was missed is made up for in
+//! `session/gap.rs`.
 
+mod answers;
+mod crowd;
 mod gap;
 mod hear;
+mod ignored;
 mod life;
+mod programs;
 mod room;
+mod rooms;
 #[cfg(test)]
 mod tests;
 mod types;
+mod user;
 mod words;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::ledger::{Ledger, Order};
 use crate::lines::{Kind, Shown};
-use crate::typed::{self, Typed};
 use crate::wire::{self, LineBuffer};
+use ignored::Ignored;
 use life::Away;
 pub use room::Room;
+pub use rooms::{Rooms, Step};
 pub use types::{Code, Effect, End, LinkEnd, Manner, Phase, Settings, Standing};
 use words::with_code;
 
@@ -40,10 +48,16 @@ struct Link {
     lines: LineBuffer,
     /// Whether the server has said `hello` on it.
     is_greeted: bool,
+    /// Whether the name is ours on it.
+    is_welcome: bool,
     /// Messages to ask for in a page of the past, where the server keeps it on disk.
     page_messages: Option<usize>,
     /// Whether a page has been asked for.
     has_paged: bool,
+    /// The room of which pages are asked for now.
+    paging: Option<String>,
+    /// Rooms that this server does not let us into.
+    rooms_refused: usize,
     heard_at: Option<Instant>,
     /// Why the server is about to close it, if it said so.
     cut: Option<String>,
@@ -58,7 +72,7 @@ struct Identity {
 
 /// See the file. It has a method for each thing that can happen to a seat (a key, a line, a lost
 /// link), since each of them depends on all that happened before; they lie in one file for each
-/// side that it comes from.
+/// side that it comes from. Its fields are what outlives a link, and the link.
 #[derive(Debug)]
 pub struct Session {
     settings: Settings,
@@ -66,7 +80,7 @@ pub struct Session {
     link: Link,
     away: Away,
     identity: Option<Identity>,
-    room: Option<Room>,
+    rooms: Rooms,
     ledger: Ledger,
     /// The user has no more to say: when everything is answered, we leave with this request.
     farewell: Option<Value>,
@@ -75,26 +89,55 @@ pub struct Session {
     /// How it ends if it ends well.
     verdict: Code,
     round_trip: Option<Duration>,
+    ignored: Ignored,
+    /// Who comes and goes is not to be told.
+    is_quiet: bool,
+    /// With whom the user has spoken alone last.
+    partner: Option<String>,
+    /// Rooms of the server, as they were last listed.
+    listed: Vec<String>,
+    /// Who has changed its name last, and how.
+    renamed: Option<(String, String)>,
     effects: VecDeque<Effect>,
 }
 
 impl Session {
     /// A session that has done nothing yet. `random` spreads the tries to come back.
     pub fn new(settings: Settings, random: fastrand::Rng) -> Self {
+        let first = [FIRST_ROOM.to_owned()];
+        let rooms = match settings.rooms.as_slice() {
+            [] => Rooms::wanted(&first),
+            rooms => Rooms::wanted(rooms),
+        };
+        let ignored = Ignored::of(&settings.ignored);
+        let is_quiet = settings.is_quiet;
         Session {
             settings,
             phase: Phase::Idle,
             link: Link::default(),
             away: Away::new(random),
             identity: None,
-            room: None,
+            rooms,
             ledger: Ledger::default(),
             farewell: None,
             number: 0,
             verdict: Code::Left,
             round_trip: None,
+            ignored,
+            is_quiet,
+            partner: None,
+            listed: Vec::new(),
+            renamed: None,
             effects: VecDeque::new(),
         }
+    }
+
+    /// One without a link of its own: how somebody stands who sits at this place, which is no room.
+    pub fn without_link(settings: Settings, place: &str, now: Instant) -> Self {
+        let mut session = Session::new(settings, fastrand::Rng::new());
+        session.phase = Phase::Talking { since: now };
+        session.rooms.add(place, place);
+        session
     }
 
     /// Begins: asks for a connection. A poster does when it has something to say.
@@ -120,84 +163,27 @@ impl Session {
     /// How it stands.
     pub fn standing(&self) -> Standing<'_> {
         Standing {
-            room: self.room.as_ref().map(|room| room.name.as_str()),
+            rooms: &self.rooms,
             phase: &self.phase,
             is_lost: self.away.since.is_some(),
             round_trip: self.round_trip,
         }
     }
 
-    /// The room, once it is entered.
-    pub fn room(&self) -> Option<&Room> {
-        self.room.as_ref()
+    /// The rooms that it is in or comes back to.
+    pub fn rooms(&self) -> &Rooms {
+        &self.rooms
+    }
+
+    /// Rooms of the server that are known and not entered.
+    pub fn listed(&self) -> &[String] {
+        &self.listed
     }
 
     /// Whether a line of the user would be taken now.
     pub fn wants_line(&self) -> bool {
         let has_room = self.ledger.len() < UNANSWERED_LINES_MAX;
         self.farewell.is_none() && (has_room || self.is_asking())
-    }
-
-    /// A line that the user typed, or of a pipe; without its ending.
-    pub fn say_line(&mut self, line: &str, now: Instant) {
-        let is_text = matches!(self.settings.manner, Manner::Pipe | Manner::Poster);
-        if is_text || line.trim().is_empty() || self.is_asking() {
-            return self.say_text(line, now);
-        }
-        self.number += 1;
-        if matches!(line.trim_end(), "exit" | "end") {
-            return self.end_of_input(now);
-        }
-        match typed::read(line, self.target()) {
-            Ok(Typed::Ask(request)) => self.ask(line, request, now),
-            Ok(Typed::Quit(farewell)) => self.leave_when_answered(farewell, now),
-            Ok(Typed::Help) => typed::commands().for_each(|(usage, does)| {
-                self.show(Kind::Answer, &format!("{usage}  {does}"));
-            }),
-            Ok(Typed::Topic) => {
-                let topic = self.room.as_ref().and_then(|room| room.topic.as_ref());
-                let topic = topic.map_or("no topic".into(), |topic| format!("topic: \"{topic}\""));
-                self.show(Kind::Answer, &topic);
-            }
-            Err((code, words)) => self.refused(self.number, code, &words),
-        }
-    }
-
-    /// A text of the user to say as it is, though it may look like a command; or what the user is
-    /// asked for.
-    pub fn say_text(&mut self, text: &str, now: Instant) {
-        self.number += 1;
-        if text.trim().is_empty() {
-            return;
-        }
-        match &self.phase {
-            Phase::Naming => return self.choose_name(text.trim()),
-            Phase::Unlocking => return self.choose_password(text),
-            Phase::Trusting { key } => return self.answer_trust(text.trim(), key.clone()),
-            _ => {}
-        }
-        let mut request = typed::say(self.target(), text);
-        if self.settings.manner == Manner::Poster {
-            request["do"] = "post".into();
-        }
-        self.ask(text, request, now);
-    }
-
-    /// The user typed a line of which only this can be said: that it is too long.
-    pub fn say_endless_line(&mut self) {
-        self.number += 1;
-        self.refused(self.number, "line-too-long", "it was not sent");
-    }
-
-    /// There are no more lines of the user.
-    pub fn end_of_input(&mut self, now: Instant) {
-        self.leave_when_answered(json!({"do": "quit"}), now);
-    }
-
-    /// The user wants to be gone, whatever is still unsaid: so many `untaken` lines of its input,
-    /// and those that are not answered.
-    pub fn interrupt(&mut self, untaken: usize, now: Instant) {
-        self.leave(&json!({"do": "quit"}), untaken, now);
     }
 
     /// What the user asked for and of which nothing has been heard, oldest first.
@@ -209,41 +195,23 @@ impl Session {
     fn is_asking(&self) -> bool {
         matches!(
             self.phase,
-            Phase::Naming | Phase::Unlocking | Phase::Trusting { .. }
+            Phase::Naming { .. } | Phase::Unlocking | Phase::Trusting { .. }
         )
     }
 
     /// The room for which the user types.
     fn target(&self) -> &str {
-        match self.ledger.joining() {
-            Some((room, _)) => room,
-            None => self.here(),
-        }
+        self.rooms.target().unwrap_or(FIRST_ROOM)
     }
 
-    /// The room in which we are, or will be.
-    fn here(&self) -> &str {
-        let known = self.room.as_ref().map(|room| room.name.as_str());
-        known
-            .or(self.settings.room.as_deref())
-            .unwrap_or(FIRST_ROOM)
+    /// The rooms in which we are, for the user to read.
+    fn here(&self) -> String {
+        let names = self.rooms.all().iter().map(|room| room.name.as_str());
+        names.collect::<Vec<&str>>().join(", ")
     }
 
     fn own_name(&self) -> &str {
         self.identity.as_ref().map_or("", |identity| &identity.name)
-    }
-
-    fn ask(&mut self, line: &str, request: Value, now: Instant) {
-        // `//text` is how the text `/text` is typed.
-        let line = match request["do"].as_str() {
-            Some("say") if request["action"] != true => request["text"].as_str().unwrap_or(line),
-            _ => line,
-        };
-        self.ledger.push(self.number, line.to_owned(), request);
-        if let Phase::Idle = self.phase {
-            self.connect();
-        }
-        self.advance(now);
     }
 
     /// Sends what may be sent, and leaves when the input is at its end and all of it is answered.
@@ -275,14 +243,6 @@ impl Session {
             self.effects.push_back(Effect::HangUp);
             self.phase = Phase::Idle;
         }
-    }
-
-    fn leave_when_answered(&mut self, farewell: Value, now: Instant) {
-        if self.settings.manner.is_person() {
-            return self.leave(&farewell, 0, now);
-        }
-        self.farewell = Some(farewell);
-        self.advance(now);
     }
 
     /// A line of the user was refused, by the server or by us.
@@ -323,7 +283,22 @@ impl Session {
     }
 
     fn show_event(&mut self, shown: Shown) {
+        if self.settings.manner == Manner::Json && shown.kind != Kind::Status {
+            return;
+        }
         self.effects.push_back(Effect::Show(shown));
+    }
+
+    /// Shows something about a room.
+    fn show_in(&mut self, room: &str, kind: Kind, text: &str) {
+        let shown = Shown::of(kind, text);
+        let room = self.elsewhere(room);
+        self.show_event(Shown { room, ..shown });
+    }
+
+    /// The room, if it is not the one in which the user is: lines from there carry it.
+    fn elsewhere(&self, room: &str) -> Option<String> {
+        (!self.rooms.is_current(room)).then(|| room.to_owned())
     }
 
     fn status(&mut self, words: &str) {

@@ -1,7 +1,8 @@
-//! `Room`: the room in which the user is, and how far it has been heard. Pure.
+//! `Room`: a room in which the user is or wants to be, and how far it has been heard. Pure.
 
 use std::collections::HashSet;
 
+use super::crowd::Crowd;
 use super::gap::Gap;
 use crate::wire::Event;
 
@@ -15,6 +16,14 @@ pub struct Room {
     /// Who is there, as far as it is known; who was met last stands last.
     pub names: Vec<String>,
     pub topic: Option<String>,
+    /// Those who come and go without having said anything.
+    pub crowd: Crowd,
+    /// Whether it has been entered on the link that is up.
+    pub is_entered: bool,
+    /// Whether something was said in it since the user last was there.
+    pub has_news: bool,
+    /// Whether the user was called in it since then.
+    pub is_called: bool,
     /// The id up to which everything has been heard.
     pub last: Option<String>,
     /// What was said before we came, while it comes.
@@ -31,6 +40,8 @@ pub struct Replay {
     /// Whether it continues what had been heard before.
     pub is_continued: bool,
     pub is_headed: bool,
+    /// How many messages it has, if that is known.
+    pub count: Option<u64>,
     pub stage: Stage,
     /// Lines of the room that are kept back, in order, and what they take.
     pub held: Vec<Event>,
@@ -60,6 +71,7 @@ impl Replay {
             newest,
             is_continued,
             is_headed: false,
+            count: None,
             stage,
             held: Vec::new(),
             held_bytes: 0,
@@ -68,10 +80,22 @@ impl Replay {
 }
 
 impl Room {
+    /// A room that is to be entered.
+    pub fn wanted(name: &str) -> Self {
+        Room {
+            name: name.to_owned(),
+            ..Room::default()
+        }
+    }
+
     /// Whether this is the room; names are compared by the server, of which this is a part.
-    pub fn is(&self, name: &Option<String>) -> bool {
-        let name = name.as_ref().map(|name| name.to_lowercase());
-        name.is_some_and(|name| name == self.name.to_lowercase())
+    pub fn is(&self, name: &str) -> bool {
+        name.to_lowercase() == self.name.to_lowercase()
+    }
+
+    /// Whether it has ever been entered.
+    pub fn is_known(&self) -> bool {
+        self.is_entered || self.last.is_some()
     }
 
     /// Whether this message has been shown already, as far as that is remembered.
@@ -83,6 +107,14 @@ impl Room {
     pub fn set_names(&mut self, names: Vec<String>) {
         self.names = names;
         self.names.truncate(NAMES_MAX);
+    }
+
+    /// What of it is missing, if pages of that are asked for.
+    pub fn gap(&self) -> Option<Gap> {
+        match self.replay.as_ref()?.stage {
+            Stage::Paged(gap) => Some(gap),
+            Stage::Shown | Stage::Kept => None,
+        }
     }
 
     /// Somebody is here.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use chatd::clean::Clean;
 
+use super::rooms::Rooms;
 use crate::lines::Shown;
 use crate::password::Password;
 
@@ -16,11 +17,17 @@ pub struct Settings {
     pub name: Option<String>,
     /// The password of the server; where it wants one and there is none, the user is asked.
     pub password: Option<Password>,
-    /// The room to be in.
-    pub room: Option<String>,
+    /// The rooms to be in; none for the one where newcomers are.
+    pub rooms: Vec<String>,
     pub manner: Manner,
     /// Whether to come back when a link that was up is lost.
     pub comes_back: bool,
+    /// Whether what was said before we came is left out.
+    pub is_without_history: bool,
+    /// Those of whom nothing is to be read.
+    pub ignored: Vec<String>,
+    /// Whether who comes and goes is not to be told.
+    pub is_quiet: bool,
 }
 
 /// Whose session it is, which decides what its input means and when it is over.
@@ -34,6 +41,8 @@ pub enum Manner {
     Pipe,
     /// A program whose lines may be commands.
     Commands,
+    /// A program that speaks JSON itself.
+    Json,
     /// The bulletin board's poster: its lines are said from outside the room.
     Poster,
 }
@@ -56,8 +65,16 @@ pub enum Effect {
     Trust(String),
     /// Close the connection. Nothing is to be reported of it from now on.
     HangUp,
+    /// Give this line of JSON to the program.
+    Line(String),
     /// Show this to the user.
     Show(Shown),
+    /// Keep the names of those who are ignored.
+    KeepIgnored(Vec<String>),
+    /// The user is called by somebody.
+    Call,
+    /// Show an empty screen.
+    ClearScreen,
 }
 
 /// What became of a connection.
@@ -120,8 +137,9 @@ pub enum Phase {
     Connecting,
     /// It is made, and we are not yet where we want to be.
     Greeting { since: Instant },
-    /// The user is asked for a name. Without a link: servers do not wait so long for one.
-    Naming,
+    /// The user is asked for a name, and may be offered one. Without a link: servers do not wait so
+    /// long for one.
+    Naming { offer: Option<String> },
     /// The user is asked for the password of the server, without a link too.
     Unlocking,
     /// The user is asked whether this is the server's key.
@@ -139,8 +157,8 @@ pub enum Phase {
 /// How a session stands, for its user to see.
 #[derive(Debug, Clone, Copy)]
 pub struct Standing<'a> {
-    /// The room it is in, or comes back to.
-    pub room: Option<&'a str>,
+    /// Those it is in, or comes back to.
+    pub rooms: &'a Rooms,
     pub phase: &'a Phase,
     /// Whether a link has been lost since one was up.
     pub is_lost: bool,

@@ -29,14 +29,7 @@ pub fn news(event: &Event) -> Option<String> {
     Some(match event.is.as_str() {
         "joined" => format!("{name} joined ({here} here)"),
         "left" => format!("{name} left ({here} here){}", leave_cause(event)),
-        "churn" => {
-            let parts = [(event.joined, "joined"), (event.left, "left")];
-            let parts = parts.iter().filter(|(count, _)| *count > 0);
-            let parts: Vec<String> = parts
-                .map(|(count, what)| format!("{count} {what}"))
-                .collect();
-            format!("{} ({here} here)", parts.join(", "))
-        }
+        "churn" => churn(event.joined, event.left, *here),
         "renamed" => format!("{from} is now {to}"),
         "topic" if text.is_empty() => format!("{by} cleared the topic"),
         "topic" => format!("{by} set the topic: \"{text}\""),
@@ -47,6 +40,16 @@ pub fn news(event: &Event) -> Option<String> {
         ),
         _ => return None,
     })
+}
+
+/// `12 joined, 3 left (40 here)`.
+pub fn churn(joined: u64, left: u64, here: u64) -> String {
+    let parts = [(joined, "joined"), (left, "left")];
+    let parts = parts.iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = parts
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    format!("{} ({here} here)", parts.join(", "))
 }
 
 fn leave_cause(event: &Event) -> String {
@@ -72,6 +75,12 @@ pub fn roster(event: &Event) -> String {
         0 => format!("{here} here: {names}"),
         more => format!("{here} here: {names}, … and {more} more"),
     }
+}
+
+/// That so many messages follow which were said while there was no link, if anybody counted them.
+pub fn away_words(count: Option<u64>) -> String {
+    let messages = count.map_or("messages".to_owned(), |count| counted(count, "message"));
+    format!("… {messages} while you were away")
 }
 
 /// That so many messages are missing here, if anybody knows how many.

@@ -27,7 +27,7 @@ fn log(world: &World) -> Vec<&str> {
 fn shown(world: &World) -> Vec<&str> {
     let texts = world.shown.iter().map(|(_, text)| text.as_str());
     texts
-        .skip_while(|text| *text != "said meanwhile:")
+        .skip_while(|text| !text.ends_with("while you were away"))
         .collect()
 }
 
@@ -64,7 +64,7 @@ fn what_is_missed_is_shown_where_it_belongs() {
     world.server.interjections = VecDeque::from(["8", "9"]);
     world.come_back();
     let wanted = [
-        "said meanwhile:",
+        "… 7 messages while you were away",
         "1",
         "2",
         "3",
@@ -72,7 +72,6 @@ fn what_is_missed_is_shown_where_it_belongs() {
         "5",
         "6",
         "7",
-        "end of history",
         "8",
         "9",
         "back in lobby as ann",

@@ -163,9 +163,12 @@ impl World {
             server: "server:1".to_owned(),
             name: Some("ann".to_owned()),
             password: None,
-            room: None,
+            rooms: Vec::new(),
             manner,
             comes_back: true,
+            is_without_history: false,
+            ignored: Vec::new(),
+            is_quiet: false,
         };
         let mut session = Session::new(settings, fastrand::Rng::with_seed(1));
         session.start();
@@ -193,6 +196,10 @@ impl World {
                     }
                     Effect::HangUp => self.connection = None,
                     Effect::Trust(key) => panic!("nobody asks about {key}"),
+                    Effect::Line(_)
+                    | Effect::Call
+                    | Effect::ClearScreen
+                    | Effect::KeepIgnored(_) => {}
                     Effect::Show(shown) => self.shown.push((shown.kind, shown.text)),
                     Effect::Send(bytes) => self.carry_up(&bytes),
                 }
