@@ -104,7 +104,7 @@ fn at_a_seat_it_is_asked_and_not_shown() {
     let locked = Locked::start("seat");
     let mut ann = Sitting::start(seat(locked.chatd.address(), &[]));
     ann.sees_text("has a password: type it and press Enter");
-    ann.sees_text("password> ");
+    ann.sees_text("password>");
     ann.types("Open");
     ann.sees_text("password> ****");
     ann.types("\r");
@@ -118,7 +118,7 @@ fn at_a_seat_it_is_asked_and_not_shown() {
     ann.sees("what was said", |model| {
         model.rows().iter().any(|row| row.contains("<ann> hello"))
     });
-    ann.types("\x10\x10\x10");
+    ann.types("\x1b[A\x1b[A\x1b[A");
     assert!(!ann.shows("esame") && !ann.shows("Open"));
     ann.types("\x03\x04");
     assert_eq!(ann.waits_and_finds_the_terminal_whole().code(), Some(0));
@@ -129,9 +129,9 @@ fn it_is_asked_behind_the_name_and_can_be_left_there() {
     let locked = Locked::start("name");
     let address = locked.address();
     let mut ann = Sitting::start(client().args([address.as_str()]));
-    ann.sees_text("your name> ");
+    ann.sees_text("your name>");
     ann.types("ann\r");
-    ann.sees_text("password> ");
+    ann.sees_text("password>");
     ann.types("\x04");
     assert_eq!(ann.waits_and_finds_the_terminal_whole().code(), Some(0));
 }

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 
 /// A folder of one test.
-pub struct Files(PathBuf);
+pub(crate) struct Files(PathBuf);
 
 impl Files {
     /// An empty one, of this name.
-    pub fn new(name: &str) -> Files {
+    pub(crate) fn new(name: &str) -> Files {
         let path = std::env::temp_dir().join(format!("chatd-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         fs::create_dir(&path).unwrap();
@@ -16,12 +16,12 @@ impl Files {
     }
 
     /// Where a file of this name is, whether it is there or not.
-    pub fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.0.join(name).to_str().unwrap().to_owned()
     }
 
     /// Writes a file of this name; gives where it is.
-    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let path = self.path(name);
         fs::write(&path, content).unwrap();
         path

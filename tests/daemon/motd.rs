@@ -39,16 +39,17 @@ fn who_enters_is_told_it_after_the_topic_and_before_the_past() {
     for mut program in [chatd.program(), chatd.websocket()] {
         program.ask(json!({"do": "enter", "name": "cyd", "rooms": ["lobby", "den"]}));
         program.next();
-        let welcome = program.expect(json!({"is": "welcome", "name": "cyd", "motd": motd}));
+        let welcome = program.next();
+        assert_eq!(welcome["motd"], motd, "{welcome}");
         for room in ["lobby", "den"] {
-            program.expect(json!({"is": "entered", "room": room}));
+            assert_eq!(program.next()["room"], room);
             program.expect_past();
         }
         program.expect_silence_but_news();
         let mut again = chatd.program();
         again.ask(json!({"do": "enter", "name": "cyd", "rooms": [], "resume": welcome["resume"]}));
         again.next();
-        again.expect(json!({"is": "welcome", "motd": motd}));
+        assert_eq!(again.next()["motd"], motd);
         again.ask(json!({"do": "quit"}));
         again.until_closed();
     }

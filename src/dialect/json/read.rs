@@ -477,7 +477,7 @@ mod tests {
         type Rooms<'a> = &'a [(&'a str, Option<&'a str>)];
         let cases: [(&str, Rooms<'_>, Option<&str>); 6] = [
             (
-                r#"{"do":"enter","name":"ann","password":7}"#,
+                r#"{"do":"enter","name":"ann","passport":7}"#,
                 &[("lobby", None)],
                 None,
             ),

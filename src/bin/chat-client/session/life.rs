@@ -90,7 +90,8 @@ impl Session {
         {
             enter["resume"] = token.as_str().into();
         }
-        self.add_password(&mut enter);
+        let password = self.settings.password.iter();
+        password.for_each(|password| password.join(&mut enter));
         enter
     }
 
@@ -209,13 +210,6 @@ impl Session {
         self.settings.name = None;
         self.phase = Phase::Naming { offer };
         self.status(words);
-    }
-
-    /// Whoever enters or posts gives the password, if one is known.
-    pub(super) fn add_password(&self, request: &mut Value) {
-        if let Some(password) = &self.settings.password {
-            password.join(request);
-        }
     }
 
     /// The server wants a password, and none is known, or it was wrong.
