@@ -89,6 +89,20 @@ settings! {
         #[arg(long, value_name = "BYTES", default_value = "1G", value_parser = bytes(KEEP_BYTES))]
         pub keep_bytes: usize,
 
+        /// Only these rooms exist, beside the lobby, and all the time; may be repeated. Without it rooms
+        /// are made by those who enter them
+        #[arg(long, value_name = "ROOM", value_delimiter = ',')]
+        pub rooms: Vec<String>,
+
+        /// Who enters, posts or reads must know what the first line of this file says. Read again on
+        /// SIGHUP
+        #[arg(long, value_name = "FILE")]
+        pub password_file: Option<PathBuf>,
+
+        /// What this file says is told to who enters. Read again on SIGHUP
+        #[arg(long, value_name = "FILE")]
+        pub motd_file: Option<PathBuf>,
+
         /// TLS on the same port; `only` turns plain connections away, loopback excepted
         #[arg(long, value_name = "MODE", default_value = "on")]
         pub tls: TlsMode,
@@ -246,6 +260,8 @@ mod tests {
                     "--data=/a b",
                     "--tls-cert=c.pem",
                     "--tls-key=ä/k.pem",
+                    "--password-file=p",
+                    "--motd-file=/m=",
                     "--operator-socket=o",
                 ];
                 flags.extend(paths.map(str::to_owned));
@@ -283,6 +299,7 @@ mod tests {
                 "NET" => among(&["10.0.0.0/8", "127.0.0.1", "fd00::/8,::1"]),
                 "SWITCH" => among(&["on", "off"]),
                 "NAME" => among(&["chat.example", "a.example,b.example"]),
+                "ROOM" => among(&["ops", "ops,dev"]),
                 "L" => among(&["off", "info", "trace"]),
                 "MODE" => among(&["on", "off", "only"]),
                 // A certificate and its key come together or not at all.
@@ -308,6 +325,8 @@ mod tests {
             "--tls-key=k",
             "--operator-socket=o",
             "--metrics=a:1",
+            "--password-file=p",
+            "--motd-file=m",
         ];
         let printed = parse(&paths).to_string();
         for flag in Config::command().get_arguments() {
@@ -316,7 +335,7 @@ mod tests {
                 .lines()
                 .any(|line| line.starts_with(&format!("{long} = ")));
             // What is a list may be empty.
-            let is_setting = !["check", "proxy-from", "web-name"].contains(&long);
+            let is_setting = !["check", "proxy-from", "rooms", "web-name"].contains(&long);
             assert_eq!(is_printed, is_setting, "--{long}");
         }
     }

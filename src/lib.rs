@@ -14,8 +14,8 @@
 //!
 //! Layers are folders, and imports point one way:
 //! `chat ← dialect ← fanout ← session ← hub ← turn ← net ← main`; [`archive`], what is kept of what was said, and
-//! [`moderation`], whom the operator has shut out, stand beside `chat` and behind it. [`config`], [`time`], [`bucket`], [`size_class`] and
-//! [`clean`] are plain values. Below `net` nothing knows a clock, a socket, a file or the log: clippy
+//! [`moderation`], whom the operator has shut out, stand beside `chat` and behind it. [`config`], [`time`], [`bucket`],
+//! [`size_class`], [`password`] and [`clean`] are plain values. Below `net` nothing knows a clock, a socket, a file or the log: clippy
 //! (`clippy.toml`) and `tests/engine/imports.rs` fail if it does; and no file there leads back to itself
 //! (`tests/engine/circles.rs`).
 //!
@@ -35,6 +35,7 @@ pub mod fanout;
 pub mod hub;
 pub mod moderation;
 pub mod net;
+pub mod password;
 pub mod session;
 pub mod size_class;
 pub mod time;

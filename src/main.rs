@@ -13,11 +13,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
+use chatd::chat::FixedRooms;
 use chatd::clean::Clean;
 use chatd::config::address::ListenAddress;
 use chatd::config::{Config, NoConfig};
+use chatd::net::entrance::Entrance;
 use chatd::net::listener::LISTENERS_MAX;
 use chatd::net::operator_socket::OperatorSocket;
+use chatd::net::reloads::Reloads;
 use chatd::net::server::Server;
 use chatd::net::systemd::{self, Notify};
 use chatd::net::tls::TlsSetup;
@@ -90,6 +93,8 @@ fn check(mut config: Config) -> Result<(), Fault> {
     let metrics = resolve_metrics(&config, &listen).map_err(settings)?;
     let warning = fit_to_machine(&mut config, listen.len(), metrics.len()).map_err(settings)?;
     let of_tls = TlsSetup::check(&config).map_err(|bad| Fault::new(Exit::Settings, bad))?;
+    fixed_rooms(&config)?;
+    entrance(&config)?;
     if let Some(path) = &config.operator_socket {
         // A server that runs is no fault of the settings.
         let checked = OperatorSocket::check(path).or_else(|bad| match bad.is_of_settings() {
@@ -130,25 +135,29 @@ fn serve(mut config: Config) -> Result<(), Fault> {
     let listening = addresses(&listeners)?;
     let metrics = listener::bind_all(&metrics).map_err(|error| of_metrics(&error))?;
     let asked_at = addresses(&metrics)?;
-    let tls = TlsSetup::load(&config, &listening).map_err(|bad| Fault::new(Exit::Settings, bad));
     let operators = config.operator_socket.as_deref().map(operator_socket);
-    let (tls, operators) = match tls.and_then(|tls| Ok((tls, operators.transpose()?))) {
-        Ok(both) => both,
-        Err(fault) => {
-            let handed_in = if is_handed_in { listeners } else { Vec::new() };
-            return Err(Fault { handed_in, ..fault });
-        }
-    };
+    let loaded = load(&config, &listening);
+    let (rooms, reloads, operators) =
+        match loaded.and_then(|(rooms, reloads)| Ok((rooms, reloads, operators.transpose()?))) {
+            Ok(all) => all,
+            Err(fault) => {
+                let handed_in = if is_handed_in { listeners } else { Vec::new() };
+                return Err(Fault { handed_in, ..fault });
+            }
+        };
     let cannot_poll = |error| Fault::new(Exit::Unavailable, format!("cannot poll: {error}"));
     let mut server = Server::new(
         &config,
         listeners,
         operators,
         metrics,
-        tls,
+        reloads,
         Notify::from_env(),
     )
     .map_err(cannot_poll)?;
+    if let Some(rooms) = rooms {
+        server.fix_rooms(rooms);
+    }
     if let Some(folder) = &config.data {
         server.keep(folder, &config).map_err(|bad| Fault {
             exit: if bad.exit_code() == Exit::Settings as u8 {
@@ -225,6 +234,28 @@ fn resolve_metrics(config: &Config, listen: &[SocketAddr]) -> Result<Vec<SocketA
 
 fn of_metrics(error: &dyn fmt::Display) -> Fault {
     Fault::new(Exit::Unavailable, format!("--metrics: {error}"))
+}
+
+/// What the settings name beside numbers: the only rooms, if they name any, and what is in files.
+fn load(config: &Config, listening: &[SocketAddr]) -> Result<(Option<FixedRooms>, Reloads), Fault> {
+    let (rooms, entrance) = (fixed_rooms(config)?, entrance(config)?);
+    let tls = TlsSetup::load(config, listening);
+    let tls = tls.map_err(|bad| Fault::new(Exit::Settings, bad))?;
+    Ok((rooms, Reloads::new(tls, entrance)))
+}
+
+/// The only rooms that there are to be, if the settings name any.
+fn fixed_rooms(config: &Config) -> Result<Option<FixedRooms>, Fault> {
+    if config.rooms.is_empty() {
+        return Ok(None);
+    }
+    let rooms = FixedRooms::read(&config.rooms);
+    let rooms = rooms.map_err(|bad| Fault::new(Exit::Settings, format!("--rooms: {bad}")))?;
+    Ok(Some(rooms))
+}
+
+fn entrance(config: &Config) -> Result<Entrance, Fault> {
+    Entrance::load(config).map_err(|bad| Fault::new(Exit::Settings, bad))
 }
 
 fn addresses(listeners: &[TcpListener]) -> Result<Vec<SocketAddr>, Fault> {

@@ -50,7 +50,7 @@ fn check_request(request: &Request<'_>, line_bytes_max: usize) {
         Command::Act(Act::Say { text, .. })
         | Command::Act(Act::SetTopic(text))
         | Command::Search(SearchFor { words: text, .. }) => ([Some(text), None], [None, None]),
-        Command::Post { name, text } => ([Some(text), None], [Some(name), None]),
+        Command::Post { name, text, .. } => ([Some(text), None], [Some(name), None]),
         Command::Act(Act::Msg { to, text }) => ([Some(text), None], [Some(to), None]),
         Command::Quit(reason) => ([reason, None], [None, None]),
         Command::Act(Act::Nick(name)) => ([None, None], [Some(name), None]),

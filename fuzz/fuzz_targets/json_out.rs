@@ -23,6 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
         line_bytes_max: bytes.len(),
         history: bytes.len().is_multiple_of(2),
         search: bytes.len().is_multiple_of(4),
+        password: false,
     })));
     talk(bytes, &mut reader, |_| ());
 });
@@ -93,7 +94,7 @@ fn check_fact(lines: &[JsonLine], fact: &Fact<'_>) {
 fn check_reply(lines: &[JsonLine], reply: &Reply<'_>, reference: &str) {
     assert!(Encoding::Json.has_words_for(reply) || lines.is_empty());
     let expected = match reply {
-        Reply::Help | Reply::Prompt => return assert!(lines.is_empty()),
+        Reply::Help | Reply::Prompt | Reply::PasswordPrompt | Reply::Motd(_) => return assert!(lines.is_empty()),
         Reply::Past { room, messages, .. } => {
             let (last, said) = lines.split_last().expect("the past has an end");
             check_fields(last, &json!({"is": "caught-up", "room": room}));
@@ -107,7 +108,7 @@ fn check_reply(lines: &[JsonLine], reply: &Reply<'_>, reference: &str) {
         Reply::Hello(hello) => {
             json!({"is": "hello", "line_max": hello.line_bytes_max, "history": hello.history})
         }
-        Reply::Welcome { name, resume } => {
+        Reply::Welcome { name, resume, .. } => {
             json!({"is": "welcome", "name": name, "resume": resume, "ref": reference})
         }
         Reply::Answer(answer) => answer_fields(answer, reference),

@@ -140,6 +140,7 @@ impl People<'_> {
                 let welcome = Reply::Welcome {
                     name: self.directory.name_of(member),
                     resume: "5f",
+                    motd: None,
                 };
                 self.ear.reply(&welcome);
                 let joined = self.directory.join(member, "lobby", &mut self.ear);
@@ -179,7 +180,7 @@ impl People<'_> {
                 return directory.leave(member, Cause::Quit, reason, ear);
             }
             Command::Enter(_) => return,
-            Command::Post { name, text } => {
+            Command::Post { name, text, .. } => {
                 let room = request.room.unwrap_or("lobby");
                 let posted = directory.post(room, name, text, ear);
                 posted.map(|id| Answer::Done(Some(id)))
@@ -279,7 +280,11 @@ fn as_program<'a>(choice: u8, request: Request<'a>, text: &'a str) -> Request<'a
         },
         (22.., Command::Act(Act::Msg { to, text })) => Request {
             room: Some("den"),
-            command: Command::Post { name: to, text },
+            command: Command::Post {
+                name: to,
+                text,
+                password: None,
+            },
         },
         (16..20, Command::Act(Act::Say { .. })) => Request {
             room: Some("den"),

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::id::MessageId;
+use crate::password::GivenPassword;
 
 /// Something that a connection asks for. All text is clean: no control characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub enum Command<'a> {
         name: &'a str,
         /// What is said.
         text: &'a str,
+        /// The password of the server, if one was given.
+        password: Option<GivenPassword<'a>>,
     },
     /// What was said in the room.
     History(PageOf),
@@ -97,6 +100,8 @@ pub struct Entry<'a> {
     /// The rooms to enter, with the newest message that is known of each. A language in which
     /// names can stand with escapes owns those that it had to take out of them.
     pub rooms: &'a [(Cow<'a, str>, Option<MessageId>)],
+    /// The password of the server, if one was given.
+    pub password: Option<GivenPassword<'a>>,
     /// What proves that the name's bearer is the same somebody.
     pub resume: Option<&'a str>,
     /// The newest message that is known of rooms, also of those that need not be entered since

@@ -8,6 +8,7 @@ use crate::time::{Time, WallTime};
 use super::closing;
 use super::command::Act;
 use super::fact::{Answer, Cause, Fact, Listen, Manner, Refusal, RoomRow, To, What};
+use super::fixed_rooms::FixedRooms;
 use super::id::{MemberId, MessageId, RoomId};
 use super::member::Hears;
 use super::name::Name;
@@ -34,6 +35,11 @@ impl Directory {
     /// Nobody is here any more, and nobody is told so. Time and ids go on.
     pub fn clear(&mut self) {
         self.presence.clear();
+    }
+
+    /// From now on there are no rooms but these, and they are always there.
+    pub fn fix_rooms(&mut self, rooms: FixedRooms) {
+        self.presence.rooms.fix(rooms);
     }
 
     /// What happens from now on happens at this time.
@@ -269,7 +275,7 @@ impl Directory {
         Ok(who_in(&self.presence, found))
     }
 
-    /// The rooms that have members.
+    /// The rooms that have members, or are always there.
     pub fn list_rooms(&self) -> Answer<'_> {
         list_rooms(&self.presence)
     }
@@ -387,15 +393,15 @@ fn who_in(presence: &Presence, room: RoomId) -> Answer<'_> {
 }
 
 fn list_rooms(presence: &Presence) -> Answer<'_> {
-    let mut occupied = presence.rooms.occupied().map(|room| RoomRow {
+    let mut listed = presence.rooms.listed().map(|room| RoomRow {
         room: room.name.as_str(),
         here: room.roster.len(),
         topic: &room.topic,
     });
-    let listed = occupied.by_ref().take(presence.rules.rooms_listed_max);
+    let first = listed.by_ref().take(presence.rules.rooms_listed_max);
     Answer::Rooms {
-        rooms: listed.collect(),
-        more: occupied.count(),
+        rooms: first.collect(),
+        more: listed.count(),
     }
 }
 

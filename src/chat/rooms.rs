@@ -11,13 +11,11 @@ use crate::time::Time;
 
 use super::claims::Claims;
 use super::fact::{Place, Refusal};
+use super::fixed_rooms::{FixedRooms, LOBBY};
 use super::id::{MemberId, MessageId, RoomId};
 use super::members::Members;
 use super::name::Name;
 use super::room::{Churn, Room, alphabetical};
-
-/// The room that is always there, which everybody enters who names none.
-pub const LOBBY: &str = "lobby";
 
 /// Where a name of a room leads.
 pub(super) enum Found {
@@ -36,6 +34,8 @@ pub(super) struct Rooms {
     /// Those that do not rest, in alphabetical order.
     by_name: Vec<RoomId>,
     lobby: RoomId,
+    /// No other is made, and none goes.
+    is_fixed: bool,
     /// Rooms that nobody is in and that are remembered, the one that rests for longest first.
     resting: VecDeque<RoomId>,
     resting_max: usize,
@@ -52,6 +52,7 @@ impl Rooms {
             names: Claims::new(),
             by_name: Vec::new(),
             lobby: RoomId(0),
+            is_fixed: false,
             resting: VecDeque::new(),
             resting_max,
             churning: VecDeque::new(),
@@ -59,6 +60,16 @@ impl Rooms {
         let lobby = Name::parse(LOBBY).expect("the word lobby is a good name");
         rooms.lobby = rooms.make(lobby);
         rooms
+    }
+
+    /// There are these from now on, beside the lobby, and no others, whoever comes or goes.
+    pub(super) fn fix(&mut self, rooms: FixedRooms) {
+        for name in rooms.into_names() {
+            if self.named(&name).is_none() {
+                self.make(name);
+            }
+        }
+        self.is_fixed = true;
     }
 
     /// How many there are, without those that rest.
@@ -125,7 +136,7 @@ impl Rooms {
     pub(super) fn recall(&mut self, name: &str, topic: &str, last: MessageId) -> Option<RoomId> {
         let name = Name::parse(name).ok()?;
         let there = self.named(&name);
-        let is_full = self.resting.len() >= self.resting_max;
+        let is_full = self.is_fixed || self.resting.len() >= self.resting_max;
         if there.is_none() && (is_full || self.names.is_claimed_alike(&name)) {
             return None;
         }
@@ -156,6 +167,9 @@ impl Rooms {
         let there = self.named(&name);
         if let Some(room) = there.filter(|&room| !self.is_resting(room)) {
             return Ok(Found::Room(room));
+        }
+        if self.is_fixed {
+            return Err(Refusal::NoSuchRoom(asked));
         }
         // One that rests keeps nobody from a name.
         let is_taken = self
@@ -211,7 +225,7 @@ impl Rooms {
 
     /// Whether it is gone as soon as nobody is in it.
     pub(super) fn is_kept_when_empty(&self, room: RoomId) -> bool {
-        room == self.lobby
+        self.is_fixed || room == self.lobby
     }
 
     pub(super) fn remove(&mut self, room: RoomId) -> Room {
@@ -221,6 +235,12 @@ impl Rooms {
         let gone = self.rooms.remove(room.slot());
         self.names.release(&gone.name);
         gone
+    }
+
+    /// The rooms that have members or are fixed, in alphabetical order.
+    pub(super) fn listed(&self) -> impl Iterator<Item = &Room> {
+        let rooms = self.by_name.iter().map(|&room| self.get(room));
+        rooms.filter(|room| self.is_fixed || room.roster.len() > 0)
     }
 
     /// The rooms that have members, in alphabetical order.

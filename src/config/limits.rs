@@ -159,6 +159,22 @@ settings! {
         #[arg(skip = 4096_usize)]
         pub post_address_groups_max: usize,
 
+        /// Wrong passwords of one connection, with the last of which it ends.
+        #[arg(skip = 3_u32)]
+        pub wrong_passwords_max: u32,
+
+        /// Wrong passwords a minute from one address, before none is listened to.
+        #[arg(skip = 10_u32)]
+        pub wrong_passwords_per_minute_max: u32,
+
+        /// Addresses of which wrong passwords are counted by themselves; others are together.
+        #[arg(skip = 16_384_usize)]
+        pub wrong_password_groups_max: usize,
+
+        /// Bytes of the message of the day.
+        #[arg(skip = 4096_usize)]
+        pub motd_bytes_max: usize,
+
         /// How long one ended connection may take to read what it is still owed.
         #[arg(skip = Duration::from_secs(5))]
         pub flush_timeout: Duration,

@@ -31,7 +31,7 @@ pub fn clean_string(given: Cow<'_, [u8]>) -> Cow<'_, str> {
 
 /// What could end a line or drive a terminal: C0 except TAB, DEL, C1, and the two Unicode
 /// separators.
-pub(super) fn is_control(c: char) -> bool {
+pub fn is_control(c: char) -> bool {
     (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}')
 }
 

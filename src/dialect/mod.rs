@@ -125,7 +125,10 @@ impl Encoding {
                 reply => matches!(reply, Reply::Hello(_) | Reply::Welcome { .. }),
             },
             Encoding::Json | Encoding::JsonFrames => {
-                matches!(reply, Reply::Help | Reply::Prompt)
+                matches!(
+                    reply,
+                    Reply::Help | Reply::Prompt | Reply::PasswordPrompt | Reply::Motd(_)
+                )
             }
         };
         !is_silent

@@ -40,6 +40,12 @@ pub enum Refusal<'a> {
     TooManyFromAddress,
     /// No name in time.
     NameTimeout,
+    /// This server has a password, and that is not it.
+    WrongPassword,
+    /// This server has a password, and none was given.
+    PasswordNotGiven,
+    /// So many wrong ones came from its address that none is listened to.
+    PasswordTriedTooOften,
     /// Reads too slowly for what it is owed.
     TooSlow,
     /// Thrown out by the operator.
@@ -61,7 +67,7 @@ pub enum Refusal<'a> {
 }
 
 /// Every code there is. What counts refusals begins each of them at 0.
-pub const CODES: [&str; 25] = [
+pub const CODES: [&str; 26] = [
     "already-here",
     "bad-json",
     "bad-name",
@@ -86,6 +92,7 @@ pub const CODES: [&str; 25] = [
     "too-many-rooms",
     "too-slow",
     "unknown-command",
+    "wrong-password",
     "wrong-protocol",
 ];
 
@@ -115,6 +122,9 @@ impl Refusal<'_> {
             Refusal::ServerFull => "server-full",
             Refusal::TooManyFromAddress => "too-many-from-your-address",
             Refusal::NameTimeout => "name-timeout",
+            Refusal::WrongPassword | Refusal::PasswordNotGiven | Refusal::PasswordTriedTooOften => {
+                "wrong-password"
+            }
             Refusal::TooSlow => "too-slow",
             Refusal::Kicked(_) => "kicked",
             Refusal::Banned(_) => "banned",
@@ -184,6 +194,11 @@ impl fmt::Display for Refusal<'_> {
                 "too many connections from your address; close one first"
             }
             Refusal::NameTimeout => "you gave no name in time; connect again",
+            Refusal::WrongPassword => "that is not the password of this server",
+            Refusal::PasswordNotGiven => "this server has a password",
+            Refusal::PasswordTriedTooOften => {
+                "too many wrong passwords came from your address; try again in a minute"
+            }
             Refusal::TooSlow => "you did not read what was waiting for you; connect again",
             Refusal::Replaced => "you came back on another connection",
             Refusal::ShuttingDown => "the server stops now",

@@ -16,7 +16,11 @@ pub enum Reply<'a> {
         name: &'a str,
         /// What proves later that it is the same somebody.
         resume: &'a str,
+        /// The message of the day, if there is one.
+        motd: Option<&'a str>,
     },
+    /// The message of the day: one line or several.
+    Motd(&'a str),
     /// An answer of the rules of chat.
     Answer(&'a Answer<'a>),
     /// What was said in a room before one came, or while one was away.
@@ -41,6 +45,8 @@ pub enum Reply<'a> {
     Help,
     /// What to do, for a person who says nothing.
     Prompt,
+    /// What to do, for a person who gave a name where there is a password.
+    PasswordPrompt,
     /// The answer to a ping.
     Pong(Option<&'a str>),
     /// No. The connection ends with it, or it does not.
@@ -58,4 +64,6 @@ pub struct Hello {
     pub history: bool,
     /// Whether they can be searched.
     pub search: bool,
+    /// Whether there is a password.
+    pub password: bool,
 }

@@ -95,6 +95,11 @@ pub fn encode_reply(reply: &Reply<'_>, out: &mut Vec<u8>) -> u32 {
             .map(|(usage, does)| line(out, format_args!("= {usage:<15} {does}")))
             .sum(),
         Reply::Prompt => line_of(out, &["* chatd: type your name and press Enter"]),
+        Reply::PasswordPrompt => line_of(
+            out,
+            &["* this server has a password: type it and press Enter"],
+        ),
+        Reply::Motd(motd) => motd.lines().map(|line| line_of(out, &["* ", line])).sum(),
         Reply::Pong(None) => line_of(out, &["= pong"]),
         Reply::Pong(Some(token)) => line_of(out, &["= pong ", token]),
         Reply::Refused(refusal) | Reply::Ended(refusal) => {

@@ -5,6 +5,7 @@ use crate::chat::{Entry, Hears, MemberId, MessageId, Name, Refusal as RulesRefus
 use crate::dialect::{Encoding, Refusal, Reply};
 use crate::session::{CloseReason, Hold, Session, SessionId, Step};
 
+use super::admission::{self, Admitted};
 use super::comebacks::Token;
 use super::core::Core;
 use super::ending;
@@ -22,6 +23,9 @@ pub(super) fn enter<'a>(
     if core.member_of(id).is_some() {
         return Err(Refusal::EnteredAlready);
     }
+    if admission::check_entry(core, id, entry)? == Admitted::NotNow {
+        return Ok(());
+    }
     check_rooms(core, entry)?;
     if let Some(old) = find_for_takeover(core, entry) {
         core.comebacks.wait(old, id, entry, reference);
@@ -37,9 +41,11 @@ pub(super) fn enter<'a>(
     let member = core.directory.admit(entry.name, hears)?;
     welcome(core, id, member, reference);
     record(core, id, member, Recorded::Joined);
+    core.listeners.tell_motd(true);
     for (room, since) in entry.rooms {
         enter_room(core, id, member, room, *since, reference);
     }
+    core.listeners.tell_motd(false);
     Ok(())
 }
 
@@ -55,6 +61,7 @@ pub(super) fn end_if_banned(core: &mut Core, id: SessionId, name: &str) -> bool 
 
 /// The session is this member from now on, and is told so.
 pub(super) fn welcome(core: &mut Core, id: SessionId, member: MemberId, reference: Option<&str>) {
+    core.gate.let_in(id);
     core.delivery().speakers.bind(member, id);
     let Some(session) = core.session_mut(id) else {
         return;
@@ -67,6 +74,7 @@ pub(super) fn welcome(core: &mut Core, id: SessionId, member: MemberId, referenc
         let welcome = Reply::Welcome {
             name: core.directory.name_of(member),
             resume: &token,
+            motd: core.listeners.motd.as_deref(),
         };
         core.listeners.delivery.reply(id, &welcome, reference);
     }

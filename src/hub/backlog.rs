@@ -29,9 +29,9 @@ pub(super) fn cut(core: &mut Core) {
 /// No name came in time, or no request: that is answered, since it has begun.
 pub(super) fn end_unnamed(core: &mut Core, id: SessionId) {
     let session = core.session(id);
-    let is_posting = session.is_some_and(web::is_posting);
+    let is_whole = session.is_some_and(web::is_whole);
     match session.and_then(|session| session.door.as_deref()) {
-        Some(Door::Posting(_)) if is_posting => web::answer(core, id, &too_busy()),
+        Some(Door::Posting(_)) if is_whole => web::answer(core, id, &too_busy()),
         Some(Door::Reading(_)) => web::answer(core, id, &too_busy()),
         Some(Door::Head(_) | Door::Posting(_)) => {
             web::answer(core, id, &Response::refused(Status::RequestTimeout));

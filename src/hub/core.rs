@@ -13,6 +13,7 @@ use crate::time::Time;
 
 use super::comebacks::{Comebacks, Random};
 use super::delivery::Delivery;
+use super::gate::Gate;
 use super::listeners::Listeners;
 use super::memory::Memory;
 use super::questions::Questions;
@@ -29,6 +30,7 @@ pub(super) struct Core {
     pub(super) memory: Memory,
     pub(super) comebacks: Comebacks,
     pub(super) questions: Questions,
+    pub(super) gate: Gate,
     pub(super) standing: Standing,
     /// What sessions were called that have left and are still there.
     pub(super) left_names: HashMap<SessionId, Box<str>>,
@@ -43,6 +45,7 @@ impl Core {
             memory: Memory::default(),
             comebacks: Comebacks::new(random),
             questions: Questions::default(),
+            gate: Gate::new(&limits),
             standing: Standing::new(&limits),
             left_names: HashMap::new(),
             limits,

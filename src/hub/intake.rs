@@ -66,25 +66,30 @@ impl Intake {
         }
         if core.sessions().wants_input(id) && self.decide_dialect(core, id, &[], Input::Ended) {
             self.take_in(core, id, &mut [], Holds::Apply);
-            let is_posting = core.session(id).is_some_and(web::is_posting);
-            if core.sessions().wants_input(id) && !is_posting {
+            let is_whole = core.session(id).is_some_and(web::is_whole);
+            if core.sessions().wants_input(id) && !is_whole {
                 self.finish_input(core, id);
             }
         }
     }
 
-    /// Says what was posted, now that it is to be known from where; then answers those who were put
-    /// off, now that everybody else was served, until the turn has answered enough.
+    /// Goes on with what was posted, asked or given as a password, now that it is to be known from
+    /// where; then answers those who were put off, now that everybody else was served, until the turn
+    /// has answered enough.
     pub(super) fn answer(
         &mut self,
         core: &mut Core,
         mut group_of: impl FnMut(SessionId) -> AddressGroup,
     ) {
-        while let Some(id) = self.web.as_mut().and_then(Web::next_post) {
+        while let Some(id) = self.web.as_mut().and_then(Web::next_to_locate) {
             if let Some(session) = core.session_mut(id) {
                 web::locate(session, group_of(id));
             }
             self.continue_request(core, id);
+        }
+        while let Some(id) = core.gate.next_to_locate() {
+            core.gate.locate(id, group_of(id));
+            self.resume(core, id);
         }
         for _ in 0..self.requests.answers.waiting() {
             if let Some(id) = self.requests.answers.next_waiting() {
@@ -210,9 +215,8 @@ impl Intake {
         let Some(web) = &mut self.web else {
             return;
         };
-        match web.read(core, &mut self.requests, id, bytes) {
-            Taken::Whole(Ok(())) => {}
-            Taken::Whole(Err(later)) => self.requests.hold(core, id, later.hold()),
+        match web.read(core, id, bytes) {
+            Taken::Whole => {}
             Taken::Frames { behind } => {
                 let first = bytes.len() - behind;
                 self.take_frames(core, id, &mut bytes[first..], Holds::Apply);

@@ -23,6 +23,8 @@ pub(super) enum Later {
     Turn,
     /// That the archive has caught up.
     Behind,
+    /// That it is known from where it comes.
+    Location,
 }
 
 impl Later {
@@ -33,6 +35,7 @@ impl Later {
             Later::Pace => Hold::Pace,
             Later::Turn => Hold::Turn,
             Later::Behind => Hold::Behind,
+            Later::Location => Hold::Location,
         }
     }
 }

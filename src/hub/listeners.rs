@@ -20,6 +20,10 @@ pub(super) struct Listeners {
     /// A test, for instance.
     pub(super) witness: Option<Box<dyn Listen>>,
     pub(super) delivery: Delivery,
+    /// The message of the day, if there is one.
+    pub(super) motd: Option<Box<str>>,
+    /// Whether who enters a room now comes in with that, and is told it.
+    tells_motd: bool,
     /// What who enters a room now is told of its past.
     replay: Replay,
     replay_messages_max: usize,
@@ -65,6 +69,8 @@ impl Listeners {
             recorder: None,
             witness: None,
             delivery: Delivery::new(limits),
+            motd: None,
+            tells_motd: false,
             replay: Replay::Newest,
             replay_messages_max: limits.replay_messages_max,
             replay_bytes_left: 0,
@@ -77,6 +83,12 @@ impl Listeners {
         self.delivery.forget_rooms();
     }
 
+    /// Whether who enters a room from now on is told the message of the day, behind the welcome of
+    /// that room.
+    pub(super) fn tell_motd(&mut self, tells: bool) {
+        self.tells_motd = tells;
+    }
+
     /// From now on so much may be told of the past.
     pub(super) fn allow_replay(&mut self, bytes: usize) {
         self.replay_bytes_left = bytes;
@@ -85,6 +97,17 @@ impl Listeners {
     /// Who enters a room from now on is told this of its past.
     pub(super) fn set_replay(&mut self, replay: Replay) {
         self.replay = replay;
+    }
+
+    /// Tells who has come in the message of the day; programs know it by their welcome.
+    fn tell_motd_to(&mut self, to: To<'_>) {
+        if let To::Member(member) = to
+            && std::mem::take(&mut self.tells_motd)
+            && let Some(motd) = &self.motd
+            && let Some(id) = self.delivery.speakers.of(member)
+        {
+            self.delivery.reply(id, &Reply::Motd(motd), None);
+        }
     }
 
     /// Tells who has entered a room what was said in it before; `last` is the newest message that
@@ -138,6 +161,7 @@ impl Listen for Listeners {
         }
         self.delivery.hear(to, fact);
         if let What::Entered { last, .. } = fact.what {
+            self.tell_motd_to(to);
             self.tell_past(to, fact, last);
         }
     }

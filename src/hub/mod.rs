@@ -6,6 +6,7 @@
 //!
 //! [`turn`]: crate::turn
 
+mod admission;
 mod answers;
 mod arrival;
 mod audience;
@@ -16,6 +17,8 @@ mod core;
 mod delivery;
 mod ending;
 mod frames;
+mod gate;
+mod guesses;
 mod intake;
 mod later;
 mod listeners;
@@ -48,9 +51,10 @@ mod web;
 mod web_past;
 
 use crate::archive::{Query, Recorder, Reply};
-use crate::chat::{Listen, MessageId};
+use crate::chat::{FixedRooms, Listen, MessageId};
 use crate::config::Limits;
 use crate::dialect::http::Site;
+use crate::password::Password;
 use crate::session::{AddressGroup, CloseReason, ConnectionSummary, SessionId};
 use crate::time::{Time, WallTime};
 
@@ -137,6 +141,18 @@ impl Hub {
         self.intake.web = Some(Web::new(site));
     }
 
+    /// From now on who comes in must know this password, if there is one, and is told this message of
+    /// the day, clean and of one line or several; an empty one is none.
+    pub fn set_entrance(&mut self, password: Option<Password>, motd: &str) {
+        self.core.gate.set_password(password);
+        self.core.listeners.motd = Some(motd.into()).filter(|_| !motd.is_empty());
+    }
+
+    /// From now on there are no rooms but these, and they are always there.
+    pub fn fix_rooms(&mut self, rooms: FixedRooms) {
+        self.core.directory.fix_rooms(rooms);
+    }
+
     /// Opens the archive: from now on what is said is recorded, and what was said can be asked for
     /// beyond memory. No id up to `last` is given any more.
     pub fn open_archive(&mut self, last: MessageId) {
@@ -216,6 +232,7 @@ impl Hub {
         let goes_on = !sessions.queues.held.is_empty()
             || !sessions.queues.released.is_empty()
             || !sessions.queues.doomed.is_empty()
+            || self.core.gate.is_locating()
             || requests.answers.waiting() > 0;
         let delivery = &self.core.listeners.delivery;
         if goes_on || delivery.is_unfinished() || delivery.measure.has_ended_enough() {
@@ -370,6 +387,7 @@ impl Hub {
     pub fn remove(&mut self, id: SessionId) -> Option<ConnectionSummary> {
         self.intake.requests.forget(id);
         self.core.questions.forget(id);
+        self.core.gate.forget(id);
         self.core.standing.forget(id);
         ending::remove(&mut self.core, id)
     }

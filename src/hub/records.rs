@@ -51,6 +51,11 @@ pub enum Recorded {
         /// In this room.
         room: Box<str>,
     },
+    /// It gave a wrong password.
+    WrongPassword {
+        /// No more are listened to from its address for a while.
+        is_last_of_address: bool,
+    },
     /// It has ended; what it is owed may still be written.
     Ended,
 }

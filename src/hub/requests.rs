@@ -8,8 +8,10 @@ use crate::chat::{Act, Answer, Command, Entry, LOBBY, Request};
 use crate::config::Limits;
 use crate::dialect::line::Piece;
 use crate::dialect::{Dialect, Hello, Refusal, Reply, cleaning, json, text};
+use crate::password::GivenPassword;
 use crate::session::{CloseReason, Hold, Phase, SessionId, Step};
 
+use super::admission::{self, Admitted};
 use super::answers::Answers;
 use super::core::Core;
 use super::later::{Holds, Later, Postponed};
@@ -85,6 +87,7 @@ impl Requests {
                 core.arm(id);
             }
             Hold::Behind => core.questions.hold(id),
+            Hold::Location => core.gate.wait_for_location(id),
             Hold::No | Hold::Outbox | Hold::Takeover | Hold::Archive => {}
         }
     }
@@ -113,13 +116,20 @@ impl Requests {
 
     fn handle_text(&mut self, core: &mut Core, id: SessionId, line: &str, holds: Holds) -> Handled {
         let is_named = core.member_of(id).is_some();
+        let asked_of = if is_named {
+            None
+        } else {
+            core.gate.name_of(id)
+        };
+        let asked_of = asked_of.map(str::to_owned);
         let request = match text::read(line) {
             Ok(request) if is_named && request.command == Command::Prompt => {
                 count_line(core, id);
                 return Ok(());
             }
             request if is_named => request,
-            // Whoever has no name yet is asked for one: what is not one of these is meant as one.
+            // Whoever has no name yet is asked for one, and maybe for the password then: what is not
+            // one of these is meant as what was asked for.
             Ok(request)
                 if matches!(
                     request.command,
@@ -131,8 +141,9 @@ impl Requests {
             _ => Ok(Request {
                 room: None,
                 command: Command::Enter(Entry {
-                    name: line.trim(),
+                    name: asked_of.as_deref().unwrap_or(line.trim()),
                     rooms: &[(Cow::Borrowed(LOBBY), None)],
+                    password: asked_of.as_ref().and(GivenPassword::of(line)),
                     resume: None,
                     known: &[],
                 }),
@@ -155,6 +166,7 @@ impl Requests {
             self.answers.check_request(id, request, core.now())?;
             self.check_pace(core, id, request)?;
             check_archive(core, request)?;
+            admission::check_location(core, id, request)?;
         }
         count_line(core, id);
         let before = core.delivery().replies.told_bytes;
@@ -236,6 +248,7 @@ fn greet(core: &mut Core, id: SessionId) {
         line_bytes_max: core.limits.line_bytes_max,
         history: core.limits.history_lines_max > 0 || core.questions.is_open,
         search: core.questions.is_open,
+        password: core.gate.is_closed(),
     };
     core.reply(id, &Reply::Hello(&hello), None);
 }
@@ -251,15 +264,23 @@ fn obey<'a>(
     core.allow_replay();
     match request.command {
         Command::Help => core.reply(id, &Reply::Help, reference),
+        Command::Prompt if core.gate.name_of(id).is_some() => {
+            core.reply(id, &Reply::PasswordPrompt, reference);
+        }
         Command::Prompt => core.reply(id, &Reply::Prompt, reference),
         Command::Ping(token) => core.reply(id, &Reply::Pong(token), reference),
         Command::Quit(reason) => ending::end(core, id, CloseReason::Quit, reason),
         Command::Enter(entry) => return arrival::enter(core, id, &entry, reference),
-        Command::Post { name, text } => {
-            let room = request.room.unwrap_or(LOBBY);
-            if arrival::end_if_banned(core, id, name) {
+        Command::Post {
+            name,
+            text,
+            password,
+        } => {
+            let is_admitted = admission::check_post(core, id, password)? == Admitted::Yes;
+            if !is_admitted || arrival::end_if_banned(core, id, name) {
                 return Ok(());
             }
+            let room = request.room.unwrap_or(LOBBY);
             return post(core, id, room, name, text, reference);
         }
         Command::History(page) => return past::tell_page(core, id, request.room, page, reference),
@@ -284,9 +305,13 @@ fn apply<'a>(
     let Core {
         directory,
         listeners,
+        gate,
         ..
     } = core;
     let answer = match (act, room, member) {
+        (Act::Rooms | Act::Who, _, None) if gate.is_closed() => {
+            return Err(Refusal::NotEntered);
+        }
         (Act::Rooms, ..) => Ok(directory.list_rooms()),
         (Act::Who, Some(room), _) => directory.who(room),
         (_, _, None) => return Err(Refusal::NotEntered),

@@ -71,6 +71,7 @@ fn enter_after_all(core: &mut Core, takeover: &Takeover) {
     let entry = Entry {
         name: &takeover.name,
         rooms: &takeover.rooms,
+        password: None,
         resume: None,
         known: &takeover.known,
     };

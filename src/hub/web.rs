@@ -7,24 +7,25 @@ use std::collections::VecDeque;
 use crate::archive;
 use crate::dialect::http::{self, Collected, Head, History, HttpRequest, Post, Response, Site};
 use crate::dialect::{Dialect, Framing, websocket};
+use crate::password::KeptPassword;
 use crate::session::{
     AddressGroup, CloseReason, Door, Frames, Posting, Reading, Session, SessionId,
 };
 
 use super::core::Core;
-use super::ending;
 use super::later::Later;
 use super::posts::Posts;
 use super::questions::Asker;
 use super::requests::Requests;
 use super::web_past;
+use super::{admission, ending};
 
 /// What the web door needs beside its connections.
 #[derive(Debug)]
 pub(super) struct Web {
     site: Site,
-    /// Posts that are whole, and of which is to be found out where they come from.
-    whole: VecDeque<SessionId>,
+    /// Requests that are whole, and of which is to be found out where they come from.
+    to_locate: VecDeque<SessionId>,
     posts: Posts,
 }
 
@@ -33,26 +34,20 @@ impl Web {
     pub(super) fn new(site: Site) -> Web {
         Web {
             site,
-            whole: VecDeque::new(),
+            to_locate: VecDeque::new(),
             posts: Posts::default(),
         }
     }
 
-    /// A post that is whole: where it comes from is to be noted with [`locate`].
-    pub(super) fn next_post(&mut self) -> Option<SessionId> {
-        self.whole.pop_front()
+    /// A request that is whole: where it comes from is to be noted with [`locate`].
+    pub(super) fn next_to_locate(&mut self) -> Option<SessionId> {
+        self.to_locate.pop_front()
     }
 
     /// Bytes of a request.
-    pub(super) fn read(
-        &mut self,
-        core: &mut Core,
-        requests: &mut Requests,
-        id: SessionId,
-        bytes: &[u8],
-    ) -> Taken {
+    pub(super) fn read(&mut self, core: &mut Core, id: SessionId, bytes: &[u8]) -> Taken {
         let Some((session, memory)) = core.session_and_memory(id) else {
-            return Taken::Whole(Ok(()));
+            return Taken::Whole;
         };
         match session.door.as_deref_mut() {
             Some(Door::Head(head)) => {
@@ -64,7 +59,7 @@ impl Web {
                     Collected::Bad(response) => answer(core, id, &response),
                     Collected::Whole { rest } => {
                         let behind = &bytes[bytes.len() - rest..];
-                        return self.obey(core, requests, id, behind);
+                        return self.obey(core, id, behind);
                     }
                 }
             }
@@ -72,12 +67,12 @@ impl Web {
                 let before = posting.body.len();
                 posting.take(bytes);
                 memory.kept_bytes += posting.body.len() - before;
-                self.expect_post(core, id);
+                self.expect(core, id);
             }
             // What is sent behind a request is nothing.
             _ => {}
         }
-        Taken::Whole(Ok(()))
+        Taken::Whole
     }
 
     /// Goes on with a request that had to wait, or says that it must wait again.
@@ -93,12 +88,28 @@ impl Web {
         let done = match &*door {
             Door::Posting(posting) => match posting.group {
                 Some(group) => {
-                    let said = self.posts.say(core, &mut requests.pace, id, posting, group);
+                    let password = posting.password.as_ref();
+                    let said = match admission::check_request(core, id, group, password) {
+                        Ok(()) => self.posts.say(core, &mut requests.pace, id, posting, group),
+                        Err(response) => Ok(response),
+                    };
                     said.map(|response| answer(core, id, &response))
                 }
                 None => Ok(()),
             },
-            Door::Reading(reading) => read_room(core, requests, id, reading),
+            Door::Reading(reading) => match reading.group {
+                Some(group) => {
+                    let password = reading.password.as_ref();
+                    match admission::check_request(core, id, group, password) {
+                        Ok(()) => read_room(core, requests, id, reading),
+                        Err(response) => {
+                            answer(core, id, &response.head_only(reading.is_head_only));
+                            Ok(())
+                        }
+                    }
+                }
+                None => Ok(()),
+            },
             Door::Head(_) | Door::Frames(_) => Ok(()),
         };
         match core.session_mut(id).filter(|session| session.is_live()) {
@@ -109,17 +120,11 @@ impl Web {
     }
 
     /// What the head asks for; `rest` came behind it.
-    fn obey(
-        &mut self,
-        core: &mut Core,
-        requests: &mut Requests,
-        id: SessionId,
-        rest: &[u8],
-    ) -> Taken {
+    fn obey(&mut self, core: &mut Core, id: SessionId, rest: &[u8]) -> Taken {
         let taken = core.session_and_memory(id);
         let door = taken.and_then(|(session, memory)| memory.take_door(session));
         let Some(Door::Head(head)) = door else {
-            return Taken::Whole(Ok(()));
+            return Taken::Whole;
         };
         match http::request(head.bytes(), &self.site) {
             HttpRequest::Answer(response) => answer(core, id, &response),
@@ -128,18 +133,20 @@ impl Web {
                 return Taken::Frames { behind: rest.len() };
             }
             HttpRequest::Post(post) => self.begin_post(core, id, &post, rest),
-            HttpRequest::History(history) => {
-                begin_reading(core, id, &history);
-                return Taken::Whole(self.go_on(core, requests, id));
-            }
+            HttpRequest::History(history) => self.begin_reading(core, id, &history),
         }
-        Taken::Whole(Ok(()))
+        Taken::Whole
     }
 
     fn begin_post(&mut self, core: &mut Core, id: SessionId, post: &Post<'_>, rest: &[u8]) {
+        let password = post.password.as_deref().and_then(KeptPassword::of);
+        if let Err(response) = admission::check_given(core, password.as_ref()) {
+            return answer(core, id, &response);
+        }
         let mut posting = Posting {
             room: post.room.to_string(),
             name: post.name.to_string(),
+            password,
             body: Vec::new(),
             body_bytes: post.body_bytes,
             group: None,
@@ -157,21 +164,40 @@ impl Web {
                 0
             });
         }
-        self.expect_post(core, id);
+        self.expect(core, id);
     }
 
-    /// A post whose body is whole is said next.
-    fn expect_post(&mut self, core: &Core, id: SessionId) {
-        if core.session(id).is_some_and(is_posting) {
-            self.whole.push_back(id);
+    fn begin_reading(&mut self, core: &mut Core, id: SessionId, history: &History<'_>) {
+        let password = history.password.as_deref().and_then(KeptPassword::of);
+        if let Err(response) = admission::check_given(core, password.as_ref()) {
+            return answer(core, id, &response.head_only(history.is_head_only));
+        }
+        let reading = Reading {
+            room: history.room.to_string(),
+            since: history.since,
+            limit: history.limit,
+            password,
+            group: None,
+            is_head_only: history.is_head_only,
+        };
+        if let Some(session) = core.session_mut(id) {
+            session.door = Some(Box::new(Door::Reading(Box::new(reading))));
+        }
+        self.expect(core, id);
+    }
+
+    /// A request that is whole is done next.
+    fn expect(&mut self, core: &Core, id: SessionId) {
+        if core.session(id).is_some_and(is_whole) {
+            self.to_locate.push_back(id);
         }
     }
 }
 
 /// What became of bytes of a request.
 pub(super) enum Taken {
-    /// They were taken; or the request is to wait.
-    Whole(Result<(), Later>),
+    /// They were taken.
+    Whole,
     /// The connection is a WebSocket from here on, and so many of the bytes are frames.
     Frames {
         /// The last ones.
@@ -205,18 +231,21 @@ pub(super) fn refuse_plain(core: &mut Core, id: SessionId) {
     ending::end(core, id, CloseReason::TlsRequired, None);
 }
 
-/// Whether this is a post that is whole, which is said and answered in this turn, or held back.
-pub(super) fn is_posting(session: &Session) -> bool {
+/// Whether this is a request for a room that is whole, which is answered in this turn, or held back.
+pub(super) fn is_whole(session: &Session) -> bool {
     match session.door.as_deref() {
         Some(Door::Posting(posting)) => posting.is_whole(),
-        _ => false,
+        Some(Door::Reading(_)) => true,
+        Some(Door::Head(_) | Door::Frames(_)) | None => false,
     }
 }
 
-/// Notes where a post comes from.
+/// Notes where a request comes from.
 pub(super) fn locate(session: &mut Session, group: AddressGroup) {
-    if let Some(Door::Posting(posting)) = session.door.as_deref_mut() {
-        posting.group = Some(group);
+    match session.door.as_deref_mut() {
+        Some(Door::Posting(posting)) => posting.group = Some(group),
+        Some(Door::Reading(reading)) => reading.group = Some(group),
+        Some(Door::Head(_) | Door::Frames(_)) | None => {}
     }
 }
 
@@ -245,18 +274,6 @@ fn become_websocket(core: &mut Core, id: SessionId, accept: &str) {
     // A slice of frames begins with a frame.
     core.delivery().start_new_replies();
     core.arm(id);
-}
-
-fn begin_reading(core: &mut Core, id: SessionId, history: &History<'_>) {
-    let reading = Reading {
-        room: history.room.to_string(),
-        since: history.since,
-        limit: history.limit,
-        is_head_only: history.is_head_only,
-    };
-    if let Some(session) = core.session_mut(id) {
-        session.door = Some(Box::new(Door::Reading(Box::new(reading))));
-    }
 }
 
 /// Tells what was said in a room, now or when the archive has answered.

@@ -10,6 +10,7 @@
 mod accept;
 mod conn;
 mod console;
+pub mod entrance;
 mod error_stream;
 pub mod file_limit;
 mod heap;
@@ -33,6 +34,7 @@ mod printer;
 mod proxied;
 mod readiness;
 mod recalling;
+pub mod reloads;
 mod remembering;
 mod report;
 pub mod resolve;

@@ -123,6 +123,14 @@ impl Reporter {
                 let said = format_args!("post {name} from {peer} in {room}");
                 self.log.info(now, said);
             }
+            (Recorded::WrongPassword { is_last_of_address }, Some(peer)) => {
+                let more = match is_last_of_address {
+                    true => "; the next from its address are not listened to for a minute",
+                    false => "",
+                };
+                let said = format_args!("wrong password from {peer}{more}");
+                self.log.info(now, said);
+            }
             (Recorded::Renamed { from, to }, _) => {
                 let said = format_args!("rename {} to {}", quote(&**from), quote(&**to));
                 self.log.info(now, said);
@@ -140,6 +148,7 @@ impl Reporter {
                 Recorded::Joined(_)
                 | Recorded::CameBack(_)
                 | Recorded::Posted { .. }
+                | Recorded::WrongPassword { .. }
                 | Recorded::Ended,
                 _,
             ) => {}

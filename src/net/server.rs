@@ -10,6 +10,7 @@ use log::{info, warn};
 use mio::net::TcpListener;
 use mio::{Events, Poll};
 
+use crate::chat::FixedRooms;
 use crate::config::{Config, Switch, TlsMode};
 use crate::hub::Random;
 use crate::time::Time;
@@ -26,6 +27,7 @@ use super::orders::{self, Desk, Outcome};
 use super::outside::{random_bytes, wall_time};
 use super::peers;
 use super::readiness;
+use super::reloads::Reloads;
 use super::report::Reporter;
 use super::seats::{SeatId, Seats};
 use super::signals::{Request, Signals};
@@ -33,7 +35,7 @@ use super::site::site;
 use super::store::StoreError;
 use super::supervisor::Supervisor;
 use super::systemd::Notify;
-use super::tls::{TlsSetup, TlsStreams};
+use super::tls::TlsStreams;
 use super::tokens::Source;
 
 /// All of a running chatd: the loop, its sockets, and one part for each thing beside it. Its fields are
@@ -54,7 +56,7 @@ pub struct Server {
     metrics: Metrics,
     clock: Clock,
     life: Life,
-    tls: Option<TlsSetup>,
+    reloads: Reloads,
     drain_timeout: Duration,
     operator_answer_bytes_max: usize,
 }
@@ -73,7 +75,7 @@ impl Server {
         listeners: Vec<TcpListener>,
         operators: Option<OperatorSocket>,
         metrics: Vec<TcpListener>,
-        tls: Option<TlsSetup>,
+        reloads: Reloads,
         notify: Notify,
     ) -> io::Result<Server> {
         let poll = Poll::new()?;
@@ -84,15 +86,16 @@ impl Server {
         let now = Instant::now();
         let seats = Seats::register(registry, config, operators, now)?;
         let mut turn = Turn::new(config.limits.clone(), Random::new(random_bytes));
-        let streams = tls
-            .as_ref()
+        reloads.open_entrance(turn.hub_mut());
+        let streams = reloads
+            .tls()
             .map(|tls| TlsStreams::new(tls.config(), &config.limits));
         turn.hub_mut().moderator().guard(&config.proxy_from);
         if seats.has_watchers() {
             turn.hub_mut().operator().turn_board_on();
         }
         if config.web == Switch::On {
-            turn.hub_mut().open_web(site(config, tls.as_ref()));
+            turn.hub_mut().open_web(site(config, reloads.tls()));
         }
         Ok(Server {
             events: Events::with_capacity(EVENTS_MAX),
@@ -108,7 +111,7 @@ impl Server {
             keeping: None,
             clock: Clock::new(now, wall_time()),
             life: Life::Running,
-            tls,
+            reloads,
             drain_timeout: config.limits.drain_timeout,
             operator_answer_bytes_max: config.limits.operator_answer_bytes_max,
             poll,
@@ -126,9 +129,14 @@ impl Server {
         Ok(())
     }
 
+    /// There are no rooms but these, and they are always there. Before anybody is served.
+    pub fn fix_rooms(&mut self, rooms: FixedRooms) {
+        self.turn.hub_mut().fix_rooms(rooms);
+    }
+
     /// Says in the log by which certificate it is known.
     pub fn announce(&self) {
-        self.tls.iter().for_each(TlsSetup::announce);
+        self.reloads.tls().iter().for_each(|tls| tls.announce());
     }
 
     /// Serves until a signal asks it to stop and everybody is gone, or the time to drain is over.
@@ -265,7 +273,7 @@ impl Server {
         for request in requests {
             match (request, self.life) {
                 (Request::Statistics, _) => info!("{}", self.statistics_line()),
-                (Request::Reload, _) => self.reload(),
+                (Request::Reload, _) => self.reloads.reload(&mut self.conns, self.turn.hub_mut()),
                 (Request::Stop, Life::Running) => self.stop(),
                 (Request::Stop, Life::Draining { since, .. })
                     if self.clock.now >= since + STOP_AGAIN_MIN =>
@@ -275,15 +283,6 @@ impl Server {
                 }
                 (Request::Stop, _) => {}
             }
-        }
-    }
-
-    /// Reads again what can be read again.
-    fn reload(&mut self) {
-        info!("asked to reload");
-        if let (Some(setup), Some(streams)) = (&mut self.tls, self.conns.tls_mut()) {
-            setup.reload();
-            streams.set_config(setup.config());
         }
     }
 
@@ -308,7 +307,7 @@ impl Server {
             Outcome::Done => return None,
             Outcome::Statistics => format!("= {}", self.statistics_line()),
             Outcome::Reload => {
-                self.reload();
+                self.reloads.reload(&mut self.conns, self.turn.hub_mut());
                 "= read again; the log says what came of it".to_owned()
             }
             Outcome::Watch(_) if seat == SeatId::Console => {

@@ -6,11 +6,12 @@ use crate::bucket::Bucket;
 use crate::chat::MessageId;
 use crate::dialect::http::Head;
 use crate::dialect::websocket::{ControlPayload, Reader};
+use crate::password::KeptPassword;
 use crate::time::Time;
 
 /// Where a connection comes from, as far as those from there share a rate: an IPv4 address, or the
 /// first 64 bits of an IPv6 address, as a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddressGroup(pub u128);
 
 /// See the file.
@@ -34,6 +35,8 @@ pub struct Posting {
     pub room: String,
     /// The name, as it was asked for.
     pub name: String,
+    /// The password of the server, if one was given.
+    pub password: Option<KeptPassword>,
     /// The body as far as it is here.
     pub body: Vec<u8>,
     /// How long it will be.
@@ -51,6 +54,10 @@ pub struct Reading {
     pub since: Option<MessageId>,
     /// Messages, at most.
     pub limit: Option<usize>,
+    /// The password of the server, if one was given.
+    pub password: Option<KeptPassword>,
+    /// Where it comes from, once that was asked for.
+    pub group: Option<AddressGroup>,
     /// Whether the answer is to have no body.
     pub is_head_only: bool,
 }

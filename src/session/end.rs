@@ -22,6 +22,8 @@ pub enum CloseReason {
     Unfinished,
     /// It gave no name.
     NameTimeout,
+    /// It gave a wrong password as often as it may.
+    WrongPassword,
     /// The operator threw it out.
     Kicked,
     /// The operator has shut it out.
@@ -57,6 +59,7 @@ impl CloseReason {
         (CloseReason::TooSlow, "too-slow"),
         (CloseReason::Unfinished, "unfinished"),
         (CloseReason::NameTimeout, "name-timeout"),
+        (CloseReason::WrongPassword, "wrong-password"),
         (CloseReason::Kicked, "kicked"),
         (CloseReason::Banned, "banned"),
         (CloseReason::Replaced, "replaced"),
@@ -90,6 +93,7 @@ impl CloseReason {
             | CloseReason::HungUp
             | CloseReason::Replaced
             | CloseReason::NameTimeout
+            | CloseReason::WrongPassword
             | CloseReason::WrongProtocol
             | CloseReason::TlsRequired
             | CloseReason::ServerFull
@@ -112,6 +116,7 @@ impl CloseReason {
             CloseReason::TooSlow => Some(Refusal::TooSlow),
             CloseReason::Unfinished => Some(Refusal::LineTooLong),
             CloseReason::NameTimeout => Some(Refusal::NameTimeout),
+            CloseReason::WrongPassword => Some(Refusal::WrongPassword),
             CloseReason::Kicked => Some(Refusal::Kicked(None)),
             CloseReason::Banned => Some(Refusal::Banned(None)),
             CloseReason::Replaced => Some(Refusal::Replaced),
@@ -143,6 +148,7 @@ impl fmt::Display for CloseReason {
             CloseReason::TooSlow => "too slow",
             CloseReason::Unfinished => "it kept much unfinished, and that memory was needed",
             CloseReason::NameTimeout => "no name in time",
+            CloseReason::WrongPassword => "wrong passwords",
             CloseReason::Kicked => "kicked",
             CloseReason::Banned => "banned",
             CloseReason::Replaced => "replaced by another connection",

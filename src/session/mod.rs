@@ -56,6 +56,8 @@ pub enum Hold {
     Takeover,
     /// It has asked for what lies on disk, and the answer comes first.
     Archive,
+    /// Its next line gives a password, and it is to be found out from where.
+    Location,
     /// Its next line is to be kept, and the disk is behind.
     Behind,
 }

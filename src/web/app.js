@@ -92,7 +92,7 @@ function enter() {
 		link.upAt = Date.now();
 		setLink('up');
 		if ($('house').hidden) open(true);
-		if (event.motd !== link.motd) tell((link.motd = event.motd), 'news');
+		if (event.motd !== link.motd && (link.motd = event.motd)) tell(link.motd, 'news');
 		look();
 	});
 }

@@ -23,6 +23,7 @@ mod hostile;
 mod link;
 mod looks;
 mod page;
+mod password;
 mod reading;
 mod running;
 mod sealed;

@@ -19,6 +19,7 @@ mod bounds;
 mod coming_back;
 mod habits;
 mod operator_seat;
+mod password;
 mod rooms;
 mod scripted;
 mod settings;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 /// Folders and files of `src`: one may name what stands left of its own `<`.
-const LAYERS: &str = "time < bucket clean config size_class < chat < archive moderation < dialect < fanout < session < hub \
+const LAYERS: &str = "time < bucket clean config password size_class < chat < archive moderation < dialect < fanout < session < hub \
                       < turn < web < net";
 /// What the client may name of `chatd`.
 const OPEN_TO_CLIENT: &str = "clean dialect";

@@ -70,13 +70,18 @@ pub struct Flags {
     #[arg(long, value_name = "SHA256", value_parser = parse_key)]
     pub tls_pin: Option<String>,
 
+    /// The password of the server, which is the first line of FILE; else it is $CHAT_PASSWORD, or you
+    /// are asked at a terminal
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+
     /// Leave out what was said before
     #[arg(long)]
     pub no_history: bool,
 
     /// The operator's seat of a running chatd, by its socket (chatd --operator-socket)
     #[arg(long, value_name = "PATH",
-        conflicts_with_all = ["server", "send", "room", "tls", "tls_ca", "tls_pin", "commands"])]
+        conflicts_with_all = ["server", "send", "room", "tls", "tls_ca", "tls_pin", "password_file", "commands"])]
     pub operator: Option<PathBuf>,
 
     /// Exit with 1 when the link is lost, instead of coming back

@@ -25,6 +25,7 @@ mod lines;
 mod link;
 mod log;
 mod operator;
+mod password;
 mod run;
 mod screen;
 mod seat;

@@ -111,6 +111,7 @@ impl Operator {
         };
         let settings = Settings {
             server: path.display().to_string(),
+            password: None,
             name: None,
             rooms: Vec::new(),
             manner,

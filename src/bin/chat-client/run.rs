@@ -14,6 +14,7 @@ use crate::lines::{Kind, Shown};
 use crate::link::Link;
 use crate::log::Log;
 use crate::operator;
+use crate::password::Password;
 use crate::screen::{Plain, Screen, Wish};
 use crate::seat::terminal::Tty;
 use crate::seat::{Habits, Seat};
@@ -46,6 +47,10 @@ pub fn run(mut flags: Flags) -> End {
         let why = "who are you? Give a name behind the host, or set LOGNAME";
         return End::because(Code::Usage, why);
     }
+    let password = match Password::given(flags.password_file.as_deref()) {
+        Ok(password) => password,
+        Err(why) => return End::because(Code::Usage, &why),
+    };
     let ignored = match state::ignored() {
         Ok(ignored) => ignored,
         Err(why) => return End::because(Code::Usage, &why),
@@ -53,6 +58,7 @@ pub fn run(mut flags: Flags) -> End {
     let settings = Settings {
         server: flags.address.to_string(),
         name,
+        password,
         rooms: flags.room.clone(),
         manner,
         comes_back: !flags.no_reconnect,

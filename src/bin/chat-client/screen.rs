@@ -9,7 +9,8 @@ use chatd::clean::Clean;
 use jiff::tz::TimeZone;
 
 use crate::lines::{Kind, Lines, Shown};
-use crate::session::{Manner, Session, Step};
+use crate::seat::terminal;
+use crate::session::{Manner, Phase, Session, Step};
 use crate::style::Colors;
 use crate::wire::{LineBuffer, Piece};
 
@@ -158,8 +159,17 @@ impl Screen for Plain {
         }
     }
 
-    fn refresh(&mut self, _session: &Session, _now: Instant) -> io::Result<()> {
+    fn refresh(&mut self, session: &Session, _now: Instant) -> io::Result<()> {
+        let is_secret = matches!(session.standing().phase, Phase::Unlocking);
+        if self.manner == Manner::Terminal {
+            terminal::hide_typing(is_secret);
+        }
         self.output.flush()
+    }
+
+    fn close(&mut self, _session: &Session) -> io::Result<()> {
+        terminal::restore();
+        Ok(())
     }
 
     fn input(&mut self, bytes: &[u8], _now: Instant) {

@@ -41,6 +41,8 @@ pub struct Event {
     /// Of a greeting: bytes of a text, and whether there is a past on disk to ask for.
     pub line_max: usize,
     pub search: bool,
+    /// Whether there is a password.
+    pub password: bool,
     /// How many are left out; in a page only whether there are any.
     #[serde(deserialize_with = "count")]
     pub more: u64,

@@ -146,6 +146,7 @@ mod tests {
                     Reply::Welcome {
                         name: &a,
                         resume: &b,
+                        motd: None,
                     },
                     json!({"is": "welcome", "name": a, "resume": b}),
                 ),
@@ -260,7 +261,7 @@ mod tests {
                 [Some(text), None]
             }
             Command::Search(search) => [Some(search.words), None],
-            Command::Post { name, text } => [Some(name), Some(text)],
+            Command::Post { name, text, .. } => [Some(name), Some(text)],
             Command::Act(Act::Msg { to, text }) => [Some(to), Some(text)],
             Command::Quit(reason) => [reason, None],
             Command::Enter(entry) => {

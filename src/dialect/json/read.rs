@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use super::fields::{Fields, Id, Since, Text};
 use crate::chat::{Act, Command, Entry, LOBBY, MessageId, PageEnd, PageOf, Request, SearchFor};
 use crate::dialect::Refusal;
+use crate::password::GivenPassword;
 
 /// The longest `ref`, in bytes.
 const REFERENCE_BYTES_MAX: usize = 64;
@@ -173,6 +174,7 @@ impl<'a> Line<'a> {
         Some(Command::Post {
             name: text(&self.fields.name)?,
             text: self.words()?,
+            password: self.password(),
         })
     }
 
@@ -190,6 +192,7 @@ impl<'a> Line<'a> {
         Some(Command::Enter(Entry {
             name: text(&self.fields.name)?,
             rooms: &self.rooms,
+            password: self.password(),
             resume: text(&self.fields.resume),
             known: &self.known,
         }))
@@ -231,6 +234,10 @@ impl<'a> Line<'a> {
     /// The text, if there is something in it.
     fn words(&self) -> Option<&str> {
         text(&self.fields.text).filter(|text| !is_blank(text))
+    }
+
+    fn password(&self) -> Option<GivenPassword<'_>> {
+        GivenPassword::of(text(&self.fields.password)?)
     }
 
     fn reason(&self) -> Option<&str> {
@@ -345,9 +352,10 @@ mod tests {
             text: "/who waves",
             action: true,
         };
-        let post = Command::Post {
+        let post = |password| Command::Post {
             name: "cron",
             text: "backup done",
+            password: GivenPassword::of(password),
         };
         let msg = Act::Msg {
             to: "ben",
@@ -370,7 +378,15 @@ mod tests {
             ),
             (
                 r#"{"do":"post","room":"lobby","name":"cron","text":"backup done"}"#,
-                lobby(post),
+                lobby(post("")),
+            ),
+            (
+                r#"{"do":"post","room":"lobby","name":"cron","text":"backup done","password":"s \u0000"}"#,
+                lobby(post("s \u{fffd}")),
+            ),
+            (
+                r#"{"do":"post","room":"lobby","name":"cron","text":"backup done","password":""}"#,
+                lobby(post("")),
             ),
             (r#"{"do":"msg","to":"ben","text":"hello"}"#, nowhere(msg)),
             (
@@ -461,7 +477,7 @@ mod tests {
         type Rooms<'a> = &'a [(&'a str, Option<&'a str>)];
         let cases: [(&str, Rooms<'_>, Option<&str>); 6] = [
             (
-                r#"{"do":"enter","name":"ann","password":7}"#,
+                r#"{"do":"enter","name":"ann","passport":7}"#,
                 &[("lobby", None)],
                 None,
             ),
@@ -496,6 +512,7 @@ mod tests {
             let entry = Entry {
                 name: "ann",
                 rooms: &rooms,
+                password: None,
                 resume,
                 known: &read.known,
             };

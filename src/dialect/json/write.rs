@@ -102,6 +102,8 @@ enum Told<'a> {
     Welcome {
         name: &'a str,
         resume: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        motd: Option<&'a str>,
     },
     Entered {
         room: &'a str,
@@ -322,8 +324,12 @@ pub fn encode_reply(reply: &Reply<'_>, reference: Option<&str>, out: &mut Vec<u8
             messages,
             missed,
         } => return encode_past(room, messages.clone(), *missed, out),
-        Reply::Help | Reply::Prompt => return 0,
-        Reply::Welcome { name, resume } => Told::Welcome { name, resume },
+        Reply::Help | Reply::Prompt | Reply::PasswordPrompt | Reply::Motd(_) => return 0,
+        Reply::Welcome { name, resume, motd } => Told::Welcome {
+            name,
+            resume,
+            motd: *motd,
+        },
         Reply::Answer(answer) => told_answer(answer),
         Reply::Page {
             room,
@@ -351,7 +357,7 @@ fn greeting(hello: &Hello) -> Told<'static> {
         line_max: hello.line_bytes_max,
         history: hello.history,
         search: hello.search,
-        password: false,
+        password: hello.password,
     }
 }
 
@@ -621,21 +627,33 @@ mod tests {
             line_bytes_max: 4096,
             history: true,
             search: false,
+            password: false,
         };
-        let welcome = Reply::Welcome {
+        let shut = Hello {
+            password: true,
+            ..hello
+        };
+        let welcome = |motd| Reply::Welcome {
             name: "ann",
             resume: "TOKEN",
+            motd,
         };
         let version = env!("CARGO_PKG_VERSION");
         let greeting = format!(
             r#"{{"is":"hello","server":"chatd","version":"{version}","json":1,"line_max":4096,"history":true,"search":false,"password":false}}"#
         );
+        let locked = greeting.replace(r#""password":false"#, r#""password":true"#);
         let taken = Refusal::Rules(chat::Refusal::NameInUse("ann"));
         let cases = [
             // A greeting answers the connection, not the line.
             (Reply::Hello(&hello), greeting.as_str()),
+            (Reply::Hello(&shut), locked.as_str()),
             (
-                welcome,
+                welcome(Some("be kind\n\"please\"")),
+                r#"{"is":"welcome","name":"ann","resume":"TOKEN","motd":"be kind\n\"please\"","ref":"1"}"#,
+            ),
+            (
+                welcome(None),
                 r#"{"is":"welcome","name":"ann","resume":"TOKEN","ref":"1"}"#,
             ),
             (

@@ -301,6 +301,7 @@ fn code(reason: CloseReason) -> Option<&'static str> {
         CloseReason::TooSlow => Some("too-slow"),
         CloseReason::Unfinished => Some("line-too-long"),
         CloseReason::NameTimeout => Some("name-timeout"),
+        CloseReason::WrongPassword => Some("wrong-password"),
         CloseReason::Kicked => Some("kicked"),
         CloseReason::Banned => Some("banned"),
         CloseReason::Replaced => Some("replaced"),

@@ -50,6 +50,8 @@ pub struct Editor {
     history: FileHistory,
     /// Where the history is kept over sittings, if it is.
     history_file: Option<PathBuf>,
+    /// What is typed is for nobody to see, and not remembered.
+    pub is_secret: bool,
     /// Where in the history the user is, and the line that was being typed before.
     recalled: Option<(usize, String)>,
     search: Option<Search>,
@@ -67,6 +69,7 @@ impl Default for Editor {
             is_full: false,
             history: FileHistory::with_config(&history_config()),
             history_file: None,
+            is_secret: false,
             recalled: None,
             search: None,
             undo: Vec::new(),
@@ -271,6 +274,9 @@ impl Editor {
         let line = self.line().to_owned();
         self.start_anew("", "");
         self.undo.clear();
+        if self.is_secret {
+            return line;
+        }
         // A history that is in memory takes whatever comes, and nobody misses one line of a file.
         let _ = self.history.add(&line);
         if let Some(path) = &self.history_file {

@@ -20,6 +20,7 @@ mod title;
 mod typing;
 mod zone;
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -28,9 +29,10 @@ use jiff::tz::TimeZone;
 
 use crate::lines::{Kind, Lines, Shown};
 use crate::screen::{Notice, Screen, Wish};
-use crate::session::Session;
+use crate::session::{Phase, Session};
 use crate::style::{self, Colors};
 use completion::Known;
+use editor::Editor;
 use rows::{Row, Window};
 use terminal::Tty;
 use title::Calls;
@@ -39,6 +41,8 @@ use zone::{Rows, Zone};
 
 /// Own lines shown of which nothing has been heard; the others are counted.
 const UNHEARD_ROWS_MAX: usize = 5;
+/// What is shown for each character that is for nobody to see.
+const SECRET: &str = "*";
 
 /// See the file.
 pub struct Seat {
@@ -129,10 +133,10 @@ impl Seat {
             }
             (None, None) => prompt::prompt(&standing, now, self.columns),
         };
-        let editor = &self.typing.editor;
-        let cursor = Row::of(style::PLAIN, &editor.line()[..editor.cursor()]).len();
+        let (before, line) = typed(&self.typing.editor);
+        let cursor = Row::of(style::PLAIN, &before).len();
         // Laid out as one text: the cursor may stand between a letter and its mark.
-        let line = Row::of(style::PLAIN, editor.line());
+        let line = Row::of(style::PLAIN, &line);
         let room = width.saturating_sub(edited.columns());
         let (seen, at) = self.window.show(&line, cursor.min(line.len()), room);
         let cursor = edited.len() + at;
@@ -256,6 +260,7 @@ impl Screen for Seat {
 
     fn refresh(&mut self, session: &Session, now: Instant) -> io::Result<()> {
         self.learn(session);
+        self.typing.editor.is_secret = matches!(session.standing().phase, Phase::Unlocking);
         let mut out = String::new();
         self.calls.write(session.rooms(), &mut out);
         self.prepare(&mut out)?;
@@ -293,6 +298,18 @@ impl Screen for Seat {
         out.push_str(&lines.replace('\n', "\r\n"));
         self.terminal.write(&out)
     }
+}
+
+/// What stands before the cursor, and all of the line; of a secret only how long it is.
+fn typed(editor: &Editor) -> (Cow<'_, str>, Cow<'_, str>) {
+    let shown = |text| match editor.is_secret {
+        true => Cow::Owned(SECRET.repeat(str::chars(text).count())),
+        false => Cow::Borrowed(text),
+    };
+    (
+        shown(&editor.line()[..editor.cursor()]),
+        shown(editor.line()),
+    )
 }
 
 /// A row with a mark where the time will stand.

@@ -18,6 +18,7 @@ pub fn prompt(standing: &Standing<'_>, now: Instant, columns: usize) -> Row {
         Phase::Naming { offer: Some(offer) } => {
             return Row::of(style::PLAIN, &format!("your name [{offer}]> "));
         }
+        Phase::Unlocking => return Row::of(style::PLAIN, "password> "),
         Phase::Trusting { .. } => return Row::of(style::PLAIN, "yes or no> "),
         Phase::Talking { .. } => {
             let figure = standing.round_trip.map(|time| format!(" {}", figure(time)));

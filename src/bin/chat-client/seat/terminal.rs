@@ -5,16 +5,20 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Write, stdin, stdout};
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, getpid, getsid, kill_current_process_group};
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
 use super::zone::Narrowing;
 
 /// The settings that the terminal had, while it has ours.
 static ORIGINAL: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// Whether what is typed is hidden, at a terminal that is no seat.
+static HIDES_TYPING: AtomicBool = AtomicBool::new(false);
 
 /// Pastes come between marks; and the title of the window is put aside, and back.
 const BEGIN_SEAT: &str = "\x1b[?2004h\x1b[22;2t";
@@ -102,9 +106,26 @@ impl Drop for Tty {
     }
 }
 
+/// At a terminal that is no seat: what is typed is hidden from now on, or seen again. Nobody could be
+/// told of an error.
+pub fn hide_typing(hides: bool) {
+    if HIDES_TYPING.swap(hides, Ordering::Relaxed) == hides {
+        return;
+    }
+    if let Ok(mut settings) = tcgetattr(stdin()) {
+        settings.local_modes.set(LocalModes::ECHO, !hides);
+        let _ = tcsetattr(stdin(), OptionalActions::Now, &settings);
+    }
+    if !hides {
+        // The end of the line was not seen either.
+        let _ = rustix::io::write(stdout(), b"\n");
+    }
+}
+
 /// Gives the terminal back as it was, if it has our settings. It does not wait, even for a
 /// terminal that takes nothing, and can be called from any thread at any time.
 pub fn restore() {
+    hide_typing(false);
     let Some(original) = lock().take() else {
         return;
     };

@@ -86,9 +86,10 @@ impl Session {
         let is_ghost = |at: Instant| now.saturating_duration_since(at) < GHOST_TIMEOUT;
         let is_ghost = code == "name-in-use" && self.away.since.is_some_and(is_ghost);
         let is_notice = is_notice || matches!(self.phase, Phase::Talking { .. });
-        // The rooms of the server are all taken: it does not let us into this one alone.
+        // The rooms of the server are all taken, or it has others: it does not let us into this one alone.
         let is_greeting = matches!(self.phase, Phase::Greeting { .. });
-        let is_room = code == "too-many-rooms" && is_greeting && self.link.is_welcome;
+        let is_unentered = matches!(code, "too-many-rooms" | "no-such-room");
+        let is_room = is_unentered && is_greeting && self.link.is_welcome;
         if event.ends {
             self.hear_end(code, words);
         } else if let Some((order, _)) = refused {
@@ -116,6 +117,9 @@ impl Session {
                 Some(name) if code == "name-in-use" => self.ask_for_another_name(&name),
                 _ => self.ask_for_name(),
             }
+        } else if code == "wrong-password" && self.settings.manner.is_person() {
+            self.show(Kind::Refusal, &format!("{code} {words}"));
+            self.ask_for_password();
         } else {
             let why = format!("refused: {}", with_code(code, words));
             self.finish(Code::Refused, &why);

@@ -83,6 +83,9 @@ impl Session {
         self.link.page_messages = is_paged.then(|| page_messages(hello.line_max));
         match self.settings.name.clone() {
             None => self.ask_for_name(),
+            Some(_) if hello.password && self.settings.password.is_none() => {
+                self.ask_for_password();
+            }
             Some(name) if self.settings.manner == Manner::Poster => {
                 self.identity.get_or_insert(Identity { name, resume: None });
                 self.talk(now);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::gap::Gap;
 use super::words::counted;
 use super::{Code, Effect, End, Link, LinkEnd, Manner, OWN, Phase, Room, Session};
+use crate::password::Password;
 
 /// From our first line until we are where we wanted to be.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
@@ -89,6 +90,8 @@ impl Session {
         {
             enter["resume"] = token.as_str().into();
         }
+        let password = self.settings.password.iter();
+        password.for_each(|password| password.join(&mut enter));
         enter
     }
 
@@ -207,6 +210,27 @@ impl Session {
         self.settings.name = None;
         self.phase = Phase::Naming { offer };
         self.status(words);
+    }
+
+    /// The server wants a password, and none is known, or it was wrong.
+    pub(super) fn ask_for_password(&mut self) {
+        let server = self.settings.server.clone();
+        self.settings.password = None;
+        if !self.settings.manner.is_person() {
+            let advice = "give it with --password-file or in CHAT_PASSWORD";
+            return self.finish(Code::Refused, &format!("{server} has a password: {advice}"));
+        }
+        self.effects.push_back(Effect::HangUp);
+        self.phase = Phase::Unlocking;
+        self.status(&format!(
+            "{server} has a password: type it and press Enter; it is not shown"
+        ));
+    }
+
+    /// The user has said the password.
+    pub(super) fn choose_password(&mut self, password: &str) {
+        self.settings.password = Password::of(password);
+        self.connect();
     }
 
     /// Only the user can know whether this key is the server's: a person is asked. Without a link,

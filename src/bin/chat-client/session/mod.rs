@@ -193,7 +193,10 @@ impl Session {
 
     /// Whether the user is asked something, which the next line answers.
     fn is_asking(&self) -> bool {
-        matches!(self.phase, Phase::Naming { .. } | Phase::Trusting { .. })
+        matches!(
+            self.phase,
+            Phase::Naming { .. } | Phase::Unlocking | Phase::Trusting { .. }
+        )
     }
 
     /// The room for which the user types.
@@ -214,12 +217,16 @@ impl Session {
     /// Sends what may be sent, and leaves when the input is at its end and all of it is answered.
     fn advance(&mut self, now: Instant) {
         let name = self.own_name().to_owned();
+        let password = self.settings.password.clone();
         while let Phase::Talking { .. } = self.phase
             && let Some(order) = self.ledger.next_to_send(now)
         {
             let mut request = order.request.clone();
             if order.what() == "post" {
                 request["name"] = name.as_str().into();
+                password
+                    .iter()
+                    .for_each(|password| password.join(&mut request));
             }
             let (line, number) = (order.line.clone(), order.number);
             let is_shown = order.what() != "say" && self.settings.manner == Manner::Seat;

@@ -6,6 +6,7 @@ use chatd::clean::Clean;
 
 use super::rooms::Rooms;
 use crate::lines::Shown;
+use crate::password::Password;
 
 /// What a session is told at its start.
 #[derive(Debug, Clone)]
@@ -14,6 +15,8 @@ pub struct Settings {
     pub server: String,
     /// The name asked for; without one the user is asked.
     pub name: Option<String>,
+    /// The password of the server; where it wants one and there is none, the user is asked.
+    pub password: Option<Password>,
     /// The rooms to be in; none for the one where newcomers are.
     pub rooms: Vec<String>,
     pub manner: Manner,
@@ -137,6 +140,8 @@ pub enum Phase {
     /// The user is asked for a name, and may be offered one. Without a link: servers do not wait so
     /// long for one.
     Naming { offer: Option<String> },
+    /// The user is asked for the password of the server, without a link too.
+    Unlocking,
     /// The user is asked whether this is the server's key.
     Trusting { key: String },
     /// We may speak.

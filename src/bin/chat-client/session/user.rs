@@ -45,6 +45,7 @@ impl Session {
                 return self.take_name(text.trim(), offer, now);
             }
             _ if text.trim().is_empty() => return,
+            Phase::Unlocking => return self.choose_password(text),
             Phase::Trusting { key } => return self.answer_trust(text.trim(), key.clone()),
             _ => {}
         }

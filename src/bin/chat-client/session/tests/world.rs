@@ -162,6 +162,7 @@ impl World {
         let settings = Settings {
             server: "server:1".to_owned(),
             name: Some("ann".to_owned()),
+            password: None,
             rooms: Vec::new(),
             manner,
             comes_back: true,
