@@ -16,6 +16,7 @@ use log::LevelFilter;
 pub mod address;
 mod command_line;
 mod contradiction;
+mod derived;
 mod limits;
 mod value;
 
