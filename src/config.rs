@@ -16,7 +16,6 @@ use log::LevelFilter;
 pub mod address;
 mod command_line;
 mod contradiction;
-mod derived;
 mod limits;
 mod value;
 
