@@ -17,6 +17,7 @@ pub mod address;
 mod command_line;
 mod contradiction;
 mod limits;
+mod ranges;
 mod value;
 
 use address::ListenAddress;

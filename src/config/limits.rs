@@ -2,35 +2,16 @@
 //! Nothing here does anything: the hub and the net layer obey these numbers. Owned by whoever
 //! makes a server.
 
-use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::{Args, Parser};
 
+use super::ranges::{
+    ANSWER_BYTES, CLIENTS_MAX, HISTORY_LINES_MAX, LINE_BYTES, NAME_IN_LIST_BYTES, RATE_MAX,
+    ROOMS_PER_MEMBER_MAX, TIMEOUT, TIMEOUT_NOT_0,
+};
 use super::value::{bytes, count, seconds, settings};
-
-/// A timeout that may be 0. The longest is a bound at all so that an instant plus a timeout
-/// always is an instant.
-const TIMEOUT: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(24 * 60 * 60);
-/// A timeout that would cut everybody if it were 0.
-const TIMEOUT_NOT_0: RangeInclusive<Duration> =
-    Duration::from_millis(1)..=Duration::from_secs(24 * 60 * 60);
-/// A name has up to 24 characters of up to 4 bytes, with a command before it; and an unfinished
-/// line is memory that one connection makes the server keep.
-const LINE_BYTES: RangeInclusive<usize> = 128..=64 << 10;
-/// More would give each line less than the microsecond that it takes anyway.
-const RATE_MAX: u32 = 1_000_000;
-/// Most systems give a process no more descriptors than this.
-const CLIENTS_MAX: usize = 1_000_000;
-/// History is for reading, not an archive.
-const HISTORY_LINES_MAX: usize = 10_000;
-/// Each room of a member is memory, and one more that every leave and rename has to be told to.
-const ROOMS_PER_MEMBER_MAX: usize = 1000;
-/// A name, at its longest, and what separates it from the next in a list.
-const NAME_IN_LIST_BYTES: usize = 100;
-/// A welcome, or any other single answer of the server that no limit of its own bounds.
-const ANSWER_BYTES: usize = 4 << 10;
 
 settings! {
     /// The bounds of one server. All byte counts are in bytes, all `_max` are inclusive.
