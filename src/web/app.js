@@ -34,7 +34,7 @@ function roomOf(name) {
 	return rooms.get(key);
 }
 
-// Name and rooms are kept for every visit; for this tab also what it takes to come back.
+// Name and rooms are kept for every visit; for this tab what it takes to come back.
 function kept(store, value) {
 	try {
 		if (value) store.chatd = JSON.stringify(value);
@@ -122,7 +122,7 @@ function setLink(state, words = '') {
 	redraw();
 }
 
-// Is it still there? Asked when the tab is seen again, after sleep, when the network changes.
+// Is it there? Asked when the tab is seen, after sleep, when the network changes.
 function probe(within) {
 	if (link.state === 'waiting') connect();
 	else if (link.state === 'up') ask({ do: 'ping' }, null, within);
@@ -172,7 +172,7 @@ const heard = {
 	joined: (event) => presence(event, `${event.name} joined`, (names) => names.add(event.name)),
 	left(event) {
 		const { name, cause, reason } = event;
-		if (name === me.name) roomOf(event.room).isIn = false; // the operator has closed it
+		if (name === me.name) roomOf(event.room).isIn = false; // it was closed
 		presence(event, `${name} left${cause === 'quit' ? '' : ` (${cause})`}${reason ? `: “${reason}”` : ''}`, (names) => names.delete(name));
 	},
 	churn: (event) => presence(event, `${event.joined} joined, ${event.left} left`, (_, room) => (room.isStale = true)),
@@ -240,8 +240,8 @@ function tell(text, is = 'answer') {
 	redraw();
 }
 
-// Coming back: what was sent and not answered is in doubt. What stands in the room was said; if nothing of that time is
-// missing there, the rest is said now; else it stays, as perhaps sent.
+// Coming back: what was not answered is in doubt. What stands in the room was said; if nothing is missing
+// there, the rest is said now; else it stays, as perhaps sent.
 
 function doubt(order) {
 	if (order.state === 'sent') order.state = 'doubtful';
@@ -399,7 +399,7 @@ function colored(node, name) {
 const clock = new Intl.DateTimeFormat([], { timeStyle: 'short' });
 const calendar = new Intl.DateTimeFormat([], { dateStyle: 'full' });
 
-// Drawing: once an animation frame whatever comes, and less often when it takes long
+// Drawing: once a frame whatever comes, less often when it takes long
 
 const view = { isAtEnd: true, cost: 0 };
 
