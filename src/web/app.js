@@ -73,7 +73,7 @@ function drop() {
 	Object.assign(link.socket ?? {}, { onopen: null, onclose: null, onmessage: null }).close?.();
 }
 
-// Something must be heard in time, or the link is lost.
+// Something is heard in time, or the link is lost.
 function ask(request, then, within = ANSWER_MS) {
 	if (link.socket?.readyState !== WebSocket.OPEN) return false;
 	const ref = `${++reference}`;
@@ -258,7 +258,7 @@ function settle(room, isWhole) {
 	save();
 }
 
-// What is no longer in the server's memory may be on its disk.
+// What is not in the server's memory may be on its disk.
 function openGap(room, missed) {
 	const gap = { is: 'gap', time: Date.now(), text: missed ? `${missed} lines of this time are gone` : 'What was said meanwhile is not known' };
 	rebuild(room, room.lines.toSpliced(room.first, 0, gap));
@@ -339,7 +339,7 @@ function say(text, action) {
 	save();
 }
 
-// In order, and a few at a time: many go no faster than the server takes them.
+// In order, a few at a time: many go no faster than the server takes them.
 function pump() {
 	redraw();
 	let open = 0;
@@ -368,9 +368,9 @@ function discard(room, order) {
 
 const WORD = String.raw`[\p{L}\p{N}\p{M}_-]`;
 const LINK = String.raw`\bhttps?:\/\/[^\s<>"\x60{}|\\^\p{C}]+`;
-const UNSEEN = String.raw`(?![\t\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]`; // or turning round what stands beside
+const UNSEEN = String.raw`(?![\t\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]`; // or turning what stands beside
 
-// A text as nodes: links, the own name, and signs that are not seen.
+// A text as nodes: links, the own name, what is not seen.
 function rich(text) {
 	const nodes = [];
 	let end = 0;
