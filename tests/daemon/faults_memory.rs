@@ -386,7 +386,8 @@ fn f43_memory_is_flat_while_thousands_come_talk_and_leave() {
         "f43: {more} bytes more after {VISITS} visits in {:?}",
         start.elapsed()
     );
-    assert!(more < 512 << 10, "{more} bytes");
+    // For each, until 20 s have passed, when to look at it: 16 bytes in a list that grows in doublings.
+    assert!(more < 1 << 20, "{more} bytes");
 }
 
 /// So many connect, say something and leave; no more than 20 are here at once.
