@@ -61,7 +61,7 @@ settings! {
         name = "chatd",
         version,
         max_term_width = 100,
-        about = "A group-chat server: one process, one thread, one port. Nothing needs to be set.",
+        about = "A group-chat server: one process, one event loop, one port. Nothing needs to be set.",
         after_help = AFTER_HELP
     )]
     pub struct Config {

@@ -56,6 +56,11 @@ impl Core {
         self.sessions().now
     }
 
+    /// The rules of chat, and who hears what they decide.
+    pub(super) fn rules(&mut self) -> (&mut Directory, &mut Listeners) {
+        (&mut self.directory, &mut self.listeners)
+    }
+
     pub(super) fn delivery(&mut self) -> &mut Delivery {
         &mut self.listeners.delivery
     }

@@ -43,11 +43,7 @@ impl<'h> Operator<'h> {
 
     /// Says something, which is clean, to everybody. How many that were.
     pub fn announce(self, text: &str) -> usize {
-        let Core {
-            directory,
-            listeners,
-            ..
-        } = self.core;
+        let (directory, listeners) = self.core.rules();
         directory.announce(text, listeners);
         directory.members()
     }
@@ -57,11 +53,7 @@ impl<'h> Operator<'h> {
     /// # Errors
     /// There is no such room.
     pub fn say<'a>(self, room: &'a str, text: &str) -> Result<usize, Refusal<'a>> {
-        let Core {
-            directory,
-            listeners,
-            ..
-        } = self.core;
+        let (directory, listeners) = self.core.rules();
         directory.announce_in(room, text, listeners)
     }
 
@@ -70,11 +62,7 @@ impl<'h> Operator<'h> {
     /// # Errors
     /// Nobody is called so.
     pub fn message<'a>(self, name: &'a str, text: &str) -> Result<String, Refusal<'a>> {
-        let Core {
-            directory,
-            listeners,
-            ..
-        } = self.core;
+        let (directory, listeners) = self.core.rules();
         directory.message_as_operator(name, text, listeners)
     }
 
@@ -83,11 +71,7 @@ impl<'h> Operator<'h> {
     /// # Errors
     /// There is no such room, or the topic is too long.
     pub fn set_topic<'a>(self, room: &'a str, text: &str) -> Result<String, Refusal<'a>> {
-        let Core {
-            directory,
-            listeners,
-            ..
-        } = self.core;
+        let (directory, listeners) = self.core.rules();
         directory.set_topic_as_operator(room, text, listeners)
     }
 
@@ -97,11 +81,7 @@ impl<'h> Operator<'h> {
     /// # Errors
     /// There is no such room, or it is the lobby.
     pub fn close<'a>(self, room: &'a str, reason: Option<&str>) -> Result<usize, Refusal<'a>> {
-        let Core {
-            directory,
-            listeners,
-            ..
-        } = self.core;
+        let (directory, listeners) = self.core.rules();
         let (count, homeless) = directory.close_room(room, reason, listeners)?;
         listeners.set_replay(Replay::Nothing);
         for member in homeless {
@@ -113,11 +93,7 @@ impl<'h> Operator<'h> {
 
     /// Takes messages out of memory, and tells the rooms where they were said: their ids, by room.
     pub fn forget(self, forget: &Forget<'_>) -> Vec<(String, Vec<MessageId>)> {
-        let Core {
-            directory,
-            listeners,
-            ..
-        } = self.core;
+        let (directory, listeners) = self.core.rules();
         let is_meant = |id, from: &str| forget.takes(id, from);
         let taken = listeners.histories.take_away(is_meant);
         let mut forgotten = Vec::new();
@@ -130,11 +106,7 @@ impl<'h> Operator<'h> {
 
     /// Tells a room, if it is still there, that these messages are gone from the disk too.
     pub fn tell_forgotten(self, room: &str, ids: &[MessageId]) {
-        let Core {
-            directory,
-            listeners,
-            ..
-        } = self.core;
+        let (directory, listeners) = self.core.rules();
         if let Ok(room) = directory.find_room(room) {
             listeners.histories.uncount(room, ids);
             directory.tell_forgotten(room, ids, listeners);
