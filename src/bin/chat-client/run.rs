@@ -339,6 +339,8 @@ impl Client {
 
     fn show(&mut self, shown: &Shown) {
         let logged = self.log.as_mut().map(|log| log.write(shown));
+        // Whoever reads the question may answer at once, and must not be seen to.
+        self.screen.prepare_typing(&self.session);
         let outcome = self.screen.show(shown);
         self.note_output(outcome);
         if let Some(Err(why)) = logged {

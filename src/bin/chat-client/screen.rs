@@ -55,6 +55,9 @@ pub trait Screen {
         Ok(())
     }
 
+    /// Before the user is asked for something: whether what is typed now is to be seen.
+    fn prepare_typing(&mut self, _session: &Session) {}
+
     /// Nothing more is to be shown for the moment: how the session stands is to be seen.
     fn refresh(&mut self, session: &Session, now: Instant) -> io::Result<()>;
 
@@ -159,11 +162,14 @@ impl Screen for Plain {
         }
     }
 
-    fn refresh(&mut self, session: &Session, _now: Instant) -> io::Result<()> {
-        let is_secret = matches!(session.standing().phase, Phase::Unlocking);
+    fn prepare_typing(&mut self, session: &Session) {
         if self.manner == Manner::Terminal {
-            terminal::hide_typing(is_secret);
+            terminal::hide_typing(matches!(session.standing().phase, Phase::Unlocking));
         }
+    }
+
+    fn refresh(&mut self, session: &Session, _now: Instant) -> io::Result<()> {
+        self.prepare_typing(session);
         self.output.flush()
     }
 
