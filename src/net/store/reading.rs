@@ -82,9 +82,11 @@ impl Reading {
             self.query.messages_max.min(MESSAGES_MAX),
             self.query.bytes_max,
         );
+        let kept_to = kept_to(database, room)?;
         self.fill(database, room, (after, before), order, &mut page)?;
         let mut page = page.finish();
         page.room.clone_from(&room.name);
+        page.kept_to = kept_to;
         if let Some(after) = after {
             let last = page.messages().next_back().map(|last| last.id);
             let last = last.filter(|_| page.more);
@@ -246,6 +248,17 @@ fn fill(
         }
     }
     Ok(bad_rows)
+}
+
+/// The newest message of a room that is kept, or known to be lost.
+fn kept_to(database: &Connection, room: &RoomRow) -> Result<MessageId> {
+    let newest: Option<i64> = database.query_row(
+        "SELECT max(newest) FROM (SELECT max(id) AS newest FROM message WHERE room=?1 \
+         UNION ALL SELECT max(before) - 1 FROM gap WHERE room=?1)",
+        [room.row],
+        |row| row.get(0),
+    )?;
+    Ok(newest.and_then(MessageId::from_i64).unwrap_or_default())
 }
 
 /// How many messages lie between these two, with those that could not be kept. `None` if that is
