@@ -205,7 +205,8 @@ impl Store {
         let backlog = progress.backlog();
         self.lag.look(now, &backlog);
         let level = self.levels.look(now, &backlog);
-        if level != Level::Even {
+        self.journal.note_synced(backlog.synced_bytes);
+        if level != Level::Even || self.journal.lacks().is_some() {
             progress.wants_wake.store(true, Ordering::Release);
         }
         if !self.gaps.is_empty() && self.levels.admits(0, &backlog) {
