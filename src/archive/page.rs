@@ -13,12 +13,11 @@ pub struct Page {
     pub room: String,
     /// Whether there is further in the direction that was asked.
     pub more: bool,
-    /// The newest message of the room that is kept, or known to be lost: whatever is newer the archive has
-    /// yet to be given, or to write.
-    pub kept_to: MessageId,
     /// Of a page behind a message: how many were said behind that and could not be kept. `None` if
     /// nobody knows.
     pub not_kept: Option<u64>,
+    /// Of what was said up to this message nothing is still to come: what is not there was not kept.
+    pub kept_to: MessageId,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -82,11 +82,9 @@ impl Reading {
             self.query.messages_max.min(MESSAGES_MAX),
             self.query.bytes_max,
         );
-        let kept_to = kept_to(database, room)?;
         self.fill(database, room, (after, before), order, &mut page)?;
         let mut page = page.finish();
         page.room.clone_from(&room.name);
-        page.kept_to = kept_to;
         if let Some(after) = after {
             let last = page.messages().next_back().map(|last| last.id);
             let last = last.filter(|_| page.more);
@@ -143,18 +141,7 @@ impl Reading {
         )?;
         let page = page.finish();
         let first = page.messages().next().map_or(before, |first| first.id);
-        let mut said = database
-            .prepare("SELECT id FROM message WHERE room=?1 AND id<?2 ORDER BY id DESC LIMIT ?3")?;
-        let limit = i64::try_from(ids_max.saturating_add(1)).unwrap_or(i64::MAX);
-        let mut rows = said.query(params![room.row, first.to_i64(), limit])?;
-        let mut ids = Vec::new();
-        while let Some(row) = rows.next()? {
-            let id = row.get_ref(0)?.as_i64().ok();
-            ids.extend(id.and_then(MessageId::from_i64));
-        }
-        let more = ids.len() > ids_max;
-        ids.truncate(ids_max);
-        ids.reverse();
+        let (ids, more) = ids_before(database, room.row, first, ids_max)?;
         Ok(Reply::Older { page, ids, more })
     }
 
@@ -215,6 +202,29 @@ impl Tails<'_> {
     }
 }
 
+/// The ids of at most so many messages of a room before this one, oldest first, and whether there are
+/// more.
+pub(super) fn ids_before(
+    database: &Connection,
+    room: i64,
+    before: MessageId,
+    ids_max: usize,
+) -> Result<(Vec<MessageId>, bool)> {
+    let mut said = database
+        .prepare("SELECT id FROM message WHERE room=?1 AND id<?2 ORDER BY id DESC LIMIT ?3")?;
+    let limit = i64::try_from(ids_max.saturating_add(1)).unwrap_or(i64::MAX);
+    let mut rows = said.query(params![room, before.to_i64(), limit])?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id = row.get_ref(0)?.as_i64().ok();
+        ids.extend(id.and_then(MessageId::from_i64));
+    }
+    let more = ids.len() > ids_max;
+    ids.truncate(ids_max);
+    ids.reverse();
+    Ok((ids, more))
+}
+
 /// What is said in a room between two messages, in this order.
 fn prepare(database: &Connection, order: Order) -> Result<Statement<'_>> {
     let direction = match order {
@@ -248,17 +258,6 @@ fn fill(
         }
     }
     Ok(bad_rows)
-}
-
-/// The newest message of a room that is kept, or known to be lost.
-fn kept_to(database: &Connection, room: &RoomRow) -> Result<MessageId> {
-    let newest: Option<i64> = database.query_row(
-        "SELECT max(newest) FROM (SELECT max(id) AS newest FROM message WHERE room=?1 \
-         UNION ALL SELECT max(before) - 1 FROM gap WHERE room=?1)",
-        [room.row],
-        |row| row.get(0),
-    )?;
-    Ok(newest.and_then(MessageId::from_i64).unwrap_or_default())
 }
 
 /// How many messages lie between these two, with those that could not be kept. `None` if that is

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::fs;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -28,6 +29,11 @@ impl Folder {
         let path = std::env::temp_dir().join(name);
         fs::create_dir(&path).unwrap();
         Folder(path)
+    }
+
+    /// One that another process has made, and removes.
+    pub(crate) fn of_another(path: PathBuf) -> ManuallyDrop<Folder> {
+        ManuallyDrop::new(Folder(path))
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use chatd::archive::{Ask, Page, PageBuilder, Query, Record, Recorder, Records, Reply};
+use chatd::archive::{Ask, PageBuilder, Query, Record, Recorder, Records, Reply};
 use chatd::chat::{Manner, Message, MessageId, Older, PageEnd};
 use chatd::hub::{Hub, QuestionId};
 use chatd::time::Time;
@@ -165,13 +165,19 @@ impl Store {
         }
     }
 
+    fn page(&self, page: PageBuilder) -> Reply {
+        let mut page = page.finish();
+        page.kept_to = self.synced.last().map_or(MessageId::ZERO, |said| said.id);
+        Reply::Page(page)
+    }
+
     fn read(&self, query: &Query) -> Reply {
         let mut page = PageBuilder::new(query.messages_max, query.bytes_max);
         match query.ask {
             Ask::Page(PageEnd::After(after)) => {
                 let later = self.synced.iter().filter(|said| said.id > after);
                 let _ = later.map(Said::message).all(|message| page.push(&message));
-                Reply::Page(self.finished(page))
+                self.page(page)
             }
             Ask::Page(end) => {
                 let before = match end {
@@ -180,7 +186,7 @@ impl Store {
                 };
                 let older = self.synced.iter().rev().filter(|said| said.id < before);
                 let _ = older.map(Said::message).all(|message| page.push(&message));
-                Reply::Page(self.finished(page))
+                self.page(page)
             }
             Ask::Older { before, ids_max } => {
                 let older: Vec<&Said> =
@@ -197,14 +203,6 @@ impl Store {
             }
             _ => panic!("nobody asks that here: {query:?}"),
         }
-    }
-}
-
-impl Store {
-    fn finished(&self, page: PageBuilder) -> Page {
-        let mut page = page.finish();
-        page.kept_to = self.synced.last().map_or(MessageId::ZERO, |said| said.id);
-        page
     }
 }
 
