@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::client_support::{FakeServer, Peer};
 use crate::terminal_support::{Model, Sitting, seat};
 
