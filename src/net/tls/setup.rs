@@ -77,7 +77,14 @@ impl TlsSetup {
             Source::Kept(path) => {
                 let pem = identity::make(own_names(listening), SystemTime::now())?;
                 keep(path, &pem).map_err(|error| {
-                    BadIdentity(format!("cannot write {}: {error}", path.display()))
+                    let is_new = error.kind() == ErrorKind::NotFound;
+                    let folder = path.parent().filter(|_| is_new);
+                    let why = folder.map(|folder| {
+                        let folder = folder.display();
+                        format!("there is no folder {folder} for --data: make it first")
+                    });
+                    let other = || format!("cannot write {}: {error}", path.display());
+                    BadIdentity(why.unwrap_or_else(other))
                 })?;
                 Identity::of_pem(&pem)?
             }
