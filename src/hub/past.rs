@@ -211,7 +211,10 @@ fn add_newer<'m>(
         PageEnd::Newest => (MessageId::ZERO, MessageId::MAX),
     };
     let known = messages.last().map_or(start, |last| last.id);
-    if histories.has_forgotten(room, known.max(kept_to), before) {
+    if before <= kept_to {
+        return true;
+    }
+    if histories.has_forgotten(room, kept_to) {
         return false;
     }
     let newer = histories.page(room, PageEnd::After(known), usize::MAX);

@@ -122,7 +122,14 @@ pub(crate) struct Loop {
 
 impl Loop {
     pub(crate) fn start(settings: &StoreSettings) -> Loop {
-        Loop::try_start(settings).unwrap()
+        // A process that another test is about to start holds a lock of this one until its program runs.
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match Loop::try_start(settings) {
+                Err(StoreError::Locked(_)) if Instant::now() < deadline => std::thread::yield_now(),
+                started => return started.unwrap(),
+            }
+        }
     }
 
     pub(crate) fn try_start(settings: &StoreSettings) -> Result<Loop, StoreError> {
