@@ -110,9 +110,9 @@ def number_of(identity):
 
 async def overflow(daemon, witness):
     """Says more than may wait for the disk."""
-    for _ in range(90):
-        for _ in range(250):
-            witness.say_in("ops", "y" * 4000)
+    for many in range(90):
+        for number in range(250):
+            witness.say_in("ops", f"{many}.{number} {'y' * 3980}")
         await witness.ask(do="ping")
     await daemon.logged("there is no more room for what waits for the disk")
 
