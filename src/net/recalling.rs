@@ -3,7 +3,8 @@
 //! hub and the store; nobody owns anything here.
 
 use crate::archive::{Forget, Target};
-use crate::chat::MessageId;
+use crate::chat::{self, MessageId};
+use crate::dialect::Refusal;
 use crate::dialect::operator::Forgettable;
 use crate::hub::Hub;
 
@@ -50,6 +51,9 @@ pub(super) fn history(
                 vec![busy.to_owned()]
             }
         },
-        (None, None) => vec![format!("! no-such-room there is no room {room}")],
+        (None, None) => {
+            let refusal = Refusal::from(chat::Refusal::NoSuchRoom(room));
+            vec![format!("! {} {refusal}", refusal.code())]
+        }
     }
 }

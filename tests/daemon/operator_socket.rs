@@ -228,6 +228,22 @@ fn what_is_no_place_for_a_socket_is_one_clear_line() {
 }
 
 #[test]
+fn what_another_user_has_left_is_not_replaced() {
+    let folder = SocketFolder::new();
+    let left = folder.socket();
+    drop(UnixListener::bind(&left).unwrap());
+    if std::os::unix::fs::chown(&left, Some(65_534), None).is_err() {
+        return eprintln!("left out: only root can give a file to another user");
+    }
+    let flags = ["--listen", "127.0.0.1:0", "--operator-socket", &left];
+    let ended = run_to_end(chatd_command(&flags));
+    assert_eq!(ended.code, Some(69), "{ended:?}");
+    let words = "the one that is there belongs to user 65534";
+    assert!(ended.errors.contains(words), "{ended:?}");
+    assert!(fs::symlink_metadata(&left).is_ok());
+}
+
+#[test]
 fn a_service_manager_names_the_folder() {
     let folder = SocketFolder::new();
     let mut command = chatd_command(&["--listen", "127.0.0.1:0"]);

@@ -273,6 +273,9 @@ fn wrong_words_are_answered_with_one_clear_line_and_do_nothing() {
     let huge = "y".repeat(4_000);
     let excerpt = "y".repeat(40);
     let long_name = format!("! no-such-name nobody is called {excerpt}");
+    let no_such_name = format!("! no-such-name nobody here is called {excerpt}");
+    let no_such_room = format!("! no-such-room there is no room {excerpt}");
+    let not_muted = format!("! no-such-name {excerpt}… is not muted");
     let cases = [
         (
             "/nope",
@@ -331,7 +334,47 @@ fn wrong_words_are_answered_with_one_clear_line_and_do_nothing() {
         ("/watch", "! bad-usage write it so: /watch on|off"),
         ("/watch maybe", "! bad-usage write it so: /watch on|off"),
         ("/quit now", "! bad-usage write it so: /quit"),
+        (
+            "/close \u{1b}[2J",
+            "! no-such-room there is no room \u{fffd}[2J",
+        ),
+        (
+            "/topic nowhere x",
+            "! no-such-room there is no room nowhere",
+        ),
+        ("/forget \u{1b}", "! no-such-name nothing of that is known"),
+        (
+            "/mute! ann",
+            "! unknown-command there is no /mute!; /help shows the commands, //text says /text",
+        ),
         (&format!("/kick {huge}"), &long_name),
+        (&format!("/msg {huge} x"), &no_such_name),
+        (&format!("/who {huge}"), &no_such_room),
+        (&format!("/say {huge} x"), &no_such_room),
+        (&format!("/topic {huge} x"), &no_such_room),
+        (&format!("/close {huge}"), &no_such_room),
+        (&format!("/history {huge}"), &no_such_room),
+        (
+            &format!("/forget {huge}"),
+            "! no-such-name nothing of that is known",
+        ),
+        (&format!("/unmute {huge}"), &not_muted),
+        (
+            &format!("/mute {huge}"),
+            "! bad-name a name has at most 24 characters",
+        ),
+        (
+            &format!("/watch {huge}"),
+            "! bad-usage write it so: /watch on|off",
+        ),
+        (
+            &format!("/unban {huge}"),
+            "! bad-usage write it so: /unban N",
+        ),
+        (
+            &format!("/ban 10.0.0.1/{huge}"),
+            "! bad-usage write it so: /ban NAME|ADDRESS[/BITS] [for 1h] [REASON]",
+        ),
         (
             &"z".repeat(4_097),
             "! line-too-long that line is too long, nothing of it was done",

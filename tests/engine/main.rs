@@ -23,6 +23,7 @@ mod listeners_by_hand;
 mod load_checks;
 mod many_rooms_by_hand;
 mod names;
+mod password_by_hand;
 mod reserved_names;
 mod sealed_by_hand;
 mod simulation;

@@ -25,6 +25,8 @@ pub(crate) struct Connections(pub(crate) BTreeMap<u32, Connection>);
 pub(crate) struct Connection {
     pub(crate) to_read: Vec<u8>,
     pub(crate) has_ended: bool,
+    /// From where it comes; from somewhere of its own, if that is not said.
+    pub(crate) address: Option<u128>,
     pub(crate) heard: String,
     /// How many more bytes it takes; all, if that is not said.
     pub(crate) takes: Option<usize>,
@@ -63,7 +65,8 @@ impl Io for Connections {
     }
 
     fn address_group(&mut self, id: SessionId) -> AddressGroup {
-        AddressGroup(u128::from(id.0))
+        let address = self.0[&id.0].address;
+        AddressGroup(address.unwrap_or(u128::from(id.0)))
     }
 
     fn shut(&mut self, _: SessionId) {}

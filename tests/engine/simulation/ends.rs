@@ -125,7 +125,10 @@ impl World {
 
     /// It has ended, by no line of its own: why?
     pub(crate) fn end_with_cause(&mut self, slot: usize) -> Outcome {
-        if self.peer(slot).input.door.awaits_answer() && !self.peer(slot).failed {
+        let peer = self.peer(slot);
+        // One that is broken may have been answered before that was noticed.
+        let may_be_answered = !peer.failed || peer.fate == Some(CloseReason::Answered);
+        if peer.input.door.awaits_answer() && may_be_answered {
             return self.answer_in_time(slot);
         }
         let (now, limits) = (self.now, self.limits.clone());
