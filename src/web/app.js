@@ -1,7 +1,7 @@
 // chatd's page: rooms over one WebSocket, in JSON lines. What people wrote becomes text nodes, never markup.
 
 const LINES_MAX = 1000; // of a room, in memory and in the document
-const PAGE_LINES = 200, DRAWN_AT_ONCE = 100, ASK_FROM_LINES = 3, UNANSWERED_MAX = 8, GROUP_MS = 300e3;
+const PAGE_LINES = 200, DRAWN_AT_ONCE = 60, ASK_FROM_LINES = 3, UNANSWERED_MAX = 8, GROUP_MS = 300e3;
 const LOST = 'No connection. What you write is kept.';
 const QUIET_MS = 25e3, ANSWER_MS = 10e3, PROBE_MS = 3e3;
 
@@ -15,6 +15,7 @@ let active, elsewhere = [], paste = 0, reference = 0;
 
 const $ = (id) => document.getElementById(id);
 const [log, box, field, ...drawers] = ['log', 'lines', 'text', 'rooms', 'people'].map($);
+const { now } = Date;
 const isAway = () => document.hidden || !document.hasFocus();
 const bytes = (text) => new TextEncoder().encode(text);
 
@@ -59,12 +60,12 @@ function setName(name) {
 
 // The link
 
-const link = { tries: 0, turn: 0, tickedAt: Date.now() };
+const link = { tries: 0, turn: 0, tickedAt: now() };
 
 function connect() {
 	drop();
 	setLink('connecting');
-	link.dueAt = Date.now() + ANSWER_MS;
+	link.dueAt = now() + ANSWER_MS;
 	// ws or wss, as the page itself has http or https.
 	link.socket = Object.assign(new WebSocket('ws'), { onopen: enter, onclose: lose, onmessage: ({ data }) => hear(JSON.parse(data)) });
 }
@@ -79,7 +80,7 @@ function ask(request, then, within = ANSWER_MS) {
 	const ref = `${++reference}`;
 	asked.set(ref, then);
 	link.socket.send(JSON.stringify({ ...request, ref }));
-	link.dueAt = Math.min(link.dueAt || Infinity, Date.now() + within);
+	link.dueAt = Math.min(link.dueAt || Infinity, now() + within);
 	return true;
 }
 
@@ -89,7 +90,7 @@ function enter() {
 		if (event.is === 'refused') return showDoor(event);
 		setName(event.name);
 		me.token = event.resume;
-		link.upAt = Date.now();
+		link.upAt = now();
 		setLink('up');
 		if ($('house').hidden) open(true);
 		if (event.motd !== link.motd && (link.motd = event.motd)) tell(link.motd, 'news');
@@ -100,7 +101,7 @@ function enter() {
 function lose() {
 	drop();
 	if (link.state === 'ended') return;
-	if (Date.now() - link.upAt > 5000 && link.state === 'up') link.tries = 0;
+	if (now() - link.upAt > 5e3 && link.state === 'up') link.tries = 0;
 	link.turn++;
 	link.dueAt = 0;
 	asked.clear();
@@ -109,7 +110,7 @@ function lose() {
 		room.unsent = room.unsent.filter((order) => order.state !== 'heard');
 		room.unsent.forEach(doubt);
 	}
-	link.retryAt = Date.now() + 1000 * Math.min(30, 2 ** link.tries++) * (0.75 + Math.random() / 2);
+	link.retryAt = now() + 1e3 * Math.min(30, 2 ** link.tries++) * (0.75 + Math.random() / 2);
 	setLink('waiting');
 	save();
 	// If there never was a link, the server may say why.
@@ -129,11 +130,11 @@ function probe(within) {
 }
 
 setInterval(() => {
-	const now = Date.now(), hasSlept = now - link.tickedAt > 8000, isWaiting = link.state === 'waiting';
-	link.tickedAt = now;
+	const at = now(), hasSlept = at - link.tickedAt > 8e3, isWaiting = link.state === 'waiting';
+	link.tickedAt = at;
 	if (hasSlept) link.dueAt = 0;
-	if (hasSlept || (link.state === 'up' && !link.dueAt && now - link.heardAt > QUIET_MS) || (isWaiting && now > link.retryAt)) probe(PROBE_MS);
-	else if (link.dueAt && now > link.dueAt) lose();
+	if (hasSlept || (link.state === 'up' && !link.dueAt && at - link.heardAt > QUIET_MS) || (isWaiting && at > link.retryAt)) probe(PROBE_MS);
+	else if (link.dueAt && at > link.dueAt) lose();
 	if (isWaiting) redraw();
 	const unread = all().reduce((sum, room) => sum + room.unread, 0), named = all().some((room) => room.isNamed) ? '@' : '';
 	document.title = `${unread ? `(${named}${unread}) ` : ''}#${active.name} · chatd`;
@@ -191,7 +192,7 @@ const heard = {
 };
 
 function hear(event) {
-	link.heardAt = Date.now();
+	link.heardAt = now();
 	link.dueAt = 0;
 	const answer = asked.get(event.ref) ?? heard[event.is];
 	asked.delete(event.ref);
@@ -213,7 +214,7 @@ function add(room, line, isNew) {
 
 function know(room, line, turn) {
 	const isNamed = line.from && line.from !== me.name && (line.is === 'private' || me.named.test(line.text));
-	Object.assign(line, { time: Date.parse(line.at) || Date.now(), turn, isNamed });
+	Object.assign(line, { time: Date.parse(line.at) || now(), turn, isNamed });
 	if (line.id) room.ids.add(line.id);
 }
 
@@ -260,7 +261,7 @@ function settle(room, isWhole) {
 
 // What is not in the server's memory may be on its disk.
 function openGap(room, missed) {
-	const gap = { is: 'gap', time: Date.now(), text: missed ? `${missed} lines of this time are gone` : 'What was said meanwhile is not known' };
+	const gap = { is: 'gap', time: now(), text: missed ? `${missed} lines of this time are gone` : 'What was said meanwhile is not known' };
 	rebuild(room, room.lines.toSpliced(room.first, 0, gap));
 	const fill = (after) => askPage(room, { after }, gap, link.turn, ({ messages, more }, isKnown) => {
 		if (more && !isKnown && room.lines.length < LINES_MAX) return fill(messages.at(-1).id);
@@ -332,7 +333,7 @@ function submit(typed, isSure) {
 // The text is what the room will give back: by that it is known again.
 function say(text, action) {
 	const plain = text.replace(/[\0-\x08\n-\x1f\x7f-\x9f\u2028\u2029]/g, '\ufffd');
-	active.unsent.push({ key: `${Date.now()} ${++reference}`, is: 'said', text: plain, action, from: me.name, time: Date.now(), state: 'waiting' });
+	active.unsent.push({ key: `${now()} ${++reference}`, is: 'said', text: plain, action, from: me.name, time: now(), state: 'waiting' });
 	active.mark = null;
 	view.isAtEnd = true;
 	pump();
@@ -396,8 +397,7 @@ function colored(node, name) {
 	return node;
 }
 
-const clock = new Intl.DateTimeFormat([], { timeStyle: 'short' });
-const calendar = new Intl.DateTimeFormat([], { dateStyle: 'full' });
+const [clock, calendar] = [{ timeStyle: 'short' }, { dateStyle: 'full' }].map((style) => new Intl.DateTimeFormat([], style).format);
 
 // Drawing: once a frame whatever comes, less often when it takes long
 
@@ -410,11 +410,11 @@ function redraw() {
 }
 
 function draw() {
-	const start = performance.now();
+	const start = now();
 	view.isAsked = false;
 	if ($('house').hidden) return;
 	for (const part of [drawLines, drawUnsent, drawRooms, drawHead, drawPeople, drawNotice, scroll]) part(active);
-	view.cost = performance.now() - start;
+	view.cost = now() - start;
 }
 
 function rebuild(room, lines = room.lines) {
@@ -424,7 +424,7 @@ function rebuild(room, lines = room.lines) {
 function drawLines(room) {
 	if (room.lines.length > LINES_MAX) trim(room);
 	if (view.room !== room) {
-		for (const line of view.room?.lines ?? []) line.node = null;
+		view.room?.lines.forEach((line) => (line.node = null));
 		log.ariaBusy = true;
 		setTimeout(() => (log.ariaBusy = null), 800);
 		Object.assign(view, { room, isMarkWanted: room.mark });
@@ -436,11 +436,11 @@ function drawLines(room) {
 		log.scrollTop = log.scrollHeight - fromEnd;
 		room.isRebuilt = view.isSparse = false;
 	} else if (view.isAtEnd || box.childElementCount < LINES_MAX) {
-		// Of a flood the newest, until there is time.
-		const next = room.lines.findLastIndex((line) => line.node) + 1, first = Math.max(next, room.lines.length - DRAWN_AT_ONCE);
+		// Of a flood the newest, until there is time for the rest.
+		const { lines } = room, next = lines.findLastIndex((line) => line.node) + 1, first = Math.max(next, lines.length - DRAWN_AT_ONCE);
 		view.isSparse ||= first > next;
-		if (view.isSparse) redraw(Date.now() - link.heardAt > 99 && rebuild(room));
-		box.append(...room.lines.slice(first).map((line, at) => shaped(line, room.lines[first + at - 1])));
+		box.append(...lines.slice(first).map((line, at) => shaped(line, lines[first + at - 1])));
+		if (view.isSparse) redraw(now() - link.heardAt > 99 && fillIn(lines));
 		while (box.childElementCount > LINES_MAX) box.firstChild.remove();
 	}
 	// Else it waits behind the button, to disturb nobody.
@@ -449,9 +449,18 @@ function drawLines(room) {
 	view.marked?.classList.add('new');
 }
 
+function fillIn(lines) {
+	for (let at, left = DRAWN_AT_ONCE; left--;) {
+		at = lines.findLastIndex((line) => !line.node);
+		if (!(view.isSparse = at >= 0)) return;
+		lines[at + 1].node.before(shaped(lines[at], lines[at - 1]));
+		shaped(lines[at + 1], lines[at]);
+	}
+}
+
 function shaped(line, above) {
-	const node = (line.node ??= nodeOf(line)), day = calendar.format(line.time);
-	const isDay = !above || calendar.format(above.time) !== day;
+	const node = (line.node ??= nodeOf(line)), day = calendar(line.time);
+	const isDay = !above || calendar(above.time) !== day;
 	if (isDay) node.dataset.day = day;
 	else delete node.dataset.day;
 	node.classList.toggle('more', !isDay && line.is === 'said' && above.is === 'said' && above.from === line.from && line.time - above.time < GROUP_MS);
@@ -461,7 +470,7 @@ function shaped(line, above) {
 function nodeOf({ is, time, from, text, isNamed, action, past, posted }) {
 	const node = el('div', { className: ['line', is, isNamed && 'isNamed', action && 'action', past && 'past', posted && 'posted'].join(' ') });
 	if (!from) node.append(...rich(text));
-	else colored(node, from).append(el('bdi', {}, ...rich(from)), el('time', {}, clock.format(time)), el('p', { dir: 'auto' }, ...rich(text)));
+	else colored(node, from).append(el('bdi', {}, ...rich(from)), el('time', {}, clock(time)), el('p', { dir: 'auto' }, ...rich(text)));
 	return node;
 }
 
@@ -487,16 +496,15 @@ function sync(list, items, make, update) {
 		update?.(node, item);
 		return node;
 	});
-	for (const node of old.values()) node.remove();
+	old.forEach((node) => node.remove());
 	nodes.forEach((node, at) => list.children[at] === node || list.insertBefore(node, list.children[at]));
 }
 
 const button = (words, act) => el('button', { type: 'button', onclick: () => (act(), save(), redraw()) }, words);
 
 function drawHead(room) {
-	const seconds = Math.ceil((link.retryAt - Date.now()) / 1000);
 	$('link').dataset.state = link.state;
-	write('link', { up: 'connected', waiting: `offline, again in ${seconds} s`, ended: 'offline' }[link.state] ?? 'connecting');
+	write('link', { up: 'connected', waiting: `offline, again in ${Math.ceil((link.retryAt - now()) / 1e3)} s`, ended: 'offline' }[link.state] ?? 'connecting');
 	write('room', `#${room.name}`);
 	write('topic', room.topic || 'Add a topic');
 	write('crowd', `${room.here} here`);
@@ -533,7 +541,7 @@ function scroll(room) {
 
 function drawRooms() {
 	const others = elsewhere.filter(({ room }) => !rooms.has(room.toLowerCase())).map(({ room, here }) => ({ name: room, here, isOther: true }));
-	sync($('roster'), [...rooms.values(), ...others], ({ name }) => el('li', {},
+	sync($('roster'), [...all(), ...others], ({ name }) => el('li', {},
 		el('button', { className: 'to', onclick: () => join(name) }, el('bdi', {}, `#${name}`), el('span')),
 		el('button', { className: 'icon', ariaLabel: `Leave ${name}`, onclick: () => part(roomOf(name)) }, '×')),
 	(node, { name, here, unread, isNamed, isOther }) => {
@@ -549,7 +557,7 @@ function drawRooms() {
 	write('self', me.name);
 	colored($('self'), me.name);
 	$('bell').hidden = (window.Notification?.permission ?? 'denied') === 'denied';
-	$('bell').ariaPressed = Boolean(me.bell);
+	$('bell').ariaPressed = !!me.bell;
 }
 
 function drawPeople(room) {
@@ -719,7 +727,7 @@ $('newer').onclick = () => show(active.name, rebuild(active));
 
 // The page ends where a phone's keyboard begins.
 onresize = visualViewport.onresize = () => {
-	if (visualViewport.scale === 1) document.documentElement.style.setProperty('--height', `${visualViewport.height}px`);
+	if (visualViewport.scale === 1) document.body.style.setProperty('--height', `${visualViewport.height}px`);
 	scrollTo(0, 0);
 	if (view.isAtEnd) log.scrollTop = log.scrollHeight;
 	redraw();
@@ -757,5 +765,5 @@ setName(home.name ?? '');
 show(decodeURIComponent(location.hash.slice(1)) || seat.active || home.rooms[0] || 'lobby');
 $('host').textContent = location.hostname;
 $('terminal').textContent = location.protocol === 'https:' ? `chat-client --tls ${location.host}` : `nc ${location.hostname} ${location.port}`;
-open(Boolean(me.name));
+open(!!me.name);
 if (me.name) connect();

@@ -91,6 +91,21 @@ impl TlsConnection {
         share: &mut Share,
         limits: &Limits,
     ) -> (usize, Fill) {
+        let filled = self.take_in(socket, buffer, share, limits);
+        if filled.0 == 0 {
+            // There is nothing to answer.
+            self.end_reticence();
+        }
+        filled
+    }
+
+    fn take_in(
+        &mut self,
+        socket: &mut TcpStream,
+        buffer: &mut [u8],
+        share: &mut Share,
+        limits: &Limits,
+    ) -> (usize, Fill) {
         let mut length = 0;
         let mut read_bytes = 0;
         loop {
@@ -140,7 +155,13 @@ impl TlsConnection {
             self.is_awaited = true;
             return Flush::Blocked;
         }
-        match (self.push(socket), self.sealing) {
+        // A ticket goes with what follows.
+        let pushed = match self.output {
+            Output::Reticent => Pushed::All,
+            _ => self.push(socket),
+        };
+        self.end_reticence();
+        match (pushed, self.sealing) {
             (Pushed::Lost, _) => return Flush::Lost,
             (Pushed::Blocked, Sealing::Pending(count)) => return Flush::Promised(count),
             (Pushed::Blocked, _) => return Flush::Blocked,
@@ -182,7 +203,8 @@ impl TlsConnection {
             // that of reading, and was seen there.)
             let _ = self.rustls.writer().write(&[]);
         }
-        if !self.rustls.wants_write() && self.output != Output::Closing {
+        let is_reticent = self.output == Output::Reticent && self.fault.is_none();
+        if is_reticent || !self.rustls.wants_write() && self.output != Output::Closing {
             return;
         }
         let pushed = self.push(socket);
@@ -257,6 +279,13 @@ impl TlsConnection {
         self.fault.as_deref()
     }
 
+    /// What waited for an answer is written with it, or without one.
+    fn end_reticence(&mut self) {
+        if self.output == Output::Reticent {
+            self.output = Output::Open;
+        }
+    }
+
     fn hand_out(&mut self, buffer: &mut [u8]) -> usize {
         let mut length = 0;
         while length < buffer.len() {
@@ -308,6 +337,11 @@ impl TlsConnection {
             if !self.is_handshaking() {
                 self.held.fruitless_bytes = 0;
                 self.effects.ready.writable |= self.is_awaited;
+                // In TLS 1.2 the other side waits for what is to be written.
+                let is_ticket = self.rustls.protocol_version() == Some(ProtocolVersion::TLSv1_3);
+                if is_ticket && self.output == Output::Open {
+                    self.output = Output::Reticent;
+                }
             }
         }
         match result {
@@ -353,22 +387,6 @@ impl TlsConnection {
             }
         };
         end
-    }
-
-    /// Reads what is not to be heard any more.
-    fn drop_rest(&mut self, socket: &mut TcpStream, scratch: &mut [u8]) -> Fill {
-        loop {
-            let end = match socket.read(scratch) {
-                Ok(0) => Fill::Ended,
-                Ok(count) if count == scratch.len() => return Fill::Full,
-                Ok(_) => continue,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Fill::Exhausted,
-                Err(_) => Fill::Lost,
-            };
-            self.input = Input::Over(end);
-            return end;
-        }
     }
 
     /// Writes what rustls has to say.

@@ -32,6 +32,8 @@ pub(super) enum Input {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Output {
     Open,
+    /// The handshake is over, and with its end something was said: the ticket goes with the answer.
+    Reticent,
     /// Once everything is written, the socket's side is shut.
     Closing,
     Shut,

@@ -1,9 +1,11 @@
 //! How our side of a connection over TLS ends: that nothing follows is said within TLS first, and goes
 //! out when the socket takes it, be that when the session is over. Part of the connection.
 
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 
 use mio::net::TcpStream;
+
+use crate::turn::Fill;
 
 use super::super::state::{Input, Output, Sealing};
 use super::TlsConnection;
@@ -33,7 +35,9 @@ impl TlsConnection {
         let mut sealed = Vec::new();
         match (self.output, last_bytes) {
             (Output::Closing, _) => {}
-            (Output::Open, Some(bytes)) if !self.is_handshaking() && self.fault.is_none() => {
+            (Output::Open | Output::Reticent, Some(bytes))
+                if !self.is_handshaking() && self.fault.is_none() =>
+            {
                 let sealed_already = match self.sealing {
                     Sealing::Pending(count) => count.min(bytes.len()),
                     Sealing::Done | Sealing::DoneLate => 0,
@@ -45,7 +49,7 @@ impl TlsConnection {
                 }
                 self.rustls.send_close_notify();
             }
-            (Output::Open | Output::Shut, _) => return sealed,
+            (Output::Open | Output::Reticent | Output::Shut, _) => return sealed,
         }
         while self.rustls.wants_write() && self.rustls.write_tls(&mut sealed).is_ok() {}
         sealed
@@ -55,5 +59,21 @@ impl TlsConnection {
     /// or more than what ended may come.
     pub(in super::super) fn must_linger(&self) -> bool {
         self.output == Output::Closing || !matches!(self.input, Input::Over(_))
+    }
+
+    /// Reads what is not to be heard any more.
+    pub(super) fn drop_rest(&mut self, socket: &mut TcpStream, scratch: &mut [u8]) -> Fill {
+        loop {
+            let end = match socket.read(scratch) {
+                Ok(0) => Fill::Ended,
+                Ok(count) if count == scratch.len() => return Fill::Full,
+                Ok(_) => continue,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Fill::Exhausted,
+                Err(_) => Fill::Lost,
+            };
+            self.input = Input::Over(end);
+            return end;
+        }
     }
 }
