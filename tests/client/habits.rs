@@ -80,6 +80,10 @@ fn a_call_rings_and_is_counted_in_the_title() {
     peer.answers(past);
     sitting.sees_text("= <ben> ann?");
     assert_eq!(sitting.model().bells(), 2, "the past calls nobody");
+    sitting.types("/history 1\r");
+    peer.hears("/history 1");
+    peer.answers(json!({"is": "page", "room": "lobby", "more": false, "messages": []}));
+    sitting.sees_text("= end: nothing was found");
 }
 
 #[test]
@@ -106,6 +110,34 @@ fn an_answer_goes_to_whom_one_spoke_with_last() {
     sitting.sees_text("= sent to cyd");
     sitting.types("/r well\r");
     peer.hears("/msg cyd well");
+}
+
+#[test]
+fn an_answer_goes_to_whom_it_was_meant_for_though_another_one_comes_between() {
+    let (sitting, mut peer, _server) = seated(&[]);
+    sitting.types("/r hello");
+    sitting.sees_draft("/r hello");
+    peer.says("-ben- psst\n");
+    sitting.sees_text("-ben- psst");
+    // Nobody was there to be meant: it is seen first who is now.
+    sitting.types("\r");
+    sitting.sees_draft("/msg ben hello");
+    peer.hears_nothing_for(Duration::from_millis(50));
+    sitting.types("\u{15}/r ");
+    sitting.sees_draft("/msg ben ");
+    peer.says("-eve- psst\n");
+    sitting.sees_text("-eve- psst");
+    sitting.types("a secret\r");
+    peer.hears("/msg ben a secret");
+    peer.does_it();
+    sitting.sees_text("= sent to ben");
+    // Taken back, it stays so; whoever has another name is still the same.
+    sitting.types("/R \u{1f}");
+    sitting.sees_draft("/R");
+    peer.says("* ben is now bob\n");
+    sitting.sees_text("* ben is now bob");
+    sitting.types(" you\r");
+    peer.hears("/msg bob you");
 }
 
 // Not being bothered

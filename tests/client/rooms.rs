@@ -128,6 +128,18 @@ fn what_is_typed_on_the_way_to_a_room_is_meant_for_that_one() {
 }
 
 #[test]
+fn a_line_not_yet_returned_carries_its_room_once_one_is_elsewhere() {
+    let (sitting, mut peer, _server) = seated();
+    sitting.types("for the lobby\r");
+    sitting.sees_text("  …   for the lobby");
+    sitting.types("\u{1b}2for dev\r/who\r");
+    sitting.sees_text("  …   [lobby] for the lobby");
+    sitting.sees_text("  …   for dev");
+    sitting.sees_text("  …   /who");
+    peer.hears("for the lobby");
+}
+
+#[test]
 fn coming_back_enters_all_rooms_and_shows_what_was_missed_in_each() {
     let (sitting, mut peer, server) = seated();
     says(&mut peer, "dev", "x-1", "seen");

@@ -30,6 +30,9 @@ fn interrupt(client: &Client) {
 fn a_host_that_does_not_exist() {
     let ended = run(&["nowhere.invalid:1", "ann"]);
     ended.assert_one_line(69, "cannot find a host called nowhere.invalid");
+    // Whoever says a name alone means its own.
+    let ended = run(&["no_such_host", "ann"]);
+    ended.assert_one_line(69, "or give your name behind the server's");
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn a_lost_link_is_said_and_what_is_typed_meanwhile_is_kept() {
     peer.hears("unreturned");
     sitting.types("half");
     drop(peer);
-    sitting.sees_text("closed the connection");
+    sitting.sees_text("closed the connection; Enter tries again at once");
     sitting.sees("the prompt saying so", |model| {
         prompt(model).starts_with("lobby lost, try")
     });

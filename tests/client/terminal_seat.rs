@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::client_support::{FakeServer, Peer};
 use crate::terminal_support::{Model, Sitting, seat};
 
@@ -240,7 +242,7 @@ fn a_long_line_moves_along_with_the_cursor_in_one_row() {
 fn tab_completes_names_and_commands() {
     let (sitting, mut peer, _server) = seated(&[]);
     peer.says("* benedict joined (2 here)\n* bernd joined (3 here)\n");
-    sitting.sees_text("* … 2 joined (3 here)");
+    sitting.sees_text("* benedict, bernd joined (3 here)");
     sitting.types("b\t");
     sitting.sees_draft("be");
     sitting.types("\t\t\t\t");
@@ -539,6 +541,10 @@ fn an_unknown_command_is_refused_and_never_said() {
     sitting.types("/ME waves\r");
     peer.hears("/me waves");
     sitting.sees_text("  …   /ME waves");
+    let mut said = json!({"is": "said", "room": "lobby", "id": "9-9", "from": "ann"});
+    (said["text"], said["action"]) = ("waves".into(), true.into());
+    peer.says_line(&said);
+    sitting.sees_text(" <*> ann waves");
 }
 
 // Other sizes
@@ -567,6 +573,17 @@ fn a_window_may_change_its_size_at_any_time() {
         });
     }
     sitting.sees_draft(draft);
+    // As much of it as there is room for, also once there is more.
+    let long = draft.repeat(2);
+    sitting.types(draft);
+    for (columns, seen) in [(30, 5), (100, 40)] {
+        sitting.resizes(columns, 24);
+        let end = &long[long.len() - seen..];
+        sitting.sees("the end of the line", |model| {
+            model.cursor_row().0.ends_with(end)
+        });
+    }
+    sitting.types(&"\u{7f}".repeat(draft.len()));
     sitting.types("!\r");
     peer.hears(&format!("{draft}!"));
     let rows = sitting.model().all_rows();

@@ -143,6 +143,7 @@ fn what_cannot_be_used_at_the_start_is_said_in_one_line() {
     assert_eq!(code, Some(2), "{line}");
     let (code, line) = failing(&["--data", &folder.path("nowhere")]);
     assert_eq!(code, Some(78), "{line}");
+    assert!(line.contains("make it first"), "{line}");
     fs::write(folder.path("tls.pem"), "broken").unwrap();
     let (code, line) = failing(&["--data", &folder.path("")]);
     assert_eq!(code, Some(78), "{line}");

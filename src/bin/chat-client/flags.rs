@@ -148,6 +148,9 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if text.contains('/') {
+            return Err("it is written HOST or HOST:PORT, without https:// and /".to_owned());
+        }
         let (host, port) = if let Some(rest) = text.strip_prefix('[') {
             let (host, rest) = rest.split_once(']').ok_or("the bracket is not closed")?;
             if host.parse::<Ipv6Addr>().is_err() {
@@ -232,6 +235,14 @@ mod tests {
             "a b",
         ] {
             assert!(text.parse::<Address>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_a_browsers_is_said_to_be_that() {
+        for text in ["https://localhost:5001/", "wss://a", "localhost:5001/"] {
+            let why = text.parse::<Address>().unwrap_err();
+            assert!(why.contains("without https://"), "{text}: {why}");
         }
     }
 

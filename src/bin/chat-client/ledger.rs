@@ -39,6 +39,12 @@ impl Order {
         self.request["do"].as_str().unwrap_or_default()
     }
 
+    /// The room in which it says something.
+    pub fn room(&self) -> Option<&str> {
+        let room = self.request["room"].as_str();
+        room.filter(|_| self.what() == "say")
+    }
+
     fn says(&self, room: &str, said: &Event) -> bool {
         let is_action = self.request["action"] == true;
         let is_text = self.what() == "say" && self.request["text"] == said.text;
@@ -195,11 +201,10 @@ impl Ledger {
         Some(self.orders.iter().find(is_it)?.number)
     }
 
-    /// Those of which nothing has been heard, as they were typed, oldest first.
-    pub fn unheard(&self) -> impl Iterator<Item = &str> {
+    /// Those of which nothing has been heard, oldest first.
+    pub fn unheard(&self) -> impl Iterator<Item = &Order> {
         let is_heard = |order: &&Order| matches!(order.state, State::Heard(_));
-        let unheard = self.orders.iter().filter(move |order| !is_heard(order));
-        unheard.map(|order| order.line.as_str())
+        self.orders.iter().filter(move |order| !is_heard(order))
     }
 
     /// Since when the oldest of those that were sent waits for its answer.

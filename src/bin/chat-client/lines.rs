@@ -20,42 +20,46 @@ pub struct Shown {
     /// The room, if it is not the one in which the user is.
     pub room: Option<String>,
     pub from: String,
+    /// What `from` does, not what it says.
+    pub is_action: bool,
     pub text: String,
 }
 
 impl Shown {
     /// A line that nobody said, about now and here.
     pub fn of(kind: Kind, text: &str) -> Self {
-        let (at, room, from, text) = (None, None, String::new(), text.to_owned());
         Shown {
             kind,
-            at,
-            room,
-            from,
-            text,
+            at: None,
+            room: None,
+            from: String::new(),
+            is_action: false,
+            text: text.to_owned(),
         }
     }
 
     /// What somebody said; in another room than ours, if it names one.
     pub fn spoken(kind: Kind, event: Event) -> Self {
-        let me = if event.action { "/me " } else { "" };
-        let (text, from) = (format!("{me}{}", event.text), event.from);
-        let (at, room) = (event.at, event.room);
         Shown {
             kind,
-            at,
-            room,
-            from,
-            text,
+            at: event.at,
+            room: event.room,
+            from: event.from,
+            is_action: event.action,
+            text: event.text,
         }
     }
 
     /// A message of a page of the past.
     pub fn past(past: PastMessage) -> Self {
-        let me = if past.action { "/me " } else { "" };
-        let text = Shown::of(Kind::Answer, &format!("{me}{}", past.text));
-        let (at, from) = (Some(past.at), past.from);
-        Shown { at, from, ..text }
+        Shown {
+            kind: Kind::Answer,
+            at: Some(past.at),
+            room: None,
+            from: past.from,
+            is_action: past.action,
+            text: past.text,
+        }
     }
 }
 
@@ -122,7 +126,15 @@ impl Lines {
     /// Appends what there is to be seen of this, each line with its LF.
     pub fn write(&mut self, shown: &Shown, out: &mut String) {
         self.write_time(shown, out);
-        let (text, from) = (Clean::of(&shown.text), Clean::of(&shown.from));
+        // People see who does it, with a mark that nobody's name can be; programs what was typed.
+        let is_seen = shown.is_action && self.zone.is_some();
+        let typed = if shown.is_action && !is_seen {
+            "/me "
+        } else {
+            ""
+        };
+        let text = Clean::of(&format!("{typed}{}", shown.text));
+        let from = Clean::of(&shown.from);
         if let Some(room) = &shown.room {
             let _ = write!(out, "[{}] ", Clean::of(room));
         }
@@ -133,6 +145,7 @@ impl Lines {
             Kind::Own => (style::OWN, ["<", ">"], style::PLAIN),
             Kind::Private => (of_name, ["-", "-"], style::PRIVATE),
             Kind::Answer if shown.from.is_empty() => (style::PLAIN, ["=", ""], style::PLAIN),
+            Kind::Answer if is_seen => (style::PLAIN, ["= <*> ", ""], style::PLAIN),
             Kind::Answer => (style::PLAIN, ["= <", ">"], style::PLAIN),
             Kind::News => (style::QUIET, ["*", ""], style::QUIET),
             Kind::Rule if self.zone.is_some() => {
@@ -143,6 +156,10 @@ impl Lines {
             Kind::Refusal => (style::WARNING, ["!", ""], style::WARNING),
             Kind::Delivered => (style::QUIET, ["delivered", ""], style::QUIET),
             Kind::Status => (style::QUIET, ["~", ""], style::QUIET),
+        };
+        let (before, behind) = match (before, is_seen) {
+            ("<", true) => ("<*> ", ""),
+            _ => (before, behind),
         };
         if name_style == style {
             return self.paint_line(style, &format!("{before}{from}{behind} {text}"), out);
@@ -228,6 +245,25 @@ mod tests {
             pipe.starts_with("<> hi\n<> hi\n<> hi\n-- hi\n* hi\n* hi\n"),
             "{pipe}"
         );
+    }
+
+    #[test]
+    fn what_somebody_does_is_told_from_news() {
+        let waves = Shown {
+            from: "ben".to_owned(),
+            is_action: true,
+            ..Shown::of(Kind::Said, "joined (2 here)")
+        };
+        let page = Shown {
+            kind: Kind::Answer,
+            ..waves.clone()
+        };
+        let seen = written(Some(TimeZone::UTC), Colors::Unused, &[waves.clone(), page]);
+        let seen: Vec<&str> = seen.lines().map(|line| &line[6..]).collect();
+        let wanted = ["<*> ben joined (2 here)", "= <*> ben joined (2 here)"];
+        assert_eq!(seen, wanted);
+        let pipe = written(None, Colors::Unused, &[waves]);
+        assert_eq!(pipe, "<ben> /me joined (2 here)\n");
     }
 
     #[test]

@@ -174,7 +174,10 @@ fn connect(server: &Address) -> Result<TcpStream, String> {
     let addresses = (server.host.as_str(), server.port).to_socket_addrs();
     let addresses = addresses.map_err(|error| {
         let (host, reason) = (&server.host, reason(&error));
-        format!("cannot find a host called {host}; check its spelling ({reason})")
+        let is_name = !host.contains('.');
+        let advice = is_name.then(|| ", or give your name behind the server's".to_owned());
+        let advice = advice.unwrap_or_default();
+        format!("cannot find a host called {host}; check its spelling{advice} ({reason})")
     })?;
     let mut failure = format!("cannot connect to {server}: it has no address");
     for address in addresses {

@@ -219,7 +219,6 @@ impl Client {
     fn serve(&mut self) {
         let ready = self.wait();
         let now = Instant::now();
-        self.session.tick(now);
         if ready.asked {
             self.take_asked(now);
         }
@@ -229,6 +228,8 @@ impl Client {
             self.session.receive(&said, now);
             self.note_link(outcome, now);
         }
+        // Behind what there is to read: who was stopped for a while is answered all the same.
+        self.session.tick(now);
         if ready.input {
             self.take_input(now);
         }

@@ -21,6 +21,8 @@ pub struct Completion {
 pub struct Known {
     /// The room for which one types.
     pub target: String,
+    /// With whom one has spoken alone last.
+    pub partner: Option<String>,
     pub names: Vec<String>,
     pub rooms: Vec<String>,
 }

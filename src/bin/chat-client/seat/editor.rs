@@ -269,6 +269,18 @@ impl Editor {
         }
     }
 
+    /// Puts something else in the place of the first bytes of the line. It is part of the step before:
+    /// what is taken back with that is not put there again at once. Whether there was room for it.
+    pub fn replace_start(&mut self, bytes: usize, text: &str) -> bool {
+        let behind = self.cursor().saturating_sub(bytes);
+        let has_room = self.line.len() - bytes + text.len() <= LINE_BYTES_MAX;
+        if has_room {
+            self.line.replace(0..bytes, text, &mut self.killed);
+            self.line.set_pos(text.len() + behind);
+        }
+        has_room
+    }
+
     /// Takes the line away, and remembers it.
     fn take(&mut self) -> String {
         let line = self.line().to_owned();

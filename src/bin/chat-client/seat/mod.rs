@@ -158,7 +158,11 @@ impl Seat {
         } else {
             count
         };
-        let mut rows: Vec<Row> = session.unheard().take(listed).map(marked).collect();
+        let unheard = session.unheard().take(listed).map(|(room, line)| {
+            let room = room.map_or(String::new(), |room| format!("[{room}] "));
+            marked(&format!("{room}{line}"))
+        });
+        let mut rows: Vec<Row> = unheard.collect();
         if count > listed && most > 0 {
             rows.push(marked(&format!("{} more", count - listed)));
         }
@@ -174,6 +178,7 @@ impl Seat {
         let current = rooms.current();
         let target = rooms.target().unwrap_or_default();
         target.clone_into(&mut self.known.target);
+        self.known.partner = session.partner().map(str::to_owned);
         if let Some(room) = current.filter(|room| room.names != self.known.names) {
             self.known.names.clone_from(&room.names);
         }
@@ -268,6 +273,8 @@ impl Screen for Seat {
         if columns != self.columns {
             self.zone.erase_after_resize(columns, &mut out);
             self.columns = columns;
+            // As much of a long line as fits now.
+            self.window = Window::default();
         }
         let rows = self.rows(session, now, rows_max);
         let new_lines = std::mem::take(&mut self.new_lines);

@@ -17,6 +17,8 @@ use crate::screen::Wish;
 const FINISHED_LINES_MAX: usize = 1000;
 /// Between two lines of a paste: the rate that servers usually grant for long.
 const PACE: Duration = Duration::from_millis(100);
+/// What is said to whom one has spoken with alone last begins so.
+const REPLY: &str = "/r ";
 /// Names listed when Tab finds several.
 const CHOICES_MAX: usize = 30;
 
@@ -72,8 +74,32 @@ impl Typing {
         }
         let keys = self.keys.read(bytes, now);
         keys.into_iter()
-            .filter_map(|key| self.press(&key, known))
+            .filter_map(|key| {
+                // Who came to be the one meanwhile has not been seen there.
+                if self.address(known) && matches!(key, Key::Char('\r' | '\n')) {
+                    return None;
+                }
+                let task = self.press(&key, known);
+                self.address(known);
+                task
+            })
             .collect()
+    }
+
+    /// `/r ` becomes `/msg NAME ` as soon as it is typed: whoever else says something by the time the
+    /// line is finished does not get it. Whether it did.
+    fn address(&mut self, known: &Known) -> bool {
+        let is_reply = self.editor.line().get(..REPLY.len());
+        let is_reply = is_reply.is_some_and(|start| start.eq_ignore_ascii_case(REPLY));
+        let is_asking = self.question.is_some() || self.editor.search().is_some();
+        let partner = known.partner.as_ref();
+        match partner.filter(|_| is_reply && !is_asking && !self.editor.is_secret) {
+            Some(name) => {
+                let start = format!("/msg {name} ");
+                self.editor.replace_start(REPLY.len(), &start)
+            }
+            None => false,
+        }
     }
 
     fn press(&mut self, key: &Key, known: &Known) -> Option<Task> {

@@ -45,13 +45,20 @@ impl Session {
                 self.show(Kind::Answer, "end");
             }
             ("page", _) => {
+                let is_person = self.settings.manner.is_person();
+                let is_empty = is_person && event.messages.is_empty();
                 for past in event.messages {
                     if self.ignored.has(&past.from) {
                         continue;
                     }
                     self.show_event(Shown::past(past));
                 }
-                self.show(Kind::Answer, "end");
+                let end = if is_empty {
+                    "end: nothing was found"
+                } else {
+                    "end"
+                };
+                self.show(Kind::Answer, end);
             }
             (_, "part") => {
                 let room = order.request["room"]

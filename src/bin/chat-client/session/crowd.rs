@@ -16,6 +16,8 @@ const FIRST_REST: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_secs(30);
 /// So many at once are a crowd.
 const CROWD: u64 = 3;
+/// So many are told by their names.
+const FEW: usize = 3;
 /// Names of those who are gathered.
 const NAMES_MAX: usize = 200;
 
@@ -29,7 +31,8 @@ pub struct Crowd {
     joined: u64,
     left: u64,
     here: u64,
-    names: Vec<String>,
+    /// Who came, or else went.
+    names: Vec<(String, bool)>,
     /// The words for what is gathered, if it is one event.
     words: Option<String>,
     /// When a crowd was told last.
@@ -71,14 +74,14 @@ impl Crowd {
         self.left = self.left.saturating_add(left);
         self.here = event.here;
         if self.names.len() < NAMES_MAX {
-            self.names.push(event.name.clone());
+            self.names.push((event.name.clone(), joined > 0));
         }
         true
     }
 
     /// Whether somebody is among those who are gathered.
     pub fn has(&self, name: &str) -> bool {
-        self.names.iter().any(|gathered| gathered == name)
+        self.names.iter().any(|(gathered, _)| gathered == name)
     }
 
     /// When it is to be told.
@@ -92,14 +95,40 @@ impl Crowd {
         self.since.take()?;
         let (joined, left) = (self.joined, self.left);
         let crowd = || format!("… {}", churn(joined, left, self.here));
-        let words = self.words.take().unwrap_or_else(crowd);
+        let words = self.words.take().or_else(|| self.by_name());
+        let words = words.unwrap_or_else(crowd);
         self.crowd_at = (joined.saturating_add(left) >= CROWD).then_some(now);
         self.forget();
         Some(words)
     }
 
+    /// `dan, eve joined, bob left (12 here)`, if they are few and nobody without a name is among them.
+    fn by_name(&self) -> Option<String> {
+        let is_few = self.names.len() <= FEW && self.names.len() as u64 == self.joined + self.left;
+        let all_named = self.names.iter().all(|(name, _)| !name.is_empty());
+        let who = |came: bool, does: &str| {
+            let names = self
+                .names
+                .iter()
+                .filter(|(_, is_coming)| *is_coming == came);
+            let names: Vec<&str> = names.map(|(name, _)| name.as_str()).collect();
+            (!names.is_empty()).then(|| format!("{} {does}", names.join(", ")))
+        };
+        let parts = [who(true, "joined"), who(false, "left")]
+            .into_iter()
+            .flatten();
+        let parts: Vec<String> = parts.collect();
+        (is_few && all_named).then(|| format!("{} ({} here)", parts.join(", "), self.here))
+    }
+
+    /// The link is lost: those who were here come back too, and are no news each.
+    pub fn start_anew(&mut self) {
+        self.forget();
+        self.speakers.clear();
+    }
+
     /// All that is gathered is of no more interest.
-    pub fn forget(&mut self) {
+    fn forget(&mut self) {
         (self.since, self.words) = (None, None);
         (self.joined, self.left) = (0, 0);
         self.names.clear();
@@ -134,6 +163,12 @@ mod tests {
         assert!(crowd.has("3") && !crowd.has("ben"));
         let words = crowd.tell(now);
         assert_eq!(words.as_deref(), Some("… 12 joined, 1 left (12 here)"));
+        // Few have their names.
+        for (is, name) in [("joined", "dan"), ("left", "5"), ("joined", "eve")] {
+            assert!(crowd.takes(&event(is, name, 13), now));
+        }
+        let words = crowd.tell(now);
+        assert_eq!(words.as_deref(), Some("dan, eve joined, 5 left (13 here)"));
         // That was a crowd: the next ones wait longer. And ben has not spoken for long by then.
         let later = now + LATELY;
         assert!(!crowd.takes(&event("left", "ben", 11), now + REST / 2));
@@ -158,6 +193,15 @@ mod tests {
         );
         assert!(crowd.takes(&event("joined", "ben", 51), now));
         assert_eq!(crowd.due(), Some(now + REST));
+    }
+
+    #[test]
+    fn behind_a_lost_link_speakers_come_back_as_others_do() {
+        let (mut crowd, now) = (Crowd::default(), Instant::now());
+        crowd.spoke("ben", now);
+        assert!(!crowd.takes(&event("left", "ben", 1), now));
+        crowd.start_anew();
+        assert!(crowd.takes(&event("joined", "ben", 2), now));
     }
 
     #[test]

@@ -22,7 +22,7 @@ const MOTD_LINES_MAX: usize = 500;
 impl Session {
     /// Bytes of the server, as they came.
     pub fn receive(&mut self, bytes: &[u8], now: Instant) {
-        self.link.heard_at = Some(now);
+        (self.link.heard_at, self.link.asked_at) = (Some(now), None);
         let mut lines = std::mem::take(&mut self.link.lines);
         let mut rest = bytes;
         while let Phase::Greeting { .. } | Phase::Talking { .. } = self.phase {
@@ -275,6 +275,9 @@ impl Session {
         if is_rename && self.own_name() == event.from {
             let rename = |identity: &mut Identity| identity.name.clone_from(&event.to);
             self.identity.as_mut().map(rename);
+        }
+        if is_rename && self.partner.as_ref() == Some(&event.from) {
+            self.partner = Some(event.to.clone());
         }
         let is_sent_out = event.is == "left" && self.own_name() == event.name;
         let name = event.room.clone().unwrap_or_default();

@@ -14,6 +14,9 @@ use crate::password::Password;
 const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Without any sign of life though something of ours should have been answered.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Nothing has been heard for so long: we ask whether the server is still there. The kernel asks only
+/// whether its machine is, or what stands between.
+const SILENCE: Duration = Duration::from_secs(60);
 /// From our leave to the end of the link.
 const LEAVING_TIMEOUT: Duration = Duration::from_secs(1);
 /// A link that has held for this long was a good one: waits start anew.
@@ -135,11 +138,19 @@ impl Session {
             }
             Phase::Away { until } | Phase::Leaving { until } => Some(until),
             Phase::Talking { .. } => {
-                let since = self.ledger.waits_since()?.max(self.link.heard_at?);
-                Some(since + ANSWER_TIMEOUT)
+                let heard_at = self.link.heard_at?;
+                Some(match self.waits_since() {
+                    Some(since) => since.max(heard_at) + ANSWER_TIMEOUT,
+                    None => heard_at + SILENCE,
+                })
             }
             _ => None,
         }
+    }
+
+    /// Since when an answer of the server is waited for.
+    fn waits_since(&self) -> Option<Instant> {
+        self.ledger.waits_since().or(self.link.asked_at)
     }
 
     /// Time has passed.
@@ -159,6 +170,10 @@ impl Session {
                     return self.lose(why, now);
                 }
                 self.finish(Code::NotChat, &format!("{why}; is it a chat server?"));
+            }
+            Phase::Talking { .. } if self.waits_since().is_none() => {
+                self.send(&json!({"do": "ping"}), OWN);
+                self.link.asked_at = Some(now);
             }
             Phase::Talking { .. } => self.lose(format!("{server} has not answered for 30 s"), now),
             Phase::Away { .. } => self.connect(),
@@ -306,7 +321,7 @@ impl Session {
             // It comes again, behind what has been shown.
             room.replay = None;
             room.is_entered = false;
-            room.crowd.forget();
+            room.crowd.start_anew();
         }
         let given_up = self.ledger.lose();
         if !self.settings.comes_back {
@@ -322,7 +337,7 @@ impl Session {
                 wait.as_secs_f64()
             ));
         } else if self.away.why != why {
-            self.status(&why);
+            self.status(&format!("{why}; Enter tries again at once"));
         }
         self.away.why = why;
         self.give_up(given_up);

@@ -59,6 +59,8 @@ struct Link {
     /// Rooms that this server does not let us into.
     rooms_refused: usize,
     heard_at: Option<Instant>,
+    /// When it was asked whether it is still there, if nothing has been heard since.
+    asked_at: Option<Instant>,
     /// Why the server is about to close it, if it said so.
     cut: Option<String>,
 }
@@ -186,9 +188,18 @@ impl Session {
         self.farewell.is_none() && (has_room || self.is_asking())
     }
 
-    /// What the user asked for and of which nothing has been heard, oldest first.
-    pub fn unheard(&self) -> impl Iterator<Item = &str> {
-        self.ledger.unheard()
+    /// What the user asked for and of which nothing has been heard, oldest first: as it was typed, and
+    /// the room for which it is, if that is not the one in which the user is.
+    pub fn unheard(&self) -> impl Iterator<Item = (Option<&str>, &str)> {
+        self.ledger.unheard().map(|order| {
+            let room = order.room().filter(|room| !self.rooms.is_current(room));
+            (room, order.line.as_str())
+        })
+    }
+
+    /// With whom the user has spoken alone last.
+    pub fn partner(&self) -> Option<&str> {
+        self.partner.as_deref()
     }
 
     /// Whether the user is asked something, which the next line answers.

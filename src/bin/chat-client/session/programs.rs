@@ -8,7 +8,7 @@ use std::time::Instant;
 use chatd::dialect::cleaning::clean_string;
 use serde_json::Value;
 
-use super::{Effect, Manner, Session};
+use super::{Effect, Manner, OWN, Session};
 use crate::wire::Event;
 
 impl Session {
@@ -30,7 +30,8 @@ impl Session {
 
     /// A line of the server, for the program to read.
     pub(super) fn pass_on(&mut self, line: &[u8], event: &Event) {
-        if self.settings.manner != Manner::Json {
+        let is_ours = event.is == "pong" && event.r#ref.as_deref() == Some(OWN);
+        if self.settings.manner != Manner::Json || is_ours {
             return;
         }
         let room = event.room.as_ref().and_then(|room| self.rooms.get(room));

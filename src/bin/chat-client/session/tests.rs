@@ -138,13 +138,51 @@ fn an_older_token_waits_for_its_ghost_to_go() {
 fn a_server_that_does_not_answer_is_given_up() {
     let mut world = World::new(Manner::Seat);
     world.say("answered");
-    assert_eq!(world.session.next_deadline(), None);
     world.connection = Some(Connection::default());
     world.session.say_line("unanswered", world.now);
     let deadline = world.session.next_deadline().unwrap();
     assert_eq!(deadline, world.now + Duration::from_secs(30));
     world.session.tick(deadline);
     assert!(matches!(world.session.phase, Phase::Away { .. }));
+}
+
+#[test]
+fn a_server_that_says_nothing_is_asked_whether_it_is_there() {
+    for manner in [Manner::Seat, Manner::Pipe, Manner::Json] {
+        let mut world = World::new(manner);
+        for _ in 0..3 {
+            let deadline = world.session.next_deadline().unwrap();
+            assert_eq!(deadline, world.now + Duration::from_secs(60));
+            world.now = deadline;
+            world.session.tick(deadline);
+            world.settle();
+            assert!(matches!(world.session.phase, Phase::Talking { .. }));
+        }
+        world.connection = Some(Connection::default());
+        world.now = world.session.next_deadline().unwrap();
+        world.session.tick(world.now);
+        world.session.next_effect();
+        let deadline = world.session.next_deadline().unwrap();
+        assert_eq!(deadline, world.now + Duration::from_secs(30));
+        world.session.tick(deadline);
+        assert!(matches!(world.session.phase, Phase::Away { .. }));
+        assert!(!world.has_shown("pong"), "{:#?}", world.shown);
+    }
+}
+
+#[test]
+fn a_person_who_does_not_want_to_wait_presses_enter() {
+    for (manner, is_back) in [
+        (Manner::Seat, true),
+        (Manner::Terminal, true),
+        (Manner::Pipe, false),
+    ] {
+        let mut world = World::new(manner);
+        world.cut();
+        world.say("");
+        let is_talking = matches!(world.session.phase, Phase::Talking { .. });
+        assert_eq!(is_talking, is_back, "{manner:?}");
+    }
 }
 
 #[test]

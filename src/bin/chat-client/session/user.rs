@@ -44,6 +44,9 @@ impl Session {
                 let offer = offer.clone();
                 return self.take_name(text.trim(), offer, now);
             }
+            Phase::Away { .. } if text.trim().is_empty() && self.settings.manner.is_person() => {
+                return self.connect();
+            }
             _ if text.trim().is_empty() => return,
             Phase::Unlocking => return self.choose_password(text),
             Phase::Trusting { key } => return self.answer_trust(text.trim(), key.clone()),

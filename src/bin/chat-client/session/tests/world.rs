@@ -81,6 +81,7 @@ impl Server {
                 connection.tell(&json!({"is": "done", "ref": line["ref"], "id": id}));
             }
             "history" => self.page(connection, line),
+            "ping" => connection.tell(&json!({"is": "pong", "ref": line["ref"]})),
             "quit" => self.token = None,
             other => panic!("{other} is not for this server"),
         }
@@ -196,10 +197,8 @@ impl World {
                     }
                     Effect::HangUp => self.connection = None,
                     Effect::Trust(key) => panic!("nobody asks about {key}"),
-                    Effect::Line(_)
-                    | Effect::Call
-                    | Effect::ClearScreen
-                    | Effect::KeepIgnored(_) => {}
+                    Effect::Line(line) => self.shown.push((Kind::Answer, line)),
+                    Effect::Call | Effect::ClearScreen | Effect::KeepIgnored(_) => {}
                     Effect::Show(shown) => self.shown.push((shown.kind, shown.text)),
                     Effect::Send(bytes) => self.carry_up(&bytes),
                 }
