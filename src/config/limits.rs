@@ -269,9 +269,8 @@ settings! {
 
         /// Sessions looked at in one turn since something is due, connections closed, and sessions
         /// that end, each counted as often as it is in a room: before that, nobody is read from any
-        /// more, and the others end in the turns that follow. To close one for which the kernel holds
-        /// much takes 40 µs.
-        #[arg(skip = 512_usize)]
+        /// more, and the others end in the turns that follow.
+        #[arg(skip = 1024_usize)]
         pub ends_per_turn_max: usize,
 
         /// Operators at the operator's socket at once.

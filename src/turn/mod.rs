@@ -51,7 +51,7 @@ struct Bounds {
 /// What a read or a write counts as at least: the kernel moves about as many bytes in the time that
 /// the call takes by itself.
 const READ_COST_BYTES: usize = 2 << 10;
-const WRITE_COST_BYTES: usize = 8 << 10;
+const WRITE_COST_BYTES: usize = 4 << 10;
 /// Chunks of one gather-write.
 const CHUNKS_MAX: usize = 64;
 /// What is read at once from a member of a room that goes slower, since it may have to wait.

@@ -13,7 +13,7 @@ use chatd::turn::{Event, Fill, Flush, Io, Turn};
 
 /// What a call counts as at least (see the turn).
 const READ_COST_BYTES: usize = 2 << 10;
-const WRITE_COST_BYTES: usize = 8 << 10;
+const WRITE_COST_BYTES: usize = 4 << 10;
 
 /// One connection.
 #[derive(Default)]
@@ -276,7 +276,7 @@ fn who_hears_many_rooms_is_not_cut_while_it_waits_for_its_turn() {
     let limits = Limits {
         outbox_bytes_max: 256 << 10,
         history_lines_max: 0,
-        ..with_writes(1)
+        ..with_writes(2)
     };
     let mut stage = Stage::with_members(60, limits);
     let rooms: Vec<String> = (0..8).map(|room| format!("r{room}")).collect();
