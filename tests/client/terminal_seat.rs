@@ -565,7 +565,7 @@ fn a_window_may_change_its_size_at_any_time() {
         sitting.sees_text(&marker);
         sitting.sees("one prompt with the end of the draft", |model| {
             let (row, column) = model.cursor_row();
-            let is_draft = |row: &&String| row.ends_with(" one");
+            let is_draft = |row: &&String| row.starts_with("lobby") || row.contains(" one");
             let prompts = model.rows().iter().filter(is_draft).count();
             // All in one row, from the prompt on, also where the draft is too long for that.
             let is_one_row = row.starts_with("lobby") && row.ends_with(" one");
