@@ -16,6 +16,8 @@ mod flags;
 mod ledger;
 #[path = "../../src/bin/chat-client/lines.rs"]
 mod lines;
+#[path = "../../src/bin/chat-client/password.rs"]
+mod password;
 #[path = "../../src/bin/chat-client/session/mod.rs"]
 mod session;
 #[path = "../../src/bin/chat-client/style.rs"]
@@ -42,6 +44,7 @@ use chatd_fuzz::script::Script;
 use chatd_fuzz::server_line::is_dangerous;
 use libfuzzer_sys::fuzz_target;
 use lines::Lines;
+use password::Password;
 use session::{Effect, LinkEnd, Manner, Session, Settings};
 use style::Colors;
 
@@ -139,6 +142,7 @@ impl User {
         let is_asked = manner.is_person() && script.below(2) == 0;
         let settings = Settings {
             server: "host:5001".to_owned(),
+            password: Password::of(script.choice(&["", "secret"])),
             name: (!is_asked).then(|| "ann".to_owned()),
             rooms: script
                 .choice(&[&[][..], &["den"], &["den", "lobby"]])

@@ -40,7 +40,8 @@ pub fn check(socket: &Socket, summary: &ConnectionSummary, sockets: &Sockets) {
         | CloseReason::Answered
         | CloseReason::TlsFault
         | CloseReason::HalfFrame
-        | CloseReason::TlsRequired => false,
+        | CloseReason::TlsRequired
+        | CloseReason::WrongPassword => false,
     };
     assert!(possible, "{summary:?} of {socket:?}");
     // To a connection that is broken nothing can be said.

@@ -16,6 +16,8 @@ pub struct Page {
     /// Of a page behind a message: how many were said behind that and could not be kept. `None` if
     /// nobody knows.
     pub not_kept: Option<u64>,
+    /// Of what was said up to this message nothing is still to come: what is not there was not kept.
+    pub kept_to: MessageId,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -30,20 +30,21 @@ impl FixedRooms {
     pub fn read(given: &[String]) -> Result<FixedRooms, BadRooms> {
         let lobby = Name::parse(LOBBY).expect("the word lobby is a good name");
         let mut claims = Claims::new();
-        claims.claim(&lobby, ());
-        let (mut names, mut has_lobby) = (Vec::new(), false);
+        claims.claim(&lobby, 0);
+        let (mut names, mut has_lobby) = (vec![lobby], false);
         for given in given {
             let name = Name::parse(given.strip_prefix('#').unwrap_or(given))
                 .map_err(|bad| BadRooms::BadName(given.clone(), bad))?;
-            if name.is_same(&lobby) && !std::mem::replace(&mut has_lobby, true) {
+            if name.is_same(&names[0]) && !std::mem::replace(&mut has_lobby, true) {
                 continue;
             }
-            if claims.is_claimed_alike(&name) {
+            if claims.is_claimed_alike(&name, |place: usize| &names[place]) {
                 return Err(BadRooms::Alike(given.clone()));
             }
-            claims.claim(&name, ());
+            claims.claim(&name, names.len());
             names.push(name);
         }
+        names.remove(0);
         Ok(FixedRooms(names))
     }
 

@@ -92,10 +92,10 @@ impl Histories {
         history.is_none_or(|history| history.forgotten_since(history.last) == Some(0))
     }
 
-    /// Whether something was said in a room between these two that is in memory no more.
-    pub fn has_forgotten(&self, room: RoomId, after: MessageId, before: MessageId) -> bool {
+    /// Whether something that was said in a room in this run after this message is in memory no more.
+    pub fn has_forgotten(&self, room: RoomId, after: MessageId) -> bool {
         let history = self.history(room);
-        history.is_some_and(|history| history.has_forgotten(after, before))
+        history.is_some_and(|history| history.has_forgotten(after))
     }
 
     /// Messages of a room that are in memory no more were taken back: as if they had never been said.

@@ -52,6 +52,8 @@ pub(super) struct History {
     /// missed. Of the oldest of them only the number is known.
     forgotten: VecDeque<MessageId>,
     forgotten_before: usize,
+    /// The newest of them all.
+    forgotten_to: MessageId,
     /// Something was said before the first of them, in an earlier run.
     has_older: bool,
 }
@@ -204,6 +206,7 @@ impl History {
     }
 
     fn note_forgotten(&mut self, id: MessageId) {
+        self.forgotten_to = id;
         if self.forgotten.len() >= FORGOTTEN_IDS_MAX {
             self.forgotten.pop_front();
             self.forgotten_before += 1;
@@ -214,10 +217,12 @@ impl History {
     /// Keeps what is known of a silent room: that something was said, and how much.
     pub(super) fn forget_all(&mut self) {
         self.forgotten_before += self.forgotten.len() + self.messages.len();
+        let newest = self.messages.back().map(|entry| entry.id);
         *self = History {
             counted_from: self.counted_from,
             last: self.last,
             forgotten_before: self.forgotten_before,
+            forgotten_to: newest.unwrap_or(self.forgotten_to),
             has_older: self.has_older,
             ..History::default()
         };
@@ -281,15 +286,18 @@ impl History {
         (is_of_this_room && is_counted).then_some(self.forgotten.len() - older)
     }
 
-    /// Whether a message between these two is known to have been said, and is in memory no more.
-    pub(super) fn has_forgotten(&self, after: MessageId, before: MessageId) -> bool {
-        let first = self.forgotten.partition_point(|&id| id <= after);
-        self.forgotten.get(first).is_some_and(|&id| id < before)
+    /// Whether something that was said in this run after this message is in memory no more.
+    pub(super) fn has_forgotten(&self, after: MessageId) -> bool {
+        self.forgotten_to > after
     }
 
-    /// Messages are counted no more: they were taken back.
+    /// Messages are counted no more: they were taken back, by the archive too.
     pub(super) fn uncount(&mut self, ids: &[MessageId]) {
         self.forgotten.retain(|id| !ids.contains(id));
+        if ids.contains(&self.forgotten_to) {
+            // What came before it the archive has, since it had it when it took this one back.
+            self.forgotten_to = self.forgotten.back().copied().unwrap_or_default();
+        }
     }
 
     pub(super) fn len(&self) -> usize {

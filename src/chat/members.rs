@@ -51,8 +51,8 @@ impl Members {
     /// The member that is called so. Not one whose name only looks so.
     pub(super) fn named(&self, name: &str) -> Option<MemberId> {
         let name = Name::parse(name).ok()?;
-        let name_of = |member: MemberId| Some(&self.get(member).name);
-        self.names.owner_named(&name, name_of)
+        self.names
+            .owner_named(&name, |member| &self.get(member).name)
     }
 
     /// The name that is asked for, if nobody but `member` has it, or one that is like it.
@@ -62,9 +62,10 @@ impl Members {
         asked: &'a str,
     ) -> Result<Name, Refusal<'a>> {
         let name = Name::parse(asked).map_err(Refusal::BadName)?;
+        let name_of = |member: MemberId| &self.get(member).name;
         let is_free = match member {
-            Some(member) => self.names.is_free_for(member, &name),
-            None => !self.names.is_claimed_alike(&name),
+            Some(member) => self.names.is_free_for(member, &name, name_of),
+            None => !self.names.is_claimed_alike(&name, name_of),
         };
         if is_free {
             Ok(name)
@@ -91,7 +92,7 @@ impl Members {
     /// Gives a member another name, which is free for it. The name until then.
     pub(super) fn rename(&mut self, member: MemberId, name: Name) -> Name {
         let old = std::mem::replace(&mut self.get_mut(member).name, name);
-        self.names.release(&old);
+        self.names.release(&old, member);
         let new = &self.members[member.slot()].name;
         self.names.claim(new, member);
         old
@@ -100,7 +101,7 @@ impl Members {
     /// Somebody is gone, and its name is free.
     pub(super) fn remove(&mut self, member: MemberId) {
         let gone = self.members.remove(member.slot());
-        self.names.release(&gone.name);
+        self.names.release(&gone.name, member);
     }
 
     /// How many keys of names have an owner.

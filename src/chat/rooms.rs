@@ -91,8 +91,12 @@ impl Rooms {
 
     /// The room that is called so, whether it rests or not.
     fn named(&self, name: &Name) -> Option<RoomId> {
-        let name_of = |room: RoomId| Some(&self.get(room).name);
-        self.names.owner_named(name, name_of)
+        self.names.owner_named(name, |room| &self.get(room).name)
+    }
+
+    /// Rooms whose names could not be told from this one, whether they rest or not.
+    fn alike(&self, name: &Name) -> impl Iterator<Item = RoomId> {
+        self.names.owners_alike(name, |room| &self.get(room).name)
     }
 
     /// The room that is called so, if that is a name at all, whether it rests or not.
@@ -102,7 +106,7 @@ impl Rooms {
 
     /// A room that rests and whose name could not be told from this one.
     pub(super) fn resting_alike(&self, name: &Name) -> Option<RoomId> {
-        let mut alike = self.names.owners_alike(name);
+        let mut alike = self.alike(name);
         alike.find(|&room| self.is_resting(room))
     }
 
@@ -137,7 +141,7 @@ impl Rooms {
         let name = Name::parse(name).ok()?;
         let there = self.named(&name);
         let is_full = self.is_fixed || self.resting.len() >= self.resting_max;
-        if there.is_none() && (is_full || self.names.is_claimed_alike(&name)) {
+        if there.is_none() && (is_full || self.alike(&name).next().is_some()) {
             return None;
         }
         let room = there.unwrap_or_else(|| self.make(name));
@@ -172,10 +176,7 @@ impl Rooms {
             return Err(Refusal::NoSuchRoom(asked));
         }
         // One that rests keeps nobody from a name.
-        let is_taken = self
-            .names
-            .owners_alike(&name)
-            .any(|room| !self.is_resting(room));
+        let is_taken = self.alike(&name).any(|room| !self.is_resting(room));
         if is_taken {
             return Err(Refusal::RoomAlike(asked));
         }
@@ -233,7 +234,7 @@ impl Rooms {
         self.by_name.retain(|&other| other != room);
         self.churning.retain(|&(_, other)| other != room);
         let gone = self.rooms.remove(room.slot());
-        self.names.release(&gone.name);
+        self.names.release(&gone.name, room);
         gone
     }
 

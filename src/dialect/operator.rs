@@ -1,7 +1,10 @@
 //! The operator's words: what a line typed at any operator's seat asks for. One grammar for all
 //! seats; what comes of it is the server's. Pure functions; nobody owns anything here.
 
+use ipnet::IpNet;
+
 use crate::chat::{MessageId, NotAnId};
+use crate::moderation::read_net;
 
 mod moderation;
 
@@ -20,6 +23,8 @@ pub enum Order<'a> {
     Help,
     /// Who is connected; in that room, if one is named.
     Who(Option<&'a str>),
+    /// Who is connected from there.
+    WhoFrom(IpNet),
     /// The rooms.
     Rooms,
     /// To say something to one room.
@@ -95,7 +100,7 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("TEXT", "says it to all rooms; //TEXT says /TEXT"),
     (
         usage::WHO,
-        "who is connected: room, name, address, idle time, queued bytes",
+        "who is connected: room, name, address, idle time, queued bytes, lines that came",
     ),
     (usage::ROOMS, "the rooms and how many are in each"),
     (usage::SAY, "says it to one room"),
@@ -131,7 +136,7 @@ pub const COMMANDS: &[(&str, &str)] = &[
 ];
 
 mod usage {
-    pub(super) const WHO: &str = "/who [ROOM]";
+    pub(super) const WHO: &str = "/who [ROOM|ADDRESS[/BITS]]";
     pub(super) const ROOMS: &str = "/rooms";
     pub(super) const SAY: &str = "/say ROOM TEXT";
     pub(super) const MSG: &str = "/msg NAME TEXT";
@@ -174,7 +179,12 @@ pub fn read(line: &str) -> Result<Order<'_>, NoOrder<'_>> {
     match lower.as_str() {
         "help" => alone(Order::Help, usage::HELP),
         "who" if rest.is_empty() => Ok(Order::Who(None)),
-        "who" => Ok(Order::Who(Some(without_hash(one_word(rest, usage::WHO)?)))),
+        "who" => {
+            let asked = one_word(rest, usage::WHO)?;
+            // What can be read as an address is no room's name.
+            let from = read_net(asked).map(Order::WhoFrom);
+            Ok(from.unwrap_or(Order::Who(Some(without_hash(asked)))))
+        }
         "rooms" => alone(Order::Rooms, usage::ROOMS),
         "say" => {
             let (room, text) = word_and_text(rest, usage::SAY)?;
@@ -288,7 +298,12 @@ mod tests {
             ("/Help", Ok(Order::Help)),
             ("/who", Ok(Order::Who(None))),
             ("/who #den", Ok(Order::Who(Some("den")))),
-            ("/who a b", Err(NoOrder::BadUsage("/who [ROOM]"))),
+            ("/who a b", Err(NoOrder::BadUsage(usage::WHO))),
+            (
+                "/who 192.0.2.7/24",
+                Ok(Order::WhoFrom("192.0.2.0/24".parse().unwrap())),
+            ),
+            ("/who 192.0.2.7/33", Ok(Order::Who(Some("192.0.2.7/33")))),
             ("/rooms", Ok(Order::Rooms)),
             ("/kick", Err(NoOrder::BadUsage("/kick NAME [REASON]"))),
             ("/kick ann", kick("ann", None)),

@@ -25,7 +25,7 @@ pub struct Wanted<'a> {
     pub why: Option<&'a str>,
     /// At which seat it was said.
     pub by: &'a str,
-    /// Whether it was insisted on: also what is guarded is meant.
+    /// Whether it was insisted on: also what is guarded is meant. Nothing is, by a mute.
     pub is_forced: bool,
 }
 
@@ -36,10 +36,8 @@ pub struct Imposed {
     pub sanction: Sanction,
     /// Connections that were ended for it.
     pub ended: usize,
-    /// Further ones that come from the same addresses: they stay.
+    /// Further ones that come from the same addresses: a ban lets them stay, a mute holds them too.
     pub others: usize,
-    /// Why the address that belongs to the name is left out of it, and which that is.
-    pub left_out: Option<(IpAddr, Guarded)>,
 }
 
 /// Why nothing has come of it.
@@ -134,12 +132,10 @@ impl<'h> Moderator<'h> {
             sanction,
             ended: ended.len(),
             others: if named.is_some() { others } else { 0 },
-            left_out: None,
         })
     }
 
-    /// Silences somebody: a name, and the address that it has, unless that is one of many people: then
-    /// it must be insisted on.
+    /// Silences somebody: a name, and the address that it has, whatever that is.
     ///
     /// # Errors
     /// What is no name, one too many.
@@ -150,17 +146,10 @@ impl<'h> Moderator<'h> {
     ) -> Result<Imposed, NotImposed> {
         let core = self.core;
         let (name, named) = who_is(core, wanted.whom)?;
-        let address = named.and_then(&address_of);
         let net = match wanted.whom {
             Whom::From(net) => Some(net),
-            Whom::Named(_) => address.map(net_of),
+            Whom::Named(_) => named.and_then(&address_of).map(net_of),
         };
-        let mut left_out = None;
-        if let (Some(net), Some(address), false) = (net, address, wanted.is_forced) {
-            let checked = core.standing.guard.check(net);
-            left_out = checked.err().map(|why| (address, why));
-        }
-        let net = net.filter(|_| left_out.is_none());
         let sanction = impose(core, Kind::Mute, name, net, wanted)?;
         let from_there = sessions_from(core, net, &address_of);
         for &id in &from_there {
@@ -173,7 +162,6 @@ impl<'h> Moderator<'h> {
             sanction,
             ended: 0,
             others: others.count(),
-            left_out,
         })
     }
 

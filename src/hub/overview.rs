@@ -25,6 +25,8 @@ pub struct ConnectionRow<'a> {
     pub idle: Duration,
     /// Bytes it has not taken yet.
     pub queued_bytes: usize,
+    /// Lines that came from it, of all kinds.
+    pub lines_in: u64,
 }
 
 /// The engine, looked at.
@@ -54,6 +56,7 @@ impl<'h> Overview<'h> {
                 rooms,
                 idle: core.now().since(session.active_at),
                 queued_bytes: session.outbox.bytes(),
+                lines_in: session.lines_in,
             }
         })
     }

@@ -131,7 +131,7 @@ pub(super) fn gather<'m>(
         Wants::Page(end) | Wants::Response(end) => {
             let is_cut = asker.limit == 0 || matches!(end, PageEnd::After(_)) && page.more;
             if let Some((histories, room)) = memory.filter(|_| !is_cut) {
-                let is_joined = add_newer(histories, room, end, &mut messages);
+                let is_joined = add_newer(histories, room, (end, page.kept_to), &mut messages);
                 if !is_joined && (messages.is_empty() || !matches!(end, PageEnd::After(_))) {
                     return None;
                 }
@@ -197,11 +197,12 @@ fn room_of<'a>(core: &Core, id: SessionId, room: Option<&'a str>) -> Result<Room
 }
 
 /// Where the disk is behind, what it lacks at the end of a page is in memory, or some of it: then
-/// nothing is added, and that is `false`.
+/// nothing is added, and that is `false`. What was said up to `kept_to` and is not there was not kept,
+/// and is not waited for.
 fn add_newer<'m>(
     histories: &'m Histories,
     room: RoomId,
-    end: PageEnd,
+    (end, kept_to): (PageEnd, MessageId),
     messages: &mut Vec<Message<'m>>,
 ) -> bool {
     let (start, before) = match end {
@@ -210,7 +211,10 @@ fn add_newer<'m>(
         PageEnd::Newest => (MessageId::ZERO, MessageId::MAX),
     };
     let known = messages.last().map_or(start, |last| last.id);
-    if histories.has_forgotten(room, known, before) {
+    if before <= kept_to {
+        return true;
+    }
+    if histories.has_forgotten(room, kept_to) {
         return false;
     }
     let newer = histories.page(room, PageEnd::After(known), usize::MAX);

@@ -55,20 +55,22 @@ impl Guard {
             IpNet::from(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
             IpNet::from(IpAddr::V6(Ipv6Addr::LOCALHOST)),
         ];
-        if loopback.iter().any(|own| overlap(own, &net)) {
-            return Err(Guarded::Loopback);
-        }
-        if let Some(proxy) = self.proxies.iter().find(|proxy| overlap(proxy, &net)) {
-            return Err(Guarded::Proxy(*proxy));
-        }
+        let is_own = |own: &IpNet| own.contains(&net);
         let bits_min = match net {
             IpNet::V4(_) => BITS_MIN_V4,
             IpNet::V6(_) => BITS_MIN_V6,
         };
-        if net.prefix_len() < bits_min {
+        // The most that is wrong with it: of all addresses it is not said that they are this machine's.
+        if net.prefix_len() < bits_min && !loopback.iter().any(is_own) {
             return Err(Guarded::Wide(bits_min));
         }
-        Ok(())
+        if loopback.iter().any(|own| overlap(own, &net)) {
+            return Err(Guarded::Loopback);
+        }
+        match self.proxies.iter().find(|proxy| overlap(proxy, &net)) {
+            Some(proxy) => Err(Guarded::Proxy(*proxy)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -128,8 +130,9 @@ mod tests {
             ("::ffff:127.0.0.1", Err(Guarded::Loopback)),
             ("::1", Err(Guarded::Loopback)),
             ("::/64", Err(Guarded::Loopback)),
-            ("0.0.0.0/0", Err(Guarded::Loopback)),
-            ("::/0", Err(Guarded::Loopback)),
+            ("127.0.0.0/8", Err(Guarded::Loopback)),
+            ("0.0.0.0/0", Err(Guarded::Wide(16))),
+            ("::/0", Err(Guarded::Wide(32))),
             ("192.0.2.3", proxy("192.0.2.0/28")),
             ("192.0.0.0/16", proxy("192.0.2.0/28")),
             ("192.0.2.16", Ok(())),

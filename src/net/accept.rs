@@ -17,6 +17,7 @@ use crate::session::{CloseReason, SessionId};
 use crate::turn::Turn;
 
 use super::conn::Conns;
+use super::culprits::Cause;
 use super::log::EventLog;
 use super::proxied::{Outcome, Proxied};
 use super::shut_out::ShutOut;
@@ -246,7 +247,7 @@ impl Acceptor {
                 Outcome::Refused(proxy) => {
                     self.pause = Pause::No;
                     let said = format_args!("no PROXY header from the proxy at {proxy}");
-                    log.warn(now, said);
+                    log.warn(now, Cause::From(proxy), said);
                 }
             }
         }
@@ -322,7 +323,8 @@ fn is_want(error: &io::Error) -> bool {
 
 fn note_failed(admitted: io::Result<()>, log: &mut EventLog, now: Instant) {
     if let Err(error) = admitted {
-        log.warn(now, format_args!("cannot register a connection: {error}"));
+        let said = format_args!("cannot register a connection: {error}");
+        log.warn(now, Cause::Nobody, said);
     }
 }
 

@@ -8,7 +8,6 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use log::{info, warn};
 use rustix::fs::OFlags;
 
 use crate::chat::Command;
@@ -17,6 +16,8 @@ use crate::dialect::cleaning::{self, is_control};
 use crate::dialect::text;
 use crate::hub::Hub;
 use crate::password::{PASSWORD_BYTES_MAX, Password};
+
+use super::reread::Reread;
 
 /// See the file.
 #[derive(Debug)]
@@ -65,30 +66,34 @@ impl Entrance {
         hub.set_entrance(password, motd);
     }
 
-    /// Reads the files again. Of one with any fault what it said before stays, and the log says so.
-    pub(super) fn reload(&mut self, hub: &mut Hub) {
+    /// Reads the files again. Of one with any fault what it said before stays. What came of each.
+    pub(super) fn reload(&mut self, hub: &mut Hub) -> Vec<Reread> {
+        let mut came = Vec::new();
         if let Some((path, password)) = &mut self.password {
-            match read_password(path) {
+            came.push(match read_password(path) {
                 Ok(new) => {
                     let is_new = new != *password;
                     let word = if is_new { "changed" } else { "as it was" };
-                    info!("password of {}: {word}", path.display());
                     *password = new;
+                    Ok(format!("password of {}: {word}", path.display()))
                 }
-                Err(fault) => warn!("the old password stays: {fault}"),
-            }
+                Err(fault) => Err(format!("the old password stays: {fault}")),
+            });
         }
         if let Some((path, motd)) = &mut self.motd {
-            match read_motd(path, self.motd_bytes_max) {
+            came.push(match read_motd(path, self.motd_bytes_max) {
                 Ok(new) => {
                     let lines = new.lines().count();
-                    info!("message of the day of {}: {lines} lines", path.display());
+                    let s = if lines == 1 { "" } else { "s" };
                     *motd = new;
+                    let path = path.display();
+                    Ok(format!("message of the day of {path}: {lines} line{s}"))
                 }
-                Err(fault) => warn!("the old message of the day stays: {fault}"),
-            }
+                Err(fault) => Err(format!("the old message of the day stays: {fault}")),
+            });
         }
         self.open(hub);
+        came
     }
 }
 

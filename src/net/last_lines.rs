@@ -300,15 +300,17 @@ mod tests {
 
     #[test]
     fn who_is_held_for_longest_goes_when_all_are_owed_too_much() {
-        let mut last_lines = LastLines::new(OWED_BYTES_PART * 3 * FULL.len());
+        // So much that what a full kernel still finds a place for, a moment later, is little of it.
+        let last_bytes = FULL.repeat(64);
+        let mut last_lines = LastLines::new(OWED_BYTES_PART * 3 * last_bytes.len());
         let ends: Vec<_> = (0..5).map(|_| full()).collect();
         let mut peers = Vec::new();
         for (slot, (socket, peer, _)) in (0..).zip(ends) {
             let now = Instant::now();
-            last_lines.close(connection(slot), socket, FULL.to_vec(), now);
+            last_lines.close(connection(slot), socket, last_bytes.clone(), now);
             peers.push(peer);
         }
-        assert_eq!(last_lines.owed_bytes(), 3 * FULL.len());
+        assert!(last_lines.owed_bytes() <= 3 * last_bytes.len());
         let held = last_lines.held.iter().map(|held| held.connection.0);
         assert_eq!(held.collect::<Vec<_>>(), [2, 3, 4].map(SessionId));
         while last_lines.let_go_of_one() {}

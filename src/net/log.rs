@@ -14,6 +14,7 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use unicode_normalization::char::is_combining_mark;
 
+use super::culprits::{Cause, Culprits};
 use super::error_stream::ErrorStream;
 
 /// Lines a second that peers can cause.
@@ -161,6 +162,8 @@ fn is_blank_though_printable(character: char) -> bool {
 #[derive(Debug, Default)]
 pub struct EventLog {
     throttle: Throttle,
+    /// Because of whom lines are left out.
+    culprits: Culprits,
 }
 
 impl EventLog {
@@ -169,20 +172,20 @@ impl EventLog {
         EventLog::default()
     }
 
-    /// One event, one line. `now` never goes back.
-    pub fn info(&mut self, now: Instant, line: fmt::Arguments<'_>) {
-        self.say(now, Level::Info, line);
+    /// One event, one line, because of somebody. `now` never goes back.
+    pub fn info(&mut self, now: Instant, cause: Cause<'_>, line: fmt::Arguments<'_>) {
+        self.say(now, Level::Info, cause, line);
     }
 
     /// As [`EventLog::info`], for what an operator should look at.
-    pub fn warn(&mut self, now: Instant, line: fmt::Arguments<'_>) {
-        self.say(now, Level::Warn, line);
+    pub fn warn(&mut self, now: Instant, cause: Cause<'_>, line: fmt::Arguments<'_>) {
+        self.say(now, Level::Warn, cause, line);
     }
 
     /// Says how many lines were left out, when it is time to.
     pub fn flush(&mut self, now: Instant) {
         if let Some(lines) = self.throttle.end_of_mute(now) {
-            say_left_out(lines);
+            say_left_out(lines, &mut self.culprits);
         }
     }
 
@@ -191,7 +194,7 @@ impl EventLog {
         self.throttle.deadline()
     }
 
-    fn say(&mut self, now: Instant, level: Level, line: fmt::Arguments<'_>) {
+    fn say(&mut self, now: Instant, level: Level, cause: Cause<'_>, line: fmt::Arguments<'_>) {
         // A line that the level hides takes no other's place.
         if !log::log_enabled!(level) {
             return;
@@ -199,6 +202,8 @@ impl EventLog {
         self.flush(now);
         if self.throttle.lets_pass(now) {
             log::log!(level, "{line}");
+        } else {
+            self.culprits.note(cause);
         }
     }
 }
@@ -207,14 +212,16 @@ impl EventLog {
 impl Drop for EventLog {
     fn drop(&mut self) {
         if let Throttle::Muted { lines, .. } = self.throttle {
-            say_left_out(lines);
+            say_left_out(lines, &mut self.culprits);
         }
     }
 }
 
-fn say_left_out(lines: u64) {
+fn say_left_out(lines: u64, culprits: &mut Culprits) {
     let word = if lines == 1 { "line" } else { "lines" };
-    log::warn!("{lines} {word} left out: more than {LINES_PER_SECOND_MAX} a second");
+    let most = culprits.take();
+    let most = most.map_or(String::new(), |most| format!("; {most}"));
+    log::warn!("{lines} {word} left out: more than {LINES_PER_SECOND_MAX} a second{most}");
 }
 
 /// Lets no more than 20 events pass in any second. Knows no clock.

@@ -10,6 +10,7 @@
 mod accept;
 mod conn;
 mod console;
+mod culprits;
 pub mod entrance;
 mod error_stream;
 pub mod file_limit;
@@ -37,6 +38,7 @@ mod recalling;
 pub mod reloads;
 mod remembering;
 mod report;
+mod reread;
 pub mod resolve;
 mod seats;
 pub mod server;

@@ -48,17 +48,13 @@ pub(super) fn obey(
             };
             impose(Kind::Ban, &wanted, hub, conns)
         }
-        Moderation::Mute {
-            name,
-            length,
-            is_forced,
-        } => {
+        Moderation::Mute { name, length } => {
             let wanted = Wanted {
                 whom: Whom::Named(name),
                 length,
                 why: None,
                 by,
-                is_forced,
+                is_forced: false,
             };
             impose(Kind::Mute, &wanted, hub, conns)
         }
@@ -170,14 +166,11 @@ fn said_done(imposed: &Imposed) -> String {
         }
         Kind::Mute => format!("= muted {target} {end}"),
     };
-    if let Some((address, why)) = imposed.left_out {
-        said += &format!("; not {address}, that is {why}: /mute! mutes it too");
-    }
     if imposed.others > 0 {
         let others = connections(imposed.others);
         said += &match kind {
             Kind::Ban => format!("; {others} more from that address, which /ban ADDRESS ends"),
-            Kind::Mute => format!("; {others} more from that address"),
+            Kind::Mute => format!("; {others} more from that address, muted with it"),
         };
     }
     said

@@ -15,6 +15,7 @@ use super::keeping::Keeping;
 use super::log::quote;
 use super::moderating;
 use super::recalling;
+use super::reread::Reread;
 use super::seats::SeatId;
 use super::typed_lines::Typed;
 
@@ -81,7 +82,11 @@ fn answer(desk: &mut Desk<'_>, seat: SeatId, order: Order<'_>) -> Vec<String> {
             let rows = rows.map(|(usage, does)| format!("= {usage:<21} {does}"));
             rows.chain(["= end".to_owned()]).collect()
         }
-        Order::Who(room) => who(desk, room),
+        Order::Who(room) => who_in(desk, room),
+        Order::WhoFrom(net) => who(desk, |client| {
+            let peer = desk.conns.get(client.session).map(|conn| conn.peer.ip());
+            peer.is_some_and(|peer| net.contains(&peer.to_canonical()))
+        }),
         Order::Rooms => {
             let rooms = hub.overview().rooms();
             let rows = rooms.map(|(room, here)| format!("= {room} {here}"));
@@ -147,18 +152,22 @@ fn close(hub: &mut Hub, seat: SeatId, room: &str, reason: Option<&str>) -> Strin
 }
 
 /// Who is connected; in that room, if one is named.
-fn who(desk: &Desk<'_>, room: Option<&str>) -> Vec<String> {
+fn who_in(desk: &Desk<'_>, room: Option<&str>) -> Vec<String> {
     let overview = desk.hub.overview();
     if let Some(asked) = room.filter(|asked| !overview.is_same_room(asked, asked)) {
         return vec![said(&chat::Refusal::NoSuchRoom(asked).into())];
     }
-    let is_meant = |client: &ConnectionRow<'_>| {
+    who(desk, |client| {
         room.is_none_or(|asked| {
             let mut rooms = client.rooms.iter();
             rooms.any(|room| overview.is_same_room(room, asked))
         })
-    };
-    let clients = overview.clients().filter(is_meant);
+    })
+}
+
+/// Those of who is connected who are meant.
+fn who(desk: &Desk<'_>, is_meant: impl FnMut(&ConnectionRow<'_>) -> bool) -> Vec<String> {
+    let clients = desk.hub.overview().clients().filter(is_meant);
     let mut rows: Vec<String> = clients.map(|client| row(desk.conns, &client)).collect();
     rows.sort();
     let count = rows.len();
@@ -178,10 +187,11 @@ fn row(conns: &Conns, client: &ConnectionRow<'_>) -> String {
     let peer = conns.get(client.session);
     let peer = peer.map_or(String::new(), |conn| conn.peer.to_string());
     format!(
-        "= {rooms} {} {peer} idle {} s, queued {} bytes",
+        "= {rooms} {} {peer} idle {} s, queued {} bytes, {} lines",
         client.name.unwrap_or("(no name yet)"),
         client.idle.as_secs(),
-        client.queued_bytes
+        client.queued_bytes,
+        client.lines_in
     )
 }
 
@@ -198,6 +208,22 @@ fn fitting(rows: impl Iterator<Item = String>, bytes_max: usize) -> Vec<String> 
     }
     if more > 0 {
         lines.push(format!("= … and {more} more"));
+    }
+    lines.push("= end".to_owned());
+    lines
+}
+
+/// What came of reading files again.
+pub(super) fn said_reread(came: &[Reread]) -> Vec<String> {
+    let said = came.iter().map(|reread| match reread {
+        Ok(said) => format!("= {said}"),
+        Err(said) => format!("! bad-file {said}"),
+    });
+    let mut lines: Vec<String> = said.collect();
+    if lines.is_empty() {
+        lines.push(
+            "= nothing to read: no certificate, password or message of the day was given".into(),
+        );
     }
     lines.push("= end".to_owned());
     lines

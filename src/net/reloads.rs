@@ -2,12 +2,13 @@
 //! key, the password, the message of the day. How each is read is `tls`'s and `entrance`'s. Owned by
 //! the server.
 
-use log::info;
+use log::{info, warn};
 
 use crate::hub::Hub;
 
 use super::conn::Conns;
 use super::entrance::Entrance;
+use super::reread::Reread;
 use super::tls::TlsSetup;
 
 /// See the file.
@@ -33,14 +34,25 @@ impl Reloads {
         self.entrance.open(hub);
     }
 
-    /// Reads all of it again. With any fault in one of them that one stays as it was, and the log
-    /// says so.
-    pub(super) fn reload(&mut self, conns: &mut Conns, hub: &mut Hub) {
+    /// Reads all of it again. With any fault in one of them that one stays as it was. What came of each
+    /// is said in the log, and given back.
+    pub(super) fn reload(&mut self, conns: &mut Conns, hub: &mut Hub) -> Vec<Reread> {
         info!("asked to reload");
+        let mut came = Vec::new();
         if let (Some(setup), Some(streams)) = (&mut self.tls, conns.tls_mut()) {
-            setup.reload();
+            came.extend(setup.reload());
             streams.set_config(setup.config());
         }
-        self.entrance.reload(hub);
+        came.extend(self.entrance.reload(hub));
+        for reread in &came {
+            match reread {
+                Ok(said) => info!("{said}"),
+                Err(said) => warn!("{said}"),
+            }
+        }
+        if let Some(setup) = self.tls.as_ref().filter(|_| !came.is_empty()) {
+            setup.warn();
+        }
+        came
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use crate::archive::{Page, Query, Reply};
-use crate::chat::{Message, MessageId, Older};
+use crate::chat::{FORGOTTEN_IDS_MAX, Message, MessageId, Older};
 use crate::hub::Hub;
 
 use super::store::{Recovered, RecoveredRoom};
@@ -30,7 +30,7 @@ impl Remembering {
         let mut waiting = VecDeque::new();
         for room in &recovered.rooms {
             remember(hub, room);
-            if room.has_older {
+            if room.has_older && room.ids.len() < FORGOTTEN_IDS_MAX {
                 waiting.push_back(Room {
                     name: room.name.clone(),
                     counted_from: room.counted_from,
@@ -78,7 +78,7 @@ impl Remembering {
 fn remember(hub: &mut Hub, room: &RecoveredRoom) {
     let older = Older {
         messages: &messages(&room.tail),
-        ids: &[],
+        ids: &room.ids,
         has_older: room.has_older,
         counted_from: room.counted_from,
     };

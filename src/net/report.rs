@@ -12,6 +12,7 @@ use crate::turn::Turn;
 
 use super::accept::Acceptor;
 use super::conn::{Closed, Conns};
+use super::culprits::Cause;
 use super::log::{EventLog, quote};
 use super::measures::Measures;
 use super::seats::Seats;
@@ -108,20 +109,20 @@ impl Reporter {
                 let tls = session.and_then(|session| conns.tls_version(session));
                 let how = How(arrival, tls);
                 let name = quote(&*arrival.name);
-                self.log
-                    .info(now, format_args!("join {name} from {peer}{how}"));
+                let said = format_args!("join {name} from {peer}{how}");
+                self.log.info(now, Cause::From(peer), said);
             }
             (Recorded::CameBack(arrival), Some(peer)) => {
                 let tls = session.and_then(|session| conns.tls_version(session));
                 let how = How(arrival, tls);
                 let name = quote(&*arrival.name);
-                self.log
-                    .info(now, format_args!("back {name} from {peer}{how}"));
+                let said = format_args!("back {name} from {peer}{how}");
+                self.log.info(now, Cause::From(peer), said);
             }
             (Recorded::Posted { name, room }, Some(peer)) => {
                 let (name, room) = (quote(&**name), quote(&**room));
                 let said = format_args!("post {name} from {peer} in {room}");
-                self.log.info(now, said);
+                self.log.info(now, Cause::From(peer), said);
             }
             (Recorded::WrongPassword { is_last_of_address }, Some(peer)) => {
                 let more = match is_last_of_address {
@@ -129,19 +130,19 @@ impl Reporter {
                     false => "",
                 };
                 let said = format_args!("wrong password from {peer}{more}");
-                self.log.info(now, said);
+                self.log.info(now, Cause::From(peer), said);
             }
             (Recorded::Renamed { from, to }, _) => {
                 let said = format_args!("rename {} to {}", quote(&**from), quote(&**to));
-                self.log.info(now, said);
+                self.log.info(now, Cause::Named(from), said);
             }
             (Recorded::Entered { name, room }, _) => {
                 let said = format_args!("enter {} by {}", quote(&**room), quote(&**name));
-                self.log.info(now, said);
+                self.log.info(now, Cause::Named(name), said);
             }
             (Recorded::Left { name, room }, _) => {
                 let said = format_args!("leave {} by {}", quote(&**room), quote(&**name));
-                self.log.info(now, said);
+                self.log.info(now, Cause::Named(name), said);
             }
             // Those whose connection is gone already have a line about its end.
             (
@@ -173,6 +174,7 @@ impl Reporter {
         let fault = fault.map_or(String::new(), |fault| format!(" ({})", Clean::of(fault)));
         self.log.info(
             now,
+            Cause::From(closed.peer),
             format_args!(
                 "end {name} from {}: {reason}{fault}; lines in {lines_in} out {lines_out}, \
                  bytes in {bytes_in} out {bytes_out}, {:.1} s",

@@ -273,7 +273,9 @@ impl Server {
         for request in requests {
             match (request, self.life) {
                 (Request::Statistics, _) => info!("{}", self.statistics_line()),
-                (Request::Reload, _) => self.reloads.reload(&mut self.conns, self.turn.hub_mut()),
+                (Request::Reload, _) => {
+                    self.reloads.reload(&mut self.conns, self.turn.hub_mut());
+                }
                 (Request::Stop, Life::Running) => self.stop(),
                 (Request::Stop, Life::Draining { since, .. })
                     if self.clock.now >= since + STOP_AGAIN_MIN =>
@@ -302,13 +304,13 @@ impl Server {
     }
 
     /// What an order asks of the server itself; the answer to that.
-    fn do_beside(&mut self, seat: SeatId, outcome: Outcome) -> Option<String> {
-        Some(match outcome {
-            Outcome::Done => return None,
+    fn do_beside(&mut self, seat: SeatId, outcome: Outcome) -> Vec<String> {
+        vec![match outcome {
+            Outcome::Done => return Vec::new(),
             Outcome::Statistics => format!("= {}", self.statistics_line()),
             Outcome::Reload => {
-                self.reloads.reload(&mut self.conns, self.turn.hub_mut());
-                "= read again; the log says what came of it".to_owned()
+                let came = self.reloads.reload(&mut self.conns, self.turn.hub_mut());
+                return orders::said_reread(&came);
             }
             Outcome::Watch(_) if seat == SeatId::Console => {
                 "! bad-usage the console always shows what is said".to_owned()
@@ -321,7 +323,7 @@ impl Server {
                 self.stop();
                 format!("= draining {} clients", self.turn.hub().sessions().live())
             }
-        })
+        }]
     }
 
     fn statistics_line(&mut self) -> String {

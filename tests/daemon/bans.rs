@@ -168,8 +168,9 @@ fn what_would_shut_out_many_must_be_insisted_on() {
     let _ben = member(&chatd, "192.0.2.8", "ben");
     ann.expect_line("* ben joined (2 here)");
     for (words, why) in [
-        ("0.0.0.0/0", "this machine itself; /ban! 0.0.0.0/0"),
-        ("::/0", "this machine itself; /ban! ::/0"),
+        ("0.0.0.0/0", "more than a /16; /ban! 0.0.0.0/0"),
+        ("::/0", "more than a /32; /ban! ::/0"),
+        ("127.0.0.0/8", "this machine itself; /ban! 127.0.0.0/8"),
         ("127.0.0.1", "this machine itself; /ban! 127.0.0.1"),
         ("::1", "this machine itself; /ban! ::1"),
         ("::ffff:127.0.0.1", "127.0.0.1: that is this machine itself"),

@@ -88,7 +88,7 @@ fn it_is_read_again_and_an_empty_one_is_none() {
     let most = "y".repeat(4096);
     files.write("motd", &most);
     chatd.signal(Signal::HUP);
-    chatd.expect_log(&["message of the day of ", "1 lines"]);
+    chatd.expect_log(&["message of the day of ", "1 line"]);
     told(&[&format!("* {most}")]);
     files.write("motd", " \n\n");
     chatd.signal(Signal::HUP);

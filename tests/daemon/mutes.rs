@@ -1,5 +1,6 @@
 //! Who is muted hears everything and is refused what others would hear of it, through renames and returns.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -22,6 +23,12 @@ fn member(chatd: &Daemon, address: &str, name: &str) -> Client {
     client
 }
 
+/// From another address of this machine.
+fn beside(chatd: &Daemon, last: u8) -> Client {
+    let local = IpAddr::V4(Ipv4Addr::new(127, 0, 0, last));
+    Client::connect_from(local, chatd.address())
+}
+
 fn program_from(chatd: &Daemon, address: &str) -> Program {
     let mut client = chatd.connect();
     client.send(head_from(address).as_bytes());
@@ -36,14 +43,16 @@ fn order(chatd: &mut Daemon, line: &str, answer: &str) -> String {
 
 #[test]
 fn the_muted_are_refused_with_words_and_hear_everything() {
-    let mut chatd = Daemon::start(&["--console"]);
-    let [mut ann, mut ben] = chatd.join_all(["ann", "ben"]);
-    let said = order(&mut chatd, "/mute ANN for 10m", "= muted ann until 20");
-    assert!(
-        said.contains("; not 127.0.0.1, that is this machine itself: /mute! mutes it too"),
-        "{said}"
+    let mut chatd = Daemon::start(&PROXIED);
+    let mut ann = member(&chatd, "192.0.2.7", "ann");
+    let mut ben = member(&chatd, "192.0.2.8", "ben");
+    ann.lines_until_pong();
+    order(
+        &mut chatd,
+        "/mute ANN for 10m",
+        "= muted ann and 192.0.2.7 until 20",
     );
-    chatd.expect_log(&["mute 1 of \"ann\" by the console, until 20"]);
+    chatd.expect_log(&["mute 1 of \"ann\" and 192.0.2.7 by the console, until 20"]);
     for line in [
         "hello",
         "/me waves",
@@ -73,9 +82,13 @@ fn the_muted_are_refused_with_words_and_hear_everything() {
     ben.expect_silence_until_pong();
     ben.say("and I?");
     ann.expect_line("<ben> and I?");
-    order(&mut chatd, "/mutes", "= 1 ann, until 20");
-    order(&mut chatd, "/unmute Ann", "= the mute of ann is lifted");
-    chatd.expect_log(&["mute of \"ann\" lifted by the console"]);
+    order(&mut chatd, "/mutes", "= 1 ann and 192.0.2.7, until 20");
+    order(
+        &mut chatd,
+        "/unmute Ann",
+        "= the mute of ann and 192.0.2.7 is lifted",
+    );
+    chatd.expect_log(&["mute of \"ann\" and 192.0.2.7 lifted by the console"]);
     ann.say("again");
     ben.expect_line("<ann> again");
     order(&mut chatd, "/unmute ann", "! no-such-name ann is not muted");
@@ -84,10 +97,15 @@ fn the_muted_are_refused_with_words_and_hear_everything() {
 #[test]
 fn programs_and_posts_are_refused_too() {
     let mut chatd = Daemon::start(&["--console"]);
-    let mut ann = chatd.enter("ann", &["lobby"]);
+    let mut ann = Program::over(beside(&chatd, 2));
+    ann.enter("ann", &["lobby"]);
     let mut ben = chatd.enter("ben", &["lobby"]);
     ann.until_pong();
-    order(&mut chatd, "/mute ann", "= muted ann for good");
+    order(
+        &mut chatd,
+        "/mute ann",
+        "= muted ann and 127.0.0.2 for good",
+    );
     let orders = [
         json!({"do": "say", "room": "lobby", "text": "hello"}),
         json!({"do": "say", "room": "lobby", "text": "waves", "action": true}),
@@ -154,7 +172,7 @@ fn a_mute_holds_name_and_address_through_returns() {
         "= muted ann and 192.0.2.7 for good",
     );
     assert!(
-        said.contains("; 1 connection more from that address"),
+        said.contains("; 1 connection more from that address, muted with it"),
         "{said}"
     );
     for client in [&mut ann, &mut eve] {
@@ -235,29 +253,38 @@ fn a_mute_goes_along_when_a_connection_is_taken_over() {
 }
 
 #[test]
-fn the_address_of_many_is_muted_only_by_who_insists() {
+fn an_address_of_this_machine_is_muted_as_any_other() {
     let mut chatd = Daemon::start(&["--console"]);
     let [mut ann, mut ben] = chatd.join_all(["ann", "ben"]);
+    let mut cyd = beside(&chatd, 2);
+    cyd.say("cyd");
+    cyd.expect_welcome();
     order(
         &mut chatd,
         "/mute ann",
-        "= muted ann for good; not 127.0.0.1",
+        "= muted ann and 127.0.0.1 for good; 1 connection more from that address, muted with it",
     );
-    ben.say("hello");
-    ann.expect_line("<ben> hello");
-    order(
-        &mut chatd,
-        "/mute! ann",
-        "= muted ann and 127.0.0.1 for good; 1 connection more",
-    );
+    order(&mut chatd, "/mute! cyd", "! unknown-command ");
+    ben.lines_until_pong();
     ben.say("hello");
     ben.expect_refusal("muted");
+    ann.lines_until_pong();
+    cyd.say("hello");
+    ann.expect_line("<cyd> hello");
+    // It comes back under another name.
+    ann.say("/quit");
+    ann.expect_closed();
+    let mut ann = chatd.join("zoe");
+    ann.lines_until_pong();
+    ann.say("hello");
+    ann.expect_refusal("muted");
     order(
         &mut chatd,
         "/unmute ann",
-        "= the mute of ann, ann and 127.0.0.1 is lifted",
+        "= the mute of ann and 127.0.0.1 is lifted",
     );
     ben.say("hello");
+    cyd.lines_until_pong();
     ann.expect_line("<ben> hello");
 }
 
@@ -265,7 +292,11 @@ fn the_address_of_many_is_muted_only_by_who_insists() {
 fn a_mute_ends_by_itself() {
     let mut chatd = Daemon::start(&["--console"]);
     let mut ann = chatd.join("ann");
-    order(&mut chatd, "/mute ann for 5s", "= muted ann until ");
+    order(
+        &mut chatd,
+        "/mute ann for 5s",
+        "= muted ann and 127.0.0.1 until ",
+    );
     ann.say("hello");
     ann.expect_refusal("muted");
     let start = Instant::now();

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::common::operator_seat::SocketFolder;
-use crate::common::{Daemon, PATIENCE, chatd_command};
+use crate::common::{Client, Daemon, PATIENCE, chatd_command};
 
 #[test]
 fn one_room_hears_what_is_said_to_it_alone() {
@@ -24,6 +24,68 @@ fn one_room_hears_what_is_said_to_it_alone() {
     ann.expect_line("* operator: /who");
     seat.ask("/say nowhere hi", "! no-such-room there is no room nowhere");
     ann.expect_silence_until_pong();
+}
+
+#[test]
+fn who_is_connected_is_shown_by_room_and_by_address() {
+    let folder = SocketFolder::new();
+    let chatd = folder.start(&[]);
+    let mut ann = chatd.join("ann");
+    let mut eve = Client::connect_from([127, 9, 0, 7].into(), chatd.address());
+    eve.say("eve\n/join den\nbuy\nbuy");
+    eve.expect_welcome();
+    eve.lines_until_pong();
+    ann.lines_until_pong();
+    let mut seat = folder.sit();
+    let mut rows = |line: &str, count: &str| -> Vec<String> {
+        let mut lines = seat.lines_until(line, count);
+        lines.pop();
+        let words = lines.iter().map(|line| line.split(' ').nth(2));
+        words.map(|name| name.unwrap_or("").to_owned()).collect()
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(rows("/who", "= 2 connected"), ["eve", "ann"]);
+    assert_eq!(rows("/who #DEN", "= 1 connected"), ["eve"]);
+    for from in ["127.9.0.7", "127.9.9.9/16", "::ffff:127.9.0.7"] {
+        assert_eq!(rows(&format!("/who {from}"), "= 1 connected"), ["eve"]);
+    }
+    assert_eq!(rows("/who 127.0.0.0/8", "= 2 connected"), ["eve", "ann"]);
+    assert_eq!(rows("/who 10.0.0.0/8", "= 0 connected"), none);
+    assert_eq!(rows("/who ::/0", "= 0 connected"), none);
+    // Who talks more than the others shows: name, command, twice, and a ping.
+    let row = &seat.lines_until("/who den", "= 1 connected")[0];
+    assert!(row.ends_with(", queued 0 bytes, 5 lines"), "{row}");
+}
+
+#[test]
+fn what_came_of_reading_files_again_is_answered() {
+    let folder = SocketFolder::new();
+    let (password, motd) = (folder.path().join("password"), folder.path().join("motd"));
+    std::fs::write(&password, "secret\n").unwrap();
+    std::fs::write(&motd, "Be kind.\n").unwrap();
+    let flags = [
+        "--password-file",
+        password.to_str().unwrap(),
+        "--motd-file",
+        motd.to_str().unwrap(),
+    ];
+    let chatd = folder.start(&flags);
+    let mut seat = folder.sit();
+    let mut reload = || seat.lines_until("/reload", "= end");
+    let good = [
+        format!("= password of {}: as it was", password.display()),
+        format!("= message of the day of {}: 1 line", motd.display()),
+        "= end".to_owned(),
+    ];
+    assert_eq!(reload(), good);
+    std::fs::write(&password, "other\n").unwrap();
+    std::fs::remove_file(&motd).unwrap();
+    let lines = reload();
+    let changed = format!("= password of {}: changed", password.display());
+    assert_eq!(lines[0], changed);
+    let stays = "! bad-file the old message of the day stays: cannot read ";
+    assert!(lines[1].starts_with(stays), "{lines:?}");
+    chatd.expect_log(&["the old message of the day stays: cannot read "]);
 }
 
 #[test]
@@ -177,7 +239,11 @@ fn numbers_reload_help_and_the_end() {
     let mut seat = folder.sit();
     seat.type_line("/stats");
     seat.expect_prefix("= statistics: clients 1, rooms 1, ");
-    seat.ask("/reload", "= read again; the log says what came of it");
+    let lines = seat.lines_until("/reload", "= end");
+    assert!(
+        lines[0].starts_with("= nothing to read: no certificate"),
+        "{lines:?}"
+    );
     chatd.expect_log(&["asked to reload"]);
     let help = seat.lines_until("/help", "= end");
     for word in [
@@ -212,7 +278,14 @@ fn wrong_words_are_answered_with_one_clear_line_and_do_nothing() {
             "/nope",
             "! unknown-command there is no /nope; /help shows the commands, //text says /text",
         ),
-        ("/who a b", "! bad-usage write it so: /who [ROOM]"),
+        (
+            "/who a b",
+            "! bad-usage write it so: /who [ROOM|ADDRESS[/BITS]]",
+        ),
+        (
+            "/who 10.0.0.0/33",
+            "! no-such-room there is no room 10.0.0.0/33",
+        ),
         ("/who nowhere", "! no-such-room there is no room nowhere"),
         ("/who !?", "! no-such-room there is no room !?"),
         ("/rooms all", "! bad-usage write it so: /rooms"),

@@ -1,6 +1,8 @@
 //! One story of everybody who hears what happens: members in each encoding, the past that is told
 //! later, the board, the log's records. No sockets, no clock.
 
+use chatd::archive::{Page, Reply};
+use chatd::chat::MessageId;
 use chatd::config::Limits;
 use chatd::hub::Recorded;
 
@@ -55,4 +57,47 @@ fn whoever_listens_hears_it_and_in_its_own_language() {
         to: "dan".into(),
     };
     assert!(recorded.contains(&renamed), "{recorded:?}");
+}
+
+#[test]
+fn what_could_not_be_kept_is_not_waited_for() {
+    let limits = Limits {
+        history_lines_max: 3,
+        ..Limits::default()
+    };
+    let mut stage = Stage::new(limits);
+    stage.turn.hub_mut().open_archive(MessageId::ZERO);
+    stage.connect(0, b"{\"do\":\"enter\",\"name\":\"bot\"}\n");
+    for number in 0..9 {
+        let said = format!("{{\"do\":\"say\",\"room\":\"lobby\",\"text\":\"number {number}\"}}\n");
+        stage.say(0, said.as_bytes());
+    }
+    let told = String::from_utf8(stage.taken(0)).unwrap();
+    let last = told.rsplit("\"id\":\"").next().unwrap();
+    let last: MessageId = last.split('"').next().unwrap().parse().unwrap();
+    // The disk has nothing of it: it is behind, or it had no room for what memory has forgotten.
+    let mut ask = |kept_to| {
+        stage.say(
+            0,
+            b"{\"do\":\"history\",\"room\":\"lobby\",\"after\":\"0-0\"}\n",
+        );
+        let hub = stage.turn.hub_mut();
+        let (question, _) = hub.next_question().unwrap();
+        let mut page = Page::default();
+        page.kept_to = kept_to;
+        hub.answer_question(question, &Reply::Page(page));
+        stage.say(0, b"");
+        String::from_utf8(stage.taken(0)).unwrap()
+    };
+    let behind = ask(MessageId::ZERO);
+    assert!(behind.contains("\"code\":\"busy\""), "{behind}");
+    let page = ask(last);
+    assert!(
+        page.contains("number 6") && page.contains("number 8"),
+        "{page}"
+    );
+    assert!(
+        !page.contains("number 5") && page.contains("\"more\":false"),
+        "{page}"
+    );
 }

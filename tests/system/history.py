@@ -255,9 +255,12 @@ class Kept:
                                     around=self._around)
 
     def lose_journal(self):
-        """As the end of the machine does to a tmpfs."""
+        """As the end of the machine does to a tmpfs: what was in it."""
+        held = b""
         for file in self._journal.iterdir():
+            held += file.read_bytes()
             file.unlink()
+        return held
 
     def ask(self, sql):
         """The rows that `sqlite3` would give, whether chatd runs or not."""

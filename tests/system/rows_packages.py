@@ -7,8 +7,8 @@ import re
 import shutil
 import subprocess
 
-from chat import check, until
-from machine import ROOT, Machine
+from chat import check, connect, until
+from machine import ADDRESS, ROOT, Machine
 from rows import row
 from rows_units import MACHINE, dwell
 
@@ -21,6 +21,9 @@ FILES = ("/usr/bin/chatd", "/usr/bin/chat-client", "/usr/lib/systemd/system/chat
          "/usr/share/bash-completion/completions/chat-client",
          "/usr/share/zsh/vendor-completions/_chatd",
          "/usr/share/fish/vendor_completions.d/chatd.fish")
+BANS = (r"(?m)^= 1 eve, for good, by operator \d+, spam$",
+        r"(?m)^= 2 203\.0\.113\.0/24, until 20\S+Z, by operator \d+, no reason given$")
+MUTES = (r"(?m)^= 1 mia, for good, by operator \d+, no reason given$",)
 HEALTH = r"exec 3<>/dev/tcp/127.0.0.1/9101; printf 'GET /healthz HTTP/1.0\r\n\r\n' >&3; cat <&3"
 
 
@@ -57,6 +60,19 @@ def missing(machine, *paths):
     return machine.run("sh", "-c", f":{test}").split()
 
 
+def operate(machine, *lines):
+    """What the operator is answered, at the seat that the unit makes."""
+    return machine.run("chat-client", "--operator", "/run/chatd/operator",
+                       text="".join(line + "\n" for line in lines))
+
+
+def keeps_bans(machine):
+    """The bans and mutes that were there before are there, and hold."""
+    said = operate(machine, "/bans", "/mutes")
+    for row in (*BANS, *MUTES):
+        check(re.search(row, said), f"{row} is not among: {said}")
+
+
 async def active(machine):
     await until("chatd.service", lambda: machine.main("ActiveState") == "active")
 
@@ -64,6 +80,12 @@ async def active(machine):
 async def hears_the_past(machine, name):
     member = await dwell(machine, name)
     await member.find(f"<ann> {SAID}")
+
+
+async def is_banned(machine, name):
+    peer = await connect(ADDRESS, network=machine.pid)
+    peer.say(name)
+    await peer.find("! banned spam")
 
 
 @row("PACKAGE", "the Debian package: installed, upgraded, removed, purged",
@@ -89,6 +111,10 @@ async def package(setting):
         ann.say(SAID)
         await ann.pong()
 
+        said = operate(machine, "/ban eve spam", "/ban 203.0.113.0/24 for 7d", "/mute mia",
+                       "/topic lobby be kind")
+        check(said.count("= banned ") == 2 and "= muted mia for good" in said, said)
+
         # A setting of the operator's, which an upgrade leaves alone.
         machine.run("sh", "-c", "echo CHATD_METRICS=127.0.0.1:9101 >>/etc/default/chatd")
         before = machine.main()
@@ -99,6 +125,8 @@ async def package(setting):
         version = machine.run("dpkg-query", "-W", "-f", "${Version}", "chatd")
         check(version.endswith("+later"), version)
         await hears_the_past(machine, "ben")
+        keeps_bans(machine)
+        await is_banned(machine, "eve")
         health = machine.run("bash", "-c", HEALTH)
         check(health.startswith("HTTP/1.1 200 OK"), health)
 
@@ -111,11 +139,12 @@ async def package(setting):
         bring(machine, second)
         await active(machine)
         await hears_the_past(machine, "cyd")
+        keeps_bans(machine)
 
         machine.run("dpkg", "--purge", "chatd")
         wanted = "/etc/systemd/system/multi-user.target.wants/chatd.service"
         all_files = (*FILES, DATA, "/var/lib/chatd", wanted, "/etc/systemd/system/chatd.service")
         left = set(all_files) - set(missing(machine, *all_files))
         check(not left, f"left by a purge: {left}")
-    return f"{first.name}: {first.stat().st_size >> 10} KiB; settings and history outlive an" \
-           " upgrade and a removal, nothing a purge"
+    return f"{first.name}: {first.stat().st_size >> 10} KiB; settings, history, bans and mutes" \
+           " outlive an upgrade and a removal, nothing a purge"

@@ -75,7 +75,10 @@ async def chronicler(world, number):
         if known in heard and ids[0] in heard:
             begin = heard.index(ids[0] if missed is None else known)
             begin += 0 if missed is None else 1 + missed
-            check(heard[begin:begin + len(ids)] == ids, f"another past since {known}: {ids}")
+            expected = heard[begin:begin + len(ids)]
+            check(expected == ids, f"another past since {known}, missed {missed}: heard alone "
+                  f"{sorted(set(expected) - set(ids))}, answered alone "
+                  f"{sorted(set(ids) - set(expected))} of {expected} and {ids}")
             world.done["lines of the past"] += len(ids)
         known = ids[-1]
 

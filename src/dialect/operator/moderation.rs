@@ -32,8 +32,6 @@ pub enum Moderation<'a> {
         name: &'a str,
         /// For how long; else for good.
         length: Option<Duration>,
-        /// Whosever address it is.
-        is_forced: bool,
     },
     /// The mutes.
     Mutes,
@@ -49,10 +47,7 @@ pub(super) const COMMANDS: [(&str, &str); 6] = [
     ),
     (usage::BANS, "the bans, with their numbers"),
     (usage::UNBAN, "lifts a ban"),
-    (
-        usage::MUTE,
-        "silences a name and its address; /mute! whatever that is",
-    ),
+    (usage::MUTE, "silences a name and all from its address"),
     (usage::MUTES, "the mutes"),
     (usage::UNMUTE, "lifts the mutes of a name"),
 ];
@@ -77,7 +72,7 @@ pub(super) fn read<'a>(word: &str, rest: &'a str) -> Option<Result<Moderation<'a
         "ban" | "ban!" => (ban(rest, is_forced), usage::BAN),
         "bans" => (alone(rest, Moderation::Bans), usage::BANS),
         "unban" => (number(rest).map(Moderation::Unban), usage::UNBAN),
-        "mute" | "mute!" => (mute(rest, is_forced), usage::MUTE),
+        "mute" => (mute(rest), usage::MUTE),
         "mutes" => (alone(rest, Moderation::Mutes), usage::MUTES),
         "unmute" => (one_word(rest).map(Moderation::Unmute), usage::UNMUTE),
         _ => return None,
@@ -102,15 +97,11 @@ fn ban(rest: &str, is_forced: bool) -> Option<Moderation<'_>> {
     })
 }
 
-fn mute(rest: &str, is_forced: bool) -> Option<Moderation<'_>> {
+fn mute(rest: &str) -> Option<Moderation<'_>> {
     let (name, rest) = split_word(rest);
     let (length, rest) = length(rest)?;
     let is_whole = !name.is_empty() && rest.trim().is_empty();
-    is_whole.then_some(Moderation::Mute {
-        name,
-        length,
-        is_forced,
-    })
+    is_whole.then_some(Moderation::Mute { name, length })
 }
 
 /// The length of time that a text begins with, if it does, and what is behind it. `None` if it is to be
@@ -220,13 +211,9 @@ mod tests {
     #[test]
     fn the_other_words_are_understood() {
         let ten = Some(Duration::from_secs(600));
-        let mute = |length, is_forced| {
+        let mute = |length| {
             let name = "ann";
-            Ok(Moderation::Mute {
-                name,
-                length,
-                is_forced,
-            })
+            Ok(Moderation::Mute { name, length })
         };
         let wrong = Err;
         for (line, expected) in [
@@ -239,8 +226,8 @@ mod tests {
             ("unban 7 8", wrong(usage::UNBAN)),
             ("unban ann", wrong(usage::UNBAN)),
             ("unban 99999999999999999999", wrong(usage::UNBAN)),
-            ("mute ann", mute(None, false)),
-            ("mute! ann for 10m", mute(ten, true)),
+            ("mute ann", mute(None)),
+            ("mute ann for 10m", mute(ten)),
             ("mute", wrong(usage::MUTE)),
             ("mute ann 10m", wrong(usage::MUTE)),
             ("mute ann for", wrong(usage::MUTE)),
@@ -252,6 +239,7 @@ mod tests {
             assert_eq!(order(line), Some(expected), "{line}");
         }
         assert_eq!(order("unban! 7"), None);
+        assert_eq!(order("mute! ann"), None);
         assert_eq!(order("kick ann"), None);
     }
 }

@@ -1,6 +1,7 @@
 //! `Journal`: what is not yet safe on the disk, in two files on tmpfs, so that it outlives the death
-//! of the process and costs no wait. What its records are is `archive`'s; when they are safe, the
-//! writer's. Owned by the handle: the loop alone writes to it.
+//! of the process and costs no wait; a third says whether something is missing in them. What its
+//! records are is `archive`'s; when they are safe, the writer's. Owned by the handle: the loop alone
+//! writes to it.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -19,6 +20,7 @@ pub(super) struct Journal {
     files: [JournalFile; 2],
     active: usize,
     state: State,
+    mark: Mark,
     has_warned: bool,
 }
 
@@ -40,8 +42,24 @@ struct JournalFile {
     end: u64,
 }
 
-/// What the two files of an earlier run hold. `None`: there are none.
-pub(super) type Held = Option<[Vec<u8>; 2]>;
+/// What an earlier run has left.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// What the two files hold.
+    pub(super) files: [Vec<u8>; 2],
+    /// Whether they hold all that is not safe otherwise: they were there, and there was room in them.
+    pub(super) is_whole: bool,
+}
+
+/// Says to a later run that something is missing: a file that is empty if not. Its length alone
+/// says it, which needs no room.
+#[derive(Debug)]
+struct Mark {
+    path: PathBuf,
+    file: File,
+    /// What is missing ends here, of all that was ever handed over.
+    until: Option<u64>,
+}
 
 /// A file that is longer gives its turn to the other, if that is empty.
 const TURN_BYTES: u64 = 16 << 20;
@@ -60,32 +78,53 @@ impl Journal {
             Err(error) => Err(error),
         };
         let held = [read(&paths[0])?, read(&paths[1])?];
+        let (mark, was_marked) = Mark::open(folder.join(format!("chatd-{name}.journal-lacks")))?;
         let [first, second] = paths;
         let journal = Journal {
             files: [JournalFile::open(first)?, JournalFile::open(second)?],
             active: 0,
             state: State::On,
+            mark,
             has_warned: false,
         };
-        Ok((journal, were_there.then_some(held)))
+        let held = Held {
+            files: held,
+            is_whole: were_there && !was_marked,
+        };
+        Ok((journal, held))
     }
 
     /// Writes these records, which reach to `end` of all that was ever handed over, `synced` of
     /// which is safe. What cannot be written is a warning, not an error: chat goes on.
     pub(super) fn append(&mut self, records: &[u8], end: u64, synced: u64) {
+        self.note_synced(synced);
         if matches!(self.state, State::OffUntil { end } if synced < end) {
+            self.mark.set(end);
             return;
         }
         self.state = match self.write(records, end, synced) {
             Ok(()) => State::On,
             Err(error) => {
                 self.warn_once(&error);
+                self.mark.set(end);
                 let [first, second] = &self.files;
                 State::OffUntil {
                     end: first.end.max(second.end),
                 }
             }
         };
+    }
+
+    /// So much of all that was ever handed over is safe: nothing of it is missing any more.
+    pub(super) fn note_synced(&mut self, synced: u64) {
+        if self.lacks().is_some_and(|until| until <= synced) {
+            self.mark.clear();
+        }
+    }
+
+    /// Up to where something is missing in it, of all that was ever handed over.
+    pub(super) fn lacks(&self) -> Option<u64> {
+        self.mark.until
     }
 
     fn warn_once(&mut self, error: &io::Error) {
@@ -112,14 +151,21 @@ impl Journal {
 
     /// Empties it: all that it holds is safe.
     pub(super) fn clear(&mut self) -> io::Result<()> {
-        self.files.iter_mut().try_for_each(JournalFile::clear)
+        self.files.iter_mut().try_for_each(JournalFile::clear)?;
+        self.mark.clear();
+        Ok(())
     }
 
     /// Removes its files: there is nothing to recover.
     pub(super) fn remove(&self) {
-        for file in &self.files {
+        for path in self
+            .files
+            .iter()
+            .map(|file| &file.path)
+            .chain([&self.mark.path])
+        {
             // One that stays is empty or recovered for nothing.
-            let _ = fs::remove_file(&file.path);
+            let _ = fs::remove_file(path);
         }
     }
 
@@ -144,6 +190,32 @@ impl Journal {
             self.active = other;
         }
         self.files[self.active].append(records, end)
+    }
+}
+
+impl Mark {
+    /// With whether the last run has left it set.
+    fn open(path: PathBuf) -> io::Result<(Mark, bool)> {
+        let file = private_file().open(&path)?;
+        let was_set = file.metadata()?.len() > 0;
+        let mark = Mark {
+            path,
+            file,
+            until: None,
+        };
+        Ok((mark, was_set))
+    }
+
+    fn set(&mut self, until: u64) {
+        if self.until.replace(until).is_none() {
+            // Where not even that can be done, nobody is told.
+            let _ = self.file.set_len(1);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.until = None;
+        let _ = self.file.set_len(0);
     }
 }
 

@@ -20,6 +20,7 @@ mod retention;
 mod rewriting;
 mod rows;
 mod sanctions;
+mod schedule;
 mod schema;
 mod settings;
 mod shared;
@@ -50,9 +51,10 @@ pub use start::{Recovered, RecoveredRoom};
 use journal::Journal;
 use reader::Reader;
 use sanctions::SanctionRows;
+use schedule::COMMIT_BYTES;
 use shared::{End, Progress, Shared};
 use start::{Started, check_in_background};
-use writer::{COMMIT_BYTES, Writer};
+use writer::Writer;
 
 /// Whose question it was: whatever the caller makes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -203,7 +205,8 @@ impl Store {
         let backlog = progress.backlog();
         self.lag.look(now, &backlog);
         let level = self.levels.look(now, &backlog);
-        if level != Level::Even {
+        self.journal.note_synced(backlog.synced_bytes);
+        if level != Level::Even || self.journal.lacks().is_some() {
             progress.wants_wake.store(true, Ordering::Release);
         }
         if !self.gaps.is_empty() && self.levels.admits(0, &backlog) {

@@ -3,7 +3,7 @@
 //! the writer.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::shared::Chunk;
 
@@ -12,31 +12,26 @@ use super::shared::Chunk;
 pub(super) struct Pending {
     chunks: VecDeque<Chunk>,
     committed: usize,
-    /// Since when there is something to commit.
-    since: Option<Instant>,
 }
 
 impl Pending {
-    pub(super) fn extend(&mut self, chunks: Vec<Chunk>, now: Instant) {
-        if !chunks.is_empty() {
-            self.since.get_or_insert(now);
-        }
+    pub(super) fn extend(&mut self, chunks: Vec<Chunk>) {
         self.chunks.extend(chunks);
     }
 
-    /// When to commit at the latest.
-    pub(super) fn commit_at(&self, interval: Duration) -> Option<Instant> {
-        self.since.map(|since| since + interval)
+    /// When the first was handed over that is not committed.
+    pub(super) fn uncommitted_since(&self) -> Option<Instant> {
+        self.chunks.get(self.committed).map(|chunk| chunk.since)
+    }
+
+    /// When the first was handed over that is not synced.
+    pub(super) fn unsynced_since(&self) -> Option<Instant> {
+        self.chunks.front().map(|chunk| chunk.since)
     }
 
     /// Whether there is something to commit.
     pub(super) fn has_uncommitted(&self) -> bool {
         self.committed < self.chunks.len()
-    }
-
-    /// Whether there is anything that is not synced.
-    pub(super) fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
     }
 
     pub(super) fn uncommitted_bytes(&self) -> usize {
@@ -58,9 +53,6 @@ impl Pending {
     /// The next so many chunks are committed: up to which position.
     pub(super) fn commit(&mut self, count: usize) -> Option<u64> {
         self.committed += count;
-        if !self.has_uncommitted() {
-            self.since = None;
-        }
         let last = self.committed.checked_sub(1)?;
         Some(self.chunks[last].end)
     }
@@ -72,8 +64,7 @@ impl Pending {
     }
 
     /// Nothing of it is committed, after all.
-    pub(super) fn rewind(&mut self, now: Instant) {
+    pub(super) fn rewind(&mut self) {
         self.committed = 0;
-        self.since = self.has_uncommitted().then_some(now);
     }
 }

@@ -14,7 +14,7 @@ use crate::archive::Reply;
 use super::Ticket;
 use super::reading::Reading;
 use super::schema::{Remedy, open_to_read};
-use super::shared::Shared;
+use super::shared::{Progress, Shared};
 
 /// What the thread has.
 #[derive(Debug)]
@@ -53,6 +53,8 @@ impl Reader {
     }
 
     fn go_on(&mut self, ticket: Ticket, mut reading: Reading) {
+        // Before it is read, so that it holds of what is read.
+        let kept_to = Progress::id(&self.shared.progress.last_committed);
         let stepped = self
             .connection()
             .and_then(|connection| reading.step(connection));
@@ -62,7 +64,12 @@ impl Reader {
             .rows_left_out
             .fetch_add(left_out, Ordering::Relaxed);
         match stepped {
-            Ok(Some(reply)) => self.shared.reply(ticket, reply),
+            Ok(Some(mut reply)) => {
+                if let Reply::Page(page) = &mut reply {
+                    page.kept_to = kept_to;
+                }
+                self.shared.reply(ticket, reply);
+            }
             Ok(None) => self.readings.push_back((ticket, reading)),
             Err(error) => {
                 warn!("history: what was said cannot be read: {error}");

@@ -141,18 +141,7 @@ impl Reading {
         )?;
         let page = page.finish();
         let first = page.messages().next().map_or(before, |first| first.id);
-        let mut said = database
-            .prepare("SELECT id FROM message WHERE room=?1 AND id<?2 ORDER BY id DESC LIMIT ?3")?;
-        let limit = i64::try_from(ids_max.saturating_add(1)).unwrap_or(i64::MAX);
-        let mut rows = said.query(params![room.row, first.to_i64(), limit])?;
-        let mut ids = Vec::new();
-        while let Some(row) = rows.next()? {
-            let id = row.get_ref(0)?.as_i64().ok();
-            ids.extend(id.and_then(MessageId::from_i64));
-        }
-        let more = ids.len() > ids_max;
-        ids.truncate(ids_max);
-        ids.reverse();
+        let (ids, more) = ids_before(database, room.row, first, ids_max)?;
         Ok(Reply::Older { page, ids, more })
     }
 
@@ -211,6 +200,29 @@ impl Tails<'_> {
         let bad_rows = fill(&mut self.0, room, (None, MessageId::MAX), &mut page)?;
         Ok((page.finish(), bad_rows))
     }
+}
+
+/// The ids of at most so many messages of a room before this one, oldest first, and whether there are
+/// more.
+pub(super) fn ids_before(
+    database: &Connection,
+    room: i64,
+    before: MessageId,
+    ids_max: usize,
+) -> Result<(Vec<MessageId>, bool)> {
+    let mut said = database
+        .prepare("SELECT id FROM message WHERE room=?1 AND id<?2 ORDER BY id DESC LIMIT ?3")?;
+    let limit = i64::try_from(ids_max.saturating_add(1)).unwrap_or(i64::MAX);
+    let mut rows = said.query(params![room, before.to_i64(), limit])?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id = row.get_ref(0)?.as_i64().ok();
+        ids.extend(id.and_then(MessageId::from_i64));
+    }
+    let more = ids.len() > ids_max;
+    ids.truncate(ids_max);
+    ids.reverse();
+    Ok((ids, more))
 }
 
 /// What is said in a room between two messages, in this order.

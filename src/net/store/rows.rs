@@ -236,7 +236,8 @@ pub(super) fn update_room(
     Ok(())
 }
 
-/// So many messages of a room between these two are missing; `None`: nobody knows how many.
+/// So many messages of a room between these two are missing; `None`: nobody knows how many. Of two
+/// that begin alike the longer one is kept.
 pub(super) fn write_gap(
     database: &Connection,
     room: i64,
@@ -245,7 +246,8 @@ pub(super) fn write_gap(
     count: Option<u32>,
 ) -> Result<()> {
     database.execute(
-        "INSERT OR IGNORE INTO gap(room, after, before, count) VALUES(?1, ?2, ?3, ?4)",
+        "INSERT INTO gap(room, after, before, count) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(room, after) \
+         DO UPDATE SET before=excluded.before, count=excluded.count WHERE excluded.before>before",
         (room, after.to_i64(), before.to_i64(), count),
     )?;
     Ok(())

@@ -22,6 +22,8 @@ pub(super) struct Chunk {
     pub(super) bytes: Vec<u8>,
     /// The position behind it, of all that was ever handed over.
     pub(super) end: u64,
+    /// When the first of it was handed over.
+    pub(super) since: Instant,
 }
 
 /// What the loop and the threads share.
@@ -156,6 +158,7 @@ impl Shared {
             _ => to_write.chunks.push_back(Chunk {
                 bytes: records.to_vec(),
                 end,
+                since: Instant::now(),
             }),
         }
         let before = to_write.bytes;

@@ -10,12 +10,12 @@ use log::{info, warn};
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::archive::{Page, Record, Recovery, ReservedId, folded};
-use crate::chat::MessageId;
+use crate::chat::{FORGOTTEN_IDS_MAX, MessageId};
 use crate::moderation::Sanction;
 
 use super::folder::Folder;
 use super::journal::{Held, Journal, is_on_tmpfs};
-use super::reading::Tails;
+use super::reading::{Tails, ids_before};
 use super::retention::wall_time;
 use super::rows::{RoomRow, RoomRows, RowWriter, all_rooms, read_meta, write_gap, write_meta};
 use super::sanctions;
@@ -48,7 +48,9 @@ pub struct RecoveredRoom {
     pub last: MessageId,
     /// The last messages; none of a room that did not speak lately, and has them on disk alone.
     pub tail: Page,
-    /// Whether there are older ones, or nobody knows.
+    /// Ids of messages before those, oldest first, so that it is known how many they are.
+    pub ids: Vec<MessageId>,
+    /// Whether there are others before these, or nobody knows.
     pub has_older: bool,
     /// Whatever was said here since this id is kept, or is to come.
     pub counted_from: MessageId,
@@ -80,16 +82,11 @@ pub(super) fn start(settings: &StoreSettings) -> Result<Started, StoreError> {
         }
     };
     let (mut journal, held) = open_journal(settings, &folder, &journal_name)?;
-    let held = held.as_ref();
-    let files: Vec<&[u8]> = held
-        .iter()
-        .flat_map(|files| files.iter().map(Vec::as_slice))
-        .collect();
-    let recovery = Recovery::of(&files);
+    let recovery = Recovery::of(&held.files.each_ref().map(Vec::as_slice));
     let state = State {
         recovery: &recovery,
         was_clean,
-        may_lack: !was_clean && held.is_none(),
+        may_lack: !was_clean && !held.is_whole,
     };
     let found = match recover(&mut connection, &state, settings) {
         Ok(found) => found,
@@ -216,7 +213,8 @@ fn warn_of_disk(folder: &Path) {
 struct State<'a> {
     recovery: &'a Recovery<'a>,
     was_clean: bool,
-    /// There was a power cut, and the last second of each room may be missing.
+    /// There was a power cut, or no room for the journal: of what was said last in each room, the
+    /// disk and the journal may lack something.
     may_lack: bool,
 }
 
@@ -232,6 +230,12 @@ fn recover(
     connection.pragma_update(None, "synchronous", "FULL")?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut known = RoomRows::default();
+    // Something may be missing behind what the disk has, before what the journal has.
+    let newest_on_disk = if state.may_lack {
+        newest_by_room(&transaction)?
+    } else {
+        HashMap::new()
+    };
     let mut rows = RowWriter::new(&transaction, &mut known)?;
     for record in &recovery.records {
         rows.write(record)?;
@@ -253,9 +257,13 @@ fn recover(
     if state.may_lack {
         let before = MessageId::from_i64(last.to_i64() + 1).unwrap_or(last);
         for (row, room) in &mut rooms {
-            write_gap(&transaction, *row, room.last, before, None)?;
+            let after = newest_on_disk.get(row).copied().unwrap_or_default();
+            write_gap(&transaction, *row, after, before, None)?;
             room.counted_from = before;
         }
+        // Whole rooms may be missing.
+        let before = ReservedId(before).to_string();
+        write_meta(&transaction, "complete_from", &before)?;
     }
     write_meta(&transaction, "clean_stop", "0")?;
     write_meta(&transaction, "version", env!("CARGO_PKG_VERSION"))?;
@@ -274,7 +282,7 @@ fn recover(
 fn report(state: &State<'_>, written: u64) {
     if state.may_lack {
         warn!(
-            "history: the last run ended without a journal: the last second before may be missing"
+            "history: the last run ended without a whole journal: what was said last may be missing"
         );
     } else if !state.was_clean {
         info!("history: the last run was killed: {written} messages were in the journal alone");
@@ -323,6 +331,17 @@ fn read_rooms(
         room.has_older = tail.more || !row.is_sound;
         room.tail = tail;
     }
+    // What is left of that is for ids: who comes back at once is told how much it has missed.
+    for (row, room) in rooms.iter_mut().filter(|(_, room)| room.tail.more) {
+        let Some(first) = room.tail.messages().next() else {
+            continue;
+        };
+        let ids_max = FORGOTTEN_IDS_MAX.min(messages_left);
+        let (ids, more) = ids_before(connection, row.row, first.id, ids_max)?;
+        messages_left -= ids.len();
+        room.ids = ids;
+        room.has_older = more || !row.is_sound;
+    }
     let rooms = rooms.into_iter().map(|(row, room)| (row.row, room));
     Ok((rooms.collect(), left_out))
 }
@@ -341,6 +360,18 @@ fn ends_of_gaps(connection: &Connection) -> rusqlite::Result<HashMap<i64, Messag
     Ok(ends)
 }
 
+/// Of each room the newest message.
+fn newest_by_room(connection: &Connection) -> rusqlite::Result<HashMap<i64, MessageId>> {
+    let mut newest = connection
+        .prepare("SELECT id, (SELECT max(id) FROM message WHERE room=room.id) FROM room")?;
+    let rows = newest.query_map([], |row| {
+        let newest = row.get_ref(1)?.as_i64().ok();
+        Ok((row.get(0)?, newest.and_then(MessageId::from_i64)))
+    })?;
+    let found = rows.map(|row| row.map(|(room, id)| (room, id.unwrap_or_default())));
+    found.collect()
+}
+
 fn recovered_room(row: &RoomRow, last: MessageId) -> RecoveredRoom {
     // Messages carry the folded name in their sums: where there are any, that is the right one.
     let has_name = row.is_sound || folded(&row.name) == row.folded;
@@ -350,6 +381,7 @@ fn recovered_room(row: &RoomRow, last: MessageId) -> RecoveredRoom {
         topic: row.topic.clone(),
         last,
         tail: Page::default(),
+        ids: Vec::new(),
         has_older: last > MessageId::ZERO || !row.is_sound,
         counted_from: if row.is_sound {
             row.complete_from

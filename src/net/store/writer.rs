@@ -1,5 +1,5 @@
-//! The thread that writes: takes what the loop hands over, commits it in batches, syncs at most once a
-//! second, and tries again for as long as the disk does not take it. Nobody waits for it. What a
+//! The thread that writes: takes what the loop hands over, commits it in batches, syncs once a second
+//! while anything is said, and tries again for as long as the disk does not take it. Nobody waits for it. What a
 //! record becomes is `rows`' business.
 
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use super::retention::Retention;
 use super::rewriting::{Rewritten, rewrite, truncate_log};
 use super::rows::{Forgotten, RoomRows, RowWriter, write_meta};
 use super::sanctions::SanctionRows;
+use super::schedule::{COMMIT_BYTES, Schedule};
 use super::schema::{self, Remedy};
 use super::settings::StoreSettings;
 use super::shared::{End, Orders, Progress, Shared};
@@ -31,13 +32,11 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     folder: Folder,
     journal_name: String,
-    commit_interval: Duration,
-    sync_interval: Duration,
+    schedule: Schedule,
     connection: Option<Connection>,
     rooms: RoomRows,
     sanctions: SanctionRows,
     pending: Pending,
-    synced_at: Instant,
     failure: Failure,
     retention: Retention,
     /// What is not told before no trace of it is left, and when that is to be seen to.
@@ -55,8 +54,6 @@ struct Done {
     forgotten: Vec<(MessageId, Forgotten)>,
 }
 
-/// So much is committed before its time, and at a time.
-pub(super) const COMMIT_BYTES: usize = 4 << 20;
 /// How far ahead of the ids that are given others are reserved.
 const RESERVED_AHEAD: Duration = Duration::from_secs(5);
 /// After which time it is looked again whether nobody reads in the log of the database.
@@ -76,13 +73,11 @@ impl Writer {
             shared,
             folder,
             journal_name,
-            commit_interval: settings.commit_interval,
-            sync_interval: settings.sync_interval,
+            schedule: Schedule::new(settings, Instant::now()),
             connection: Some(connection),
             rooms: RoomRows::default(),
             sanctions,
             pending: Pending::default(),
-            synced_at: Instant::now(),
             failure: Failure::default(),
             retention: Retention::new(settings),
             forgotten: Vec::new(),
@@ -105,7 +100,7 @@ impl Writer {
             let (until, enough) = self.due();
             let (chunks, orders) = self.shared.wait_to_write(until, enough);
             let now = Instant::now();
-            self.pending.extend(chunks, now);
+            self.pending.extend(chunks);
             self.sanctions.take(self.shared.take_sanctions());
             if let Some((database, what)) = &orders.damage {
                 self.handle_damage(*database, what, now);
@@ -125,20 +120,15 @@ impl Writer {
         }
         let retention_at = self.retention.due_at();
         if self.sanctions.needs_writing() {
-            return (self.synced_at, 0);
+            return (self.schedule.synced_at(), 0);
         }
-        if let Some(commit_at) = self.pending.commit_at(self.commit_interval) {
+        let sync_at = self.schedule.sync_at(&self.pending).unwrap_or(retention_at);
+        if let Some(commit_at) = self.schedule.commit_at(&self.pending) {
             let missing = COMMIT_BYTES.saturating_sub(self.pending.uncommitted_bytes());
-            return (commit_at.min(retention_at), missing);
+            return (commit_at.min(sync_at).min(retention_at), missing);
         }
-        let retention_at = match self.rewrite_at {
-            Some(rewrite_at) => retention_at.min(rewrite_at),
-            None => retention_at,
-        };
-        if self.pending.is_empty() {
-            return (retention_at, 1);
-        }
-        (retention_at.min(self.synced_at + self.sync_interval), 1)
+        let rewrite_at = self.rewrite_at.unwrap_or(retention_at);
+        (sync_at.min(rewrite_at).min(retention_at), 1)
     }
 
     /// Does what is due.
@@ -147,18 +137,15 @@ impl Writer {
         if self.failure.retry_at().is_some_and(|at| now < at) {
             return self.sanctions.note_failed(&self.shared);
         }
-        let is_commit_due = self
-            .pending
-            .commit_at(self.commit_interval)
-            .is_some_and(|at| now >= at)
+        let is_past = |at: Option<Instant>| at.is_some_and(|at| now >= at);
+        let is_commit_due = is_past(self.schedule.commit_at(&self.pending))
             || self.pending.uncommitted_bytes() >= COMMIT_BYTES
             || self.failure.retry_at().is_some()
             || orders.commit && self.pending.has_uncommitted();
-        let is_sync_due = must_sync || now >= self.synced_at + self.sync_interval;
-        let does_sync = is_sync_due && !self.pending.is_empty() || must_sync;
+        let is_sync_due = must_sync || is_past(self.schedule.sync_at(&self.pending));
         let mut worked = Ok(());
-        if is_commit_due || does_sync {
-            worked = self.commit(is_sync_due);
+        if is_commit_due || is_sync_due {
+            worked = self.commit(is_sync_due || self.schedule.does_sync(&self.pending, now));
         }
         let worked = worked.and_then(|()| self.delete_what_is_old(now));
         if let Err(error) = worked {
@@ -170,6 +157,7 @@ impl Writer {
 
     /// Commits a batch, which may be empty.
     fn commit(&mut self, syncs: bool) -> rusqlite::Result<()> {
+        let began_at = Instant::now();
         let done = self.write_batch(syncs)?;
         let progress = &self.shared.progress;
         if let Some(committed) = self.pending.commit(done.chunks) {
@@ -181,7 +169,7 @@ impl Writer {
         if syncs {
             self.pending.sync();
             self.sanctions.note_synced(&self.shared);
-            self.synced_at = Instant::now();
+            self.schedule.note_sync(began_at, began_at.elapsed());
             if let Some(reserved) = done.reserved {
                 let reserved = reserved.to_i64();
                 progress.reserved.store(reserved, Ordering::Release);
@@ -197,6 +185,10 @@ impl Writer {
         if !done.forgotten.is_empty() {
             self.forgotten.extend(done.forgotten);
             self.rewrite_at = Some(Instant::now());
+        }
+        // Whatever comes of that, all this was done.
+        if let Some(connection) = &self.connection {
+            schema::shorten_log(connection)?;
         }
         if self.failure.end() {
             info!("history: the disk takes what is said again");
@@ -241,7 +233,10 @@ impl Writer {
         (done.messages, done.forgotten) = rows.finish();
         if syncs {
             self.sanctions.write(&transaction)?;
-            let reserved = later(given.max(done.last), RESERVED_AHEAD);
+            // Never the same as before: SQLite syncs nothing where nothing changes, and what was
+            // committed without a sync would be taken for safe.
+            let next = next(Progress::id(&progress.reserved));
+            let reserved = later(given.max(done.last), RESERVED_AHEAD).max(next);
             write_meta(
                 &transaction,
                 "reserved_id",
@@ -250,7 +245,6 @@ impl Writer {
             done.reserved = Some(reserved);
         }
         transaction.commit()?;
-        schema::shorten_log(connection)?;
         Ok(done)
     }
 
@@ -279,7 +273,7 @@ impl Writer {
             Rewritten::Failed(connection, why) => {
                 self.connection = Some(connection);
                 // It may be the disk that said so, and then this handle is not to be trusted.
-                self.give_up_handle(now);
+                self.give_up_handle();
                 self.warn_of_remains(&why, now);
             }
             Rewritten::Lost(why) => self.warn_of_remains(&why, now),
@@ -314,7 +308,7 @@ impl Writer {
         self.rooms.clear();
         match Remedy::of(error) {
             Remedy::Retry => {}
-            Remedy::Reopen => self.give_up_handle(now),
+            Remedy::Reopen => self.give_up_handle(),
             Remedy::SetAside => {
                 let current = self.shared.progress.databases.load(Ordering::Acquire);
                 self.handle_damage(current, &error.to_string(), now);
@@ -337,13 +331,13 @@ impl Writer {
     }
 
     /// What was written since the last good sync may be lost, whatever a later sync says.
-    fn give_up_handle(&mut self, now: Instant) {
+    fn give_up_handle(&mut self) {
         self.shared.close_reader();
         if let Some(connection) = self.connection.take() {
             // What fails here only lets the database be checkpointed, whose log is still good.
             let _ = schema::set_checkpoint_on_close(&connection, false);
         }
-        self.pending.rewind(now);
+        self.pending.rewind();
         self.sanctions.write_all_again();
     }
 
@@ -354,7 +348,7 @@ impl Writer {
             return;
         }
         self.rooms.clear();
-        self.give_up_handle(now);
+        self.give_up_handle();
         let _files = shared.lock_files();
         match schema::set_aside(&self.folder, what) {
             Ok(()) => {
@@ -403,6 +397,11 @@ impl Writer {
 /// Where a record stands among those of a run: by its room; what is of none is last.
 fn place<'r>(record: &'r Record<'_>) -> (bool, Option<&'r str>) {
     (record.room().is_none(), record.room())
+}
+
+/// The id behind this one.
+fn next(id: MessageId) -> MessageId {
+    MessageId::from_i64(id.to_i64() + 1).unwrap_or(id)
 }
 
 /// The first id that long after this one.

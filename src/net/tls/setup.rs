@@ -16,6 +16,7 @@ use rustls::sign::SingleCertAndKey;
 
 use crate::config::{Config, TlsMode};
 
+use super::super::reread::Reread;
 use super::connection::HTTP;
 use super::identity::{self, BadIdentity, Identity};
 
@@ -127,6 +128,18 @@ impl TlsSetup {
 
     /// Says in the log which certificate is shown.
     pub(in crate::net) fn announce(&self) {
+        info!("{}", self.announcement());
+        self.warn();
+    }
+
+    /// Says in the log what is wrong with it.
+    pub(in crate::net) fn warn(&self) {
+        for warning in self.identity.warnings(SystemTime::now()) {
+            warn!("TLS: {warning}");
+        }
+    }
+
+    fn announcement(&self) -> String {
         let (day, fingerprint) = (&self.identity.last_day, &self.identity.fingerprint);
         let whose = match &self.source {
             Source::Given { cert, .. } => format!("the certificate of {}", cert.display()),
@@ -137,19 +150,17 @@ impl TlsSetup {
                     .into()
             }
         };
-        info!("TLS with {whose}; good until {day}, public key {fingerprint}");
-        for warning in self.identity.warnings(SystemTime::now()) {
-            warn!("TLS: {warning}");
-        }
+        format!("TLS with {whose}; good until {day}, public key {fingerprint}")
     }
 
     /// Reads certificate and key again. Whoever comes from now on is shown these; a ticket for the
-    /// old ones is worth nothing any more. With any fault the old ones stay, and the log says so.
-    pub(in crate::net) fn reload(&mut self) {
+    /// old ones is worth nothing any more. With any fault the old ones stay. What came of it, unless
+    /// there is no file.
+    pub(in crate::net) fn reload(&mut self) -> Option<Reread> {
         let read = match &self.source {
             Source::Given { cert, key } => Identity::read(cert, key),
             Source::Kept(path) => Identity::read(path, path),
-            Source::Made => return,
+            Source::Made => return None,
         };
         let replaced = read.and_then(|identity| {
             if identity.is_out_of_date(SystemTime::now()) {
@@ -161,14 +172,14 @@ impl TlsSetup {
             }
             Ok((server_config(&identity)?, identity))
         });
-        match replaced {
+        Some(match replaced {
             Ok((config, identity)) => {
                 self.config = Arc::new(config);
                 self.identity = identity;
-                self.announce();
+                Ok(self.announcement())
             }
-            Err(fault) => warn!("TLS: the old certificate stays: {fault}"),
-        }
+            Err(fault) => Err(format!("TLS: the old certificate stays: {fault}")),
+        })
     }
 
     /// The names of machines that the certificate is for.

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use chatd::archive::{Ask, Reply};
+use chatd::archive::{Ask, Reply, ReservedId};
 use chatd::chat::{Manner, MessageId, PageEnd, What};
 use chatd::net::store::StoreError;
 
@@ -270,4 +270,24 @@ fn what_is_too_old_or_too_much_is_deleted() {
     assert!((50..350).contains(&left), "{left}");
     let newest = count("SELECT max(id) FROM message");
     assert!(newest > id_now(day).to_i64(), "the oldest go first");
+}
+
+/// SQLite syncs nothing where nothing changes, so that a sync of what was committed before must write
+/// something itself, also while ids stand still.
+#[test]
+fn each_sync_writes_something() {
+    let folder = Folder::new();
+    let mut chat = Loop::start(&quick(&folder));
+    let sqlite = folder.sqlite();
+    let mut reserved = MessageId::ZERO;
+    for number in 0..4 {
+        let same_millisecond = format!("{}-{number}", id(0).at().as_millis());
+        chat.turn("lobby", same_millisecond.parse().unwrap(), "ann", "hello");
+        chat.until_kept(number + 1);
+        let sql = "SELECT value FROM meta WHERE key='reserved_id'";
+        let text: String = sqlite.query_row(sql, [], |row| row.get(0)).unwrap();
+        let ReservedId(now) = text.parse().unwrap();
+        assert!(now > reserved, "{now} after {reserved}");
+        reserved = now;
+    }
 }

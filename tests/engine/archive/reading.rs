@@ -95,6 +95,18 @@ fn rooms_that_did_not_speak_lately_come_into_memory_after_the_start() {
         assert!(lobby.counted_from < id(1), "{lobby:?}");
         chat.stop();
     }
+    // What may be read beside the last messages is for the ids of those before.
+    settings.tail_messages_max = 20;
+    for (start_messages_max, first_id) in [(21, None), (100, Some(2)), (500, Some(1))] {
+        settings.start_messages_max = start_messages_max;
+        let chat = Loop::start(&settings);
+        let lobby = &chat.recovered.rooms[1];
+        let ids: Vec<MessageId> = first_id.map_or(vec![], |first| (first..=80).map(id).collect());
+        assert_eq!(lobby.tail.len(), 20);
+        assert_eq!(lobby.ids, ids);
+        assert_eq!(lobby.has_older, first_id != Some(1));
+        chat.stop();
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::fs;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -28,6 +29,11 @@ impl Folder {
         let path = std::env::temp_dir().join(name);
         fs::create_dir(&path).unwrap();
         Folder(path)
+    }
+
+    /// One that another process has made, and removes.
+    pub(crate) fn of_another(path: PathBuf) -> ManuallyDrop<Folder> {
+        ManuallyDrop::new(Folder(path))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -116,7 +122,14 @@ pub(crate) struct Loop {
 
 impl Loop {
     pub(crate) fn start(settings: &StoreSettings) -> Loop {
-        Loop::try_start(settings).unwrap()
+        // A process that another test is about to start holds a lock of this one until its program runs.
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match Loop::try_start(settings) {
+                Err(StoreError::Locked(_)) if Instant::now() < deadline => std::thread::yield_now(),
+                started => return started.unwrap(),
+            }
+        }
     }
 
     pub(crate) fn try_start(settings: &StoreSettings) -> Result<Loop, StoreError> {

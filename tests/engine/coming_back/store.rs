@@ -165,13 +165,19 @@ impl Store {
         }
     }
 
+    fn page(&self, page: PageBuilder) -> Reply {
+        let mut page = page.finish();
+        page.kept_to = self.synced.last().map_or(MessageId::ZERO, |said| said.id);
+        Reply::Page(page)
+    }
+
     fn read(&self, query: &Query) -> Reply {
         let mut page = PageBuilder::new(query.messages_max, query.bytes_max);
         match query.ask {
             Ask::Page(PageEnd::After(after)) => {
                 let later = self.synced.iter().filter(|said| said.id > after);
                 let _ = later.map(Said::message).all(|message| page.push(&message));
-                Reply::Page(page.finish())
+                self.page(page)
             }
             Ask::Page(end) => {
                 let before = match end {
@@ -180,7 +186,7 @@ impl Store {
                 };
                 let older = self.synced.iter().rev().filter(|said| said.id < before);
                 let _ = older.map(Said::message).all(|message| page.push(&message));
-                Reply::Page(page.finish())
+                self.page(page)
             }
             Ask::Older { before, ids_max } => {
                 let older: Vec<&Said> =

@@ -213,6 +213,8 @@ impl World {
 fn new_turn(mut rng: Rng) -> Turn {
     let limits = Limits {
         history_lines_max: 5,
+        // Now and then there is no place for even these: the room forgets all at once.
+        history_total_bytes_max: if rng.bool() { 1 << 25 } else { 500 },
         replay_messages_max: 2,
         rate_lines_per_second: 0,
         byte_rate_bytes_per_second: 0,

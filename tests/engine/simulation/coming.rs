@@ -107,7 +107,7 @@ impl World {
         self.close_if_empty(key)
     }
 
-    fn arrive(&mut self, slot: usize, key: &Rc<str>, wish: Wish) -> Outcome {
+    pub(crate) fn arrive(&mut self, slot: usize, key: &Rc<str>, wish: Wish) -> Outcome {
         let (now, limits) = (self.now, self.limits.clone());
         let who = self.name(slot);
         let room = self.room(key);

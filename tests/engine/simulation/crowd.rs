@@ -12,6 +12,7 @@ use fastrand::Rng;
 use super::browser;
 use super::bursts;
 use super::driver::Simulation;
+use super::operator;
 use super::plan::{self, Known};
 use super::sniff::Language;
 use super::socket::{Reading, Socket};
@@ -35,6 +36,7 @@ pub(crate) enum Event {
     Fault(u64),
     Kick(String, Option<String>),
     Announce(String),
+    Operator(operator::Order),
     ShutDown,
 }
 
@@ -88,6 +90,10 @@ impl Crowd {
                 0 => Event::Announce("hear, hear".into()),
                 _ => Event::Kick(plan::name(rng).into(), why),
             };
+            self.plan(Time::START, rng.u64(..3_000_000), order);
+        }
+        for _ in 0..rng.u32(..6) {
+            let order = Event::Operator(plan::order(rng));
             self.plan(Time::START, rng.u64(..3_000_000), order);
         }
         if rng.u32(..6) == 0 {
@@ -184,7 +190,7 @@ impl Simulation {
                 self.crowd.orders.push(event);
                 return;
             }
-            Event::Kick(..) | Event::Announce(_) => {
+            Event::Kick(..) | Event::Announce(_) | Event::Operator(_) => {
                 self.crowd.orders.push(event);
                 return;
             }

@@ -74,6 +74,10 @@ impl World {
                     foreseen.comes_back = true;
                     break;
                 }
+                asked if self.ends_as_banned(&asked) => {
+                    let verdict = self.judge(asker, &asked);
+                    foreseen.quits |= matches!(verdict, Verdict::Deed);
+                }
                 asked => {
                     let is_deed = matches!(self.judge(asker, &asked), Verdict::Deed);
                     foreseen.has_facts |= is_deed;
@@ -125,6 +129,7 @@ impl World {
         };
         match (self.judge(asker, &next.asked), &next.asked) {
             (Verdict::Answer(_), _) | (_, Asked::Quit(_)) => self.run_line(slot, false),
+            (Verdict::Deed, asked) if self.ends_as_banned(asked) => self.run_line(slot, false),
             (Verdict::Deed, _) => self.take_line(slot, &next, false),
         }
     }
@@ -204,7 +209,10 @@ impl World {
                 .filter(|&(_, at)| at >= active_at);
         }
         peer.throttle.take_line(now);
-        peer.throttle.take_bytes(now, next.asked.said_bytes());
+        if !self.is_unheard(slot, &next.asked) {
+            let said_bytes = next.asked.said_bytes();
+            self.peer(slot).throttle.take_bytes(now, said_bytes);
+        }
         self.allow_replay();
         let peer = self.peer(slot);
         if let (Asked::Echo(on), Some(member)) = (&next.asked, peer.member_mut()) {
@@ -215,6 +223,9 @@ impl World {
 
     fn act(&mut self, asker: Asker<'_>, asked: Asked) -> Outcome {
         let slot = asker.slot;
+        if self.ends_as_banned(&asked) {
+            return self.end_as_banned(slot);
+        }
         match asked {
             Asked::Quit(why) => self.end(slot, CloseReason::Quit, why.as_deref()),
             Asked::Enter(entry) => self.enter(asker, entry),

@@ -17,6 +17,7 @@ use super::bursts;
 use super::crowd::{Crowd, Event};
 use super::heard::{self, Log, Witness};
 use super::network::Network;
+use super::operator;
 use super::plan;
 use super::socket::Socket;
 use super::trace::{Report, Trace, story};
@@ -325,6 +326,10 @@ impl Simulation {
                 Event::Announce(text) => {
                     hub.operator().announce(&text);
                     Order::Announce(text)
+                }
+                Event::Operator(order) => {
+                    let done = operator::operate(hub, &order);
+                    Order::Operator(order, done)
                 }
                 _ => {
                     hub.shut_down();

@@ -38,6 +38,7 @@ impl World {
                 self.fact(&For::All, None, what, Id::New)?;
                 Ok(())
             }
+            Order::Operator(order, done) => self.play_wish(order, done),
             Order::ShutDown => self.shut_down(),
         }
     }

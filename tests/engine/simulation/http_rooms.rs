@@ -149,6 +149,9 @@ impl World {
         if said.len() > LINES_MAX || is_long {
             return Err(vec![413]);
         }
+        if self.is_banned(&posting.name) || self.is_muted_name(&posting.name) {
+            return Err(vec![403]);
+        }
         let now = self.now;
         if !self.posting_rate(slot).allows(now) {
             return Err(vec![429]);

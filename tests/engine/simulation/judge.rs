@@ -41,7 +41,12 @@ impl World {
         let slot = asker.slot;
         let answer =
             |text: String, json: Value| Ok(Verdict::Answer(vec![self.answer(asker, text, json)]));
+        if self.is_unheard(slot, asked) {
+            return Err(vec!["muted"]);
+        }
         match asked {
+            Asked::Nick(name) if self.is_banned(name) => return Err(vec!["bad-name"]),
+            Asked::Post { .. } if self.ends_as_banned(asked) => return Ok(Verdict::Deed),
             Asked::Nothing => return Ok(Verdict::Answer(Vec::new())),
             Asked::Refused(codes) => return Err(codes.clone()),
             Asked::Help => {
@@ -133,7 +138,8 @@ impl World {
         if entry.rooms.iter().any(|(room, _)| !is_name(room)) {
             codes.push("bad-name");
         }
-        if codes.is_empty() && self.may_take_over(entry).is_some() {
+        let ends = self.is_banned(&entry.name);
+        if codes.is_empty() && (ends || self.may_take_over(entry).is_some()) {
             return Ok(Verdict::Deed);
         }
         if !is_name(&entry.name) {

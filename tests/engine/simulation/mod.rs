@@ -5,7 +5,7 @@
 //! stream (`wire`), who is
 //! where (`peer`, `room`, `world`), what comes of a line (`judge`, `deeds`, `coming`, `takeover`),
 //! how it looks (`words`, `past`), whether the facts are those (`facts`) and everybody was told them
-//! (`stream`), how fast rooms go (`pacing`), what is posted and read over HTTP (`http_rooms`), and the walk through a turn in the order of its facts
+//! (`stream`), how fast rooms go (`pacing`), what the operator does (`operator`), what is posted and read over HTTP (`http_rooms`), and the walk through a turn in the order of its facts
 //! (`walk`, `reads`, `ends`). Then
 //! `checks`, the story (`trace`), and the test that runs many of them (`seeds`).
 
@@ -25,6 +25,7 @@ mod input;
 mod judge;
 mod network;
 mod observe;
+mod operator;
 mod pacing;
 mod past;
 mod peer;

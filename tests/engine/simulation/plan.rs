@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use chatd::config::Limits;
+use chatd::moderation::Kind;
 use fastrand::Rng;
 use serde_json::{Value, json};
 
 use super::browser;
+use super::operator::Order;
 use super::sniff::Language;
 
 const NAMES: [&str; 16] = [
@@ -44,6 +46,30 @@ pub(crate) fn name(rng: &mut Rng) -> &'static str {
 
 fn room(rng: &mut Rng) -> &'static str {
     ROOMS[rng.usize(..ROOMS.len())]
+}
+
+/// What the operator does to people.
+pub(crate) fn order(rng: &mut Rng) -> Order {
+    let name = match rng.u32(..8) {
+        0 => "server".to_owned(),
+        _ => name(rng).to_owned(),
+    };
+    let kind = if rng.u32(..3) == 0 {
+        Kind::Ban
+    } else {
+        Kind::Mute
+    };
+    match rng.u32(..6) {
+        0..=1 => {
+            let why = rng.bool().then(|| "too late".to_owned());
+            Order::Close(room(rng).to_owned(), why)
+        }
+        2..=4 => {
+            let is_short = kind == Kind::Ban || rng.bool();
+            Order::Impose(kind, name, is_short.then(|| milliseconds(rng, 10, 1500)))
+        }
+        _ => Order::Lift(kind, name),
+    }
 }
 
 pub(crate) fn milliseconds(rng: &mut Rng, from: u64, to: u64) -> Duration {

@@ -12,6 +12,7 @@ use chatd::turn::Flush;
 use super::ends::{is_late, stalled};
 use super::heard::{Audience, Event, Happened};
 use super::judge::prompt;
+use super::operator;
 use super::peer::State;
 use super::world::{Outcome, World};
 
@@ -33,6 +34,7 @@ pub(crate) enum Order {
         kicked: Option<String>,
     },
     Announce(String),
+    Operator(operator::Order, operator::Done),
     ShutDown,
 }
 
@@ -232,8 +234,22 @@ impl World {
             }
             String::from_utf8_lossy(&input.unhandled()).contains(token)
         };
-        let comes =
-            |other: &usize| self.peer_ref(*other).budget > 0 && self.member(*other).is_none();
+        // Who has a name of its own at once found the old one gone, unless that was read to its end before.
+        let was_gone = |other: usize| {
+            let is_read = |event: &Event| matches!(event, Event::Fill(from, ..) if *from == slot);
+            let mut records = self.records.iter();
+            let has_joined = records.any(|record| {
+                matches!(record.what, Recorded::Joined(_))
+                    && record
+                        .session
+                        .is_some_and(|session| session.slot() == other)
+            });
+            has_joined && !self.log.iter().any(is_read)
+        };
+        let comes = |&other: &usize| {
+            let is_new = self.peer_ref(other).budget > 0 && self.member(other).is_none();
+            is_new && !was_gone(other)
+        };
         let others = (0..self.peers.len()).filter(|&other| self.peers[other].is_some());
         let others: Vec<usize> = others.filter(comes).collect();
         tokens.any(|token| others.iter().any(|&other| says_it(other, token)))

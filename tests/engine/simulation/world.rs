@@ -14,6 +14,7 @@ use chatd::time::{Time, WallTime};
 
 use super::facts::Id;
 use super::heard::Event;
+use super::operator::Names;
 use super::peer::{Member, Peer, State, Throttle};
 use super::room::Room;
 use super::sniff;
@@ -52,6 +53,9 @@ pub(crate) struct World {
     pub(crate) takeovers: VecDeque<Takeover>,
     /// Those whose place was to be taken in this turn, and who are there still.
     pub(crate) survivors: Vec<usize>,
+    /// Names that nobody may come under, and names whose bearers others do not hear.
+    pub(crate) banned: Names,
+    pub(crate) muted: Names,
     /// What those have left of their rate who post over HTTP, by where they come from.
     pub(crate) posted: BTreeMap<usize, Throttle>,
     /// How much may still be told of the past to who asked; and whether that is known.
@@ -85,6 +89,8 @@ impl World {
             spoke: Vec::new(),
             takeovers: VecDeque::new(),
             survivors: Vec::new(),
+            banned: Names::default(),
+            muted: Names::default(),
             posted: BTreeMap::new(),
             replay_left: 0,
             replay_is_known: true,
@@ -230,6 +236,8 @@ impl World {
         if !self.peer(slot).is_live() {
             return Ok(());
         }
+        // Not even with its last words is who is muted heard.
+        let words = words.filter(|_| reason != CloseReason::Quit || !self.is_muted(slot));
         if let Some(member) = self.member(slot).cloned() {
             let mut id = None;
             for key in &member.rooms {
