@@ -66,7 +66,8 @@ fn a_call_rings_and_is_counted_in_the_title() {
     sitting.sees("one call", |model| model.title() == "(1) lobby - chat");
     peer.says("-ben- psst\n");
     sitting.sees("two calls", |model| model.title() == "(2) lobby - chat");
-    assert_eq!(sitting.model().bells(), 2, "{}", sitting.screen());
+    let bells = sitting.model().bells();
+    assert_eq!(bells, 2, "{}", sitting.screen());
     sitting.types("y");
     sitting.sees("the title as before", |model| {
         model.title() == "lobby - chat"

@@ -253,7 +253,8 @@ fn tab_completes_names_and_commands() {
             .filter(|line| line.starts_with("~ ben"))
             .count()
     };
-    assert_eq!(lists(&sitting.model()), 1, "{}", sitting.screen());
+    let count = lists(&sitting.model());
+    assert_eq!(count, 1, "{}", sitting.screen());
     sitting.types("n\thi\r");
     peer.hears("benedict: hi");
     sitting.types("/msg BER\tpsst\r");
