@@ -316,6 +316,10 @@ fn the_name_comes_from_the_environment() {
     client.ends_input();
     server.accept_and_greet("user").sees_off();
     client.wait().assert_left();
+    let mut client = Client::spawn(command(&[&address]).env("LOGNAME", "login"));
+    client.ends_input();
+    server.accept_and_greet("login").sees_off();
+    client.wait().assert_left();
 }
 
 #[test]

@@ -324,6 +324,15 @@ fn a_name_that_is_taken_is_asked_again() {
         sitting.sees_text("! name-in-use it is taken");
         sitting.sees_text(offer);
     }
+    sitting.types("z o\r");
+    let mut peer = server.accept();
+    peer.hears("enter z o");
+    peer.says_hello();
+    peer.refuses("bad-name", "no blanks");
+    sitting.sees_text("! bad-name no blanks");
+    sitting.sees("the question without an offer", |model| {
+        prompt(model).starts_with("your name>")
+    });
     sitting.types("zoe\r");
     let _peer = server.accept_and_greet("zoe");
     sitting.sees_text("~ you are zoe in lobby; /help lists commands, Ctrl-D leaves");

@@ -267,6 +267,19 @@ mod tests {
     }
 
     #[test]
+    fn the_past_has_its_own_times() {
+        let past = PastMessage {
+            id: "1".to_owned(),
+            at: "2026-11-21T09:59:00Z".to_owned(),
+            from: "ben".to_owned(),
+            text: "hi".to_owned(),
+            action: false,
+        };
+        let seen = written(Some(TimeZone::UTC), Colors::Unused, &[Shown::past(past)]);
+        assert_eq!(seen, "09:59 = <ben> hi\n");
+    }
+
+    #[test]
     fn a_log_has_dates() {
         let mut lines = Lines::dated(TimeZone::UTC);
         let mut out = String::new();

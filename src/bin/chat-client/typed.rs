@@ -202,6 +202,14 @@ mod tests {
                 json!({"do": "history", "room": "lobby", "limit": 3}),
             ),
             (
+                "/topic of the day",
+                json!({"do": "topic", "room": "lobby", "text": "of the day"}),
+            ),
+            (
+                "/search old words",
+                json!({"do": "search", "room": "lobby", "text": "old words", "limit": 50}),
+            ),
+            (
                 "/history 101",
                 json!({"do": "history", "room": "lobby", "limit": 100}),
             ),

@@ -37,7 +37,7 @@ use rows::{Row, Window};
 use terminal::Tty;
 use title::Calls;
 use typing::{Allowance, Task, Typing};
-use zone::{Rows, Zone};
+use zone::{Dragging, Rows, Zone};
 
 /// Own lines shown of which nothing has been heard; the others are counted.
 const UNHEARD_ROWS_MAX: usize = 5;
@@ -53,6 +53,7 @@ pub struct Seat {
     window: Window,
     zone: Zone,
     columns: usize,
+    dragging: Dragging,
     known: Known,
     calls: Calls,
     /// Lines that are to go above the zone with the next drawing.
@@ -94,6 +95,7 @@ impl Seat {
             window: Window::default(),
             zone: Zone::new(colors, terminal::narrowing()),
             columns,
+            dragging: Dragging::default(),
             known: Known::default(),
             calls: Calls::new(habits.is_audible),
             new_lines: String::new(),
@@ -266,10 +268,15 @@ impl Screen for Seat {
     fn refresh(&mut self, session: &Session, now: Instant) -> io::Result<()> {
         self.learn(session);
         self.typing.editor.is_secret = matches!(session.standing().phase, Phase::Unlocking);
+        let (columns, rows_max) = self.terminal.size();
+        let is_dragged =
+            self.zone.is_moved_by_resizes() && self.dragging.goes_on(self.columns, columns, now);
+        if is_dragged && self.state == State::Seated {
+            return Ok(());
+        }
         let mut out = String::new();
         self.calls.write(session.rooms(), &mut out);
         self.prepare(&mut out)?;
-        let (columns, rows_max) = self.terminal.size();
         if columns != self.columns {
             self.zone.erase_after_resize(columns, &mut out);
             self.columns = columns;
@@ -287,10 +294,9 @@ impl Screen for Seat {
 
     fn next_deadline(&self, session: &Session, now: Instant) -> Option<Instant> {
         let prompt = prompt::prompt_changes_at(&session.standing(), now);
-        prompt
-            .into_iter()
-            .chain(self.typing.next_deadline(now))
-            .min()
+        let typing = self.typing.next_deadline(now);
+        let deadlines = [prompt, typing, self.dragging.rests_at()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// The prompt goes; what nobody has heard stays, and stays marked.

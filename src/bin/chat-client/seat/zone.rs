@@ -8,6 +8,7 @@
 //! edited row.
 
 use std::fmt::Write;
+use std::time::{Duration, Instant};
 
 use super::rows::Row;
 use crate::style::Colors;
@@ -30,6 +31,33 @@ pub enum Narrowing {
     Wraps,
     /// They are cut.
     Cuts,
+}
+
+/// A window that is dragged has a new size many times, of which tmux tells one every 250 ms: what is
+/// drawn before it rests lands on rows that are elsewhere by then, and old prompts stay.
+pub const RESIZE_REST: Duration = Duration::from_millis(300);
+
+/// How many columns a window had last, while it is dragged, and when it rests if it keeps them.
+#[derive(Debug, Default)]
+pub struct Dragging(Option<(usize, Instant)>);
+
+impl Dragging {
+    /// Whether a window in which was drawn for `drawn` columns, and which now has so many, is dragged.
+    pub fn goes_on(&mut self, drawn: usize, columns: usize, now: Instant) -> bool {
+        let (last, rests_at) = self.0.unwrap_or((drawn, now));
+        let rests_at = if columns == last {
+            rests_at
+        } else {
+            now + RESIZE_REST
+        };
+        self.0 = (now < rests_at).then_some((columns, rests_at));
+        self.0.is_some()
+    }
+
+    /// When it rests.
+    pub fn rests_at(&self) -> Option<Instant> {
+        Some(self.0?.1)
+    }
 }
 
 /// See the file.
@@ -60,6 +88,11 @@ impl Zone {
             narrowing,
             drawn: None,
         }
+    }
+
+    /// Whether rows that are drawn move when the screen has another size.
+    pub fn is_moved_by_resizes(&self) -> bool {
+        self.narrowing == Narrowing::Wraps
     }
 
     /// Puts these lines, ready for the terminal, above the zone, and these rows into it.
@@ -180,6 +213,20 @@ mod tests {
             edited,
             cursor,
         }
+    }
+
+    #[test]
+    fn a_window_that_is_dragged_is_left_alone_until_it_rests() {
+        let (mut dragging, start) = (Dragging::default(), Instant::now());
+        assert!(!dragging.goes_on(80, 80, start));
+        assert!(dragging.goes_on(80, 70, start));
+        let later = start + RESIZE_REST / 2;
+        assert!(dragging.goes_on(80, 60, later));
+        assert!(dragging.goes_on(80, 60, start + RESIZE_REST));
+        assert_eq!(dragging.rests_at(), Some(later + RESIZE_REST));
+        assert!(!dragging.goes_on(80, 60, later + RESIZE_REST));
+        assert_eq!(dragging.rests_at(), None);
+        assert!(!dragging.goes_on(60, 60, later + RESIZE_REST));
     }
 
     #[test]
