@@ -63,6 +63,9 @@ async def chronicler(world, number):
     while True:
         await world.pause(1, 3)
         status, answer = await world.request("GET", f"/rooms/hall?since={known}&limit=1000")
+        if status == 503:  # the disk does not have yet what memory has no place for any more
+            world.done["asked for the past too early"] += 1
+            continue
         check(status == 200, f"the past was answered {status} {answer[:80]!r}")
         *said, caught_up = [json.loads(line) for line in answer.splitlines()]
         check(caught_up["is"] == "caught-up", f"the past ends {caught_up}")
