@@ -30,6 +30,14 @@ struct Entry {
 }
 
 impl Page {
+    /// One without messages: whatever was said up to this one was not kept.
+    pub fn empty(kept_to: MessageId) -> Page {
+        Page {
+            kept_to,
+            ..Page::default()
+        }
+    }
+
     /// The messages, oldest first.
     pub fn messages(&self) -> impl DoubleEndedIterator<Item = Message<'_>> + ExactSizeIterator {
         self.entries.iter().map(|entry| {

@@ -70,7 +70,10 @@ pub enum Reply {
     /// What was forgotten, by room as it is shown.
     Forgotten(Vec<(String, Vec<MessageId>)>),
     /// There is no such room.
-    NoRoom,
+    NoRoom {
+        /// Of what was said in it up to this message nothing is still to come, as of a page.
+        kept_to: MessageId,
+    },
     /// Bans and mutes that were handed over are on the disk, or it does not take them now.
     Kept(bool),
     /// It could not be read; the log says why.

@@ -89,11 +89,14 @@ pub(super) fn release(core: &mut Core, question: QuestionId) -> Option<Asker> {
 /// Tells a member what it has asked for.
 pub(super) fn answer(core: &mut Core, asker: &Asker, reply: &archive::Reply) {
     let reference = asker.reference.as_deref();
-    let none = Page::default();
+    let none;
     let page = match reply {
         archive::Reply::Page(page) => page,
-        // It was said in it a moment ago, if ever.
-        archive::Reply::NoRoom => &none,
+        // It was said in it a moment ago, if ever, or nothing of it is left.
+        archive::Reply::NoRoom { kept_to } => {
+            none = Page::empty(*kept_to);
+            &none
+        }
         _ => return core.reply(asker.session, &Reply::Refused(Refusal::Busy), reference),
     };
     let bytes_max = answer_bytes_max(core);

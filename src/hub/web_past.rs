@@ -68,12 +68,15 @@ pub(super) fn response(core: &Core, asker: &Asker, reply: &archive::Reply) -> Re
 
 fn lines_of(core: &Core, asker: &Asker, reply: &archive::Reply) -> Response {
     let room = core.directory.find_room(&asker.room);
-    let none = Page::default();
+    let none;
     let page = match (reply, &room) {
         (archive::Reply::Page(page), _) => page,
         // What was said in it is in memory alone.
-        (archive::Reply::NoRoom, Ok(_)) => &none,
-        (archive::Reply::NoRoom, Err(refusal)) => return refused(&(*refusal).into()),
+        (archive::Reply::NoRoom { kept_to }, Ok(_)) => {
+            none = Page::empty(*kept_to);
+            &none
+        }
+        (archive::Reply::NoRoom { .. }, Err(refusal)) => return refused(&(*refusal).into()),
         _ => return refused(&Refusal::Busy),
     };
     let memory = room.ok().map(|room| (&core.listeners.histories, room));

@@ -40,7 +40,8 @@ pub(super) struct Keeping {
 /// What the operator has asked for.
 #[derive(Debug)]
 enum Wanted {
-    History,
+    /// The last messages of this room, at most so many.
+    History(String, usize),
     /// Messages are to be taken back, and these were, from memory.
     Forget(Vec<(String, Vec<MessageId>)>),
     /// Bans or mutes are to be written down; what is answered then, and until when at the latest.
@@ -184,7 +185,8 @@ impl Keeping {
             bytes_max: HISTORY_BYTES_MAX,
         };
         self.store.query(query, ticket)?;
-        self.operators.push((ticket, Wanted::History, seat));
+        let wanted = Wanted::History(room.to_owned(), limit);
+        self.operators.push((ticket, wanted, seat));
         Ok(())
     }
 
@@ -202,7 +204,7 @@ impl Keeping {
         let waiting = self.operators.iter();
         let deadlines = waiting.filter_map(|(_, wanted, _)| match wanted {
             Wanted::Kept(_, until) => Some(*until),
-            Wanted::History | Wanted::Forget(_) => None,
+            Wanted::History(..) | Wanted::Forget(_) => None,
         });
         deadlines.min()
     }
@@ -216,7 +218,7 @@ impl Keeping {
             .extract_if(.., |(_, wanted, _)| is_overdue(wanted));
         let answers = overdue.filter_map(|(_, wanted, seat)| match wanted {
             Wanted::Kept(done, _) => Some((seat, vec![done, NOT_KEPT.to_owned()])),
-            Wanted::History | Wanted::Forget(_) => None,
+            Wanted::History(..) | Wanted::Forget(_) => None,
         });
         answers.collect()
     }
@@ -299,8 +301,14 @@ const NOT_KEPT: &str = "! busy the disk does not take that now: it holds in memo
 
 fn answer_operator(hub: &mut Hub, wanted: Wanted, reply: &Reply) -> Vec<String> {
     match (wanted, reply) {
-        (Wanted::History, Reply::Page(page)) => said(page.messages()),
-        (Wanted::History, Reply::NoRoom) => vec!["! no-such-room there is no such room".to_owned()],
+        (Wanted::History(..), Reply::Page(page)) => said(page.messages()),
+        (Wanted::History(room, limit), Reply::NoRoom { .. }) => {
+            match hub.operator().history(&room, limit) {
+                // It is in memory alone.
+                Some((messages, _)) => said(messages),
+                None => vec!["! no-such-room there is no such room".to_owned()],
+            }
+        }
         (Wanted::Forget(from_memory), Reply::Forgotten(rooms)) => {
             let mut all: BTreeSet<MessageId> =
                 from_memory.into_iter().flat_map(|(_, ids)| ids).collect();

@@ -65,8 +65,10 @@ impl Reader {
             .fetch_add(left_out, Ordering::Relaxed);
         match stepped {
             Ok(Some(mut reply)) => {
-                if let Reply::Page(page) = &mut reply {
-                    page.kept_to = kept_to;
+                match &mut reply {
+                    Reply::Page(page) => page.kept_to = kept_to,
+                    Reply::NoRoom { kept_to: told } => *told = kept_to,
+                    _ => {}
                 }
                 self.shared.reply(ticket, reply);
             }

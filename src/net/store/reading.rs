@@ -44,7 +44,7 @@ impl Reading {
         }
     }
 
-    /// Goes on. `None` if there is more to do.
+    /// Goes on. `None` if there is more to do. Up to where things are kept it cannot know.
     pub(super) fn step(&mut self, database: &Connection) -> Result<Option<Reply>> {
         let folded = folded(&self.query.room);
         let Some(room) = find_room(database, &folded)? else {
@@ -66,7 +66,9 @@ impl Reading {
 
     fn without_room(&self, database: &Connection) -> Result<Reply> {
         let Ask::Missed { after, .. } = self.query.ask else {
-            return Ok(Reply::NoRoom);
+            return Ok(Reply::NoRoom {
+                kept_to: MessageId::ZERO,
+            });
         };
         let is_known = after >= complete_from(database)?;
         Ok(Reply::Missed(is_known.then_some(0)))

@@ -48,7 +48,8 @@ fn pages_go_in_both_directions() {
     let (around, _) = page(chat.ask_of("lobby", Ask::Around(id(50)), 5));
     assert_eq!(around, numbers(48..=52));
     let nowhere = chat.ask_of("nowhere", Ask::Page(PageEnd::Newest), 5);
-    assert_eq!(nowhere, Reply::NoRoom);
+    // Of that nothing is to come, either.
+    assert_eq!(nowhere, Reply::NoRoom { kept_to: id(100) });
 }
 
 #[test]
