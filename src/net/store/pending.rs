@@ -5,6 +5,8 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use crate::chat::MessageId;
+
 use super::shared::Chunk;
 
 /// Records, in order; the first part of them is committed.
@@ -12,9 +14,21 @@ use super::shared::Chunk;
 pub(super) struct Pending {
     chunks: VecDeque<Chunk>,
     committed: usize,
+    /// The newest id that is committed, and the newest that was when all that is was synced.
+    committed_to: MessageId,
+    synced_to: MessageId,
 }
 
 impl Pending {
+    /// None yet; what is in the database, up to this id, no power cut takes.
+    pub(super) fn new(synced_to: MessageId) -> Pending {
+        Pending {
+            committed_to: synced_to,
+            synced_to,
+            ..Pending::default()
+        }
+    }
+
     pub(super) fn extend(&mut self, chunks: Vec<Chunk>) {
         self.chunks.extend(chunks);
     }
@@ -50,9 +64,16 @@ impl Pending {
         })
     }
 
-    /// The next so many chunks are committed: up to which position.
-    pub(super) fn commit(&mut self, count: usize) -> Option<u64> {
+    /// The newest id that is committed. It goes back where that was undone.
+    pub(super) fn committed_to(&self) -> MessageId {
+        self.committed_to
+    }
+
+    /// The next so many chunks are committed, with this as the newest id in them: up to which
+    /// position.
+    pub(super) fn commit(&mut self, count: usize, newest: MessageId) -> Option<u64> {
         self.committed += count;
+        self.committed_to = self.committed_to.max(newest);
         let last = self.committed.checked_sub(1)?;
         Some(self.chunks[last].end)
     }
@@ -61,10 +82,12 @@ impl Pending {
     pub(super) fn sync(&mut self) {
         self.chunks.drain(..self.committed);
         self.committed = 0;
+        self.synced_to = self.committed_to;
     }
 
     /// Nothing of it is committed, after all.
     pub(super) fn rewind(&mut self) {
         self.committed = 0;
+        self.committed_to = self.synced_to;
     }
 }

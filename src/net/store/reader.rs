@@ -53,13 +53,15 @@ impl Reader {
     }
 
     fn go_on(&mut self, ticket: Ticket, mut reading: Reading) {
-        // Before it is read, so that it holds of what is read.
-        let kept_to = Progress::id(&self.shared.progress.last_committed);
+        let kept_before = Progress::id(&self.shared.progress.last_committed);
         let stepped = self
             .connection()
             .and_then(|connection| reading.step(connection));
         let left_out = std::mem::take(&mut reading.bad_rows);
         let progress = &self.shared.progress;
+        // As before it was read, so that it holds of what is read; or less, where the disk has lost
+        // something meanwhile.
+        let kept_to = kept_before.min(Progress::id(&progress.last_committed));
         progress
             .rows_left_out
             .fetch_add(left_out, Ordering::Relaxed);

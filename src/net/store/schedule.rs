@@ -72,6 +72,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::MessageId;
     use crate::net::store::shared::Chunk;
 
     const RUN: Duration = Duration::from_secs(15);
@@ -102,7 +103,7 @@ mod tests {
                 let syncs_now = schedule.does_sync(&pending, now);
                 let count = pending.batch(COMMIT_BYTES).count();
                 now += takes(syncs);
-                pending.commit(count);
+                pending.commit(count, MessageId::ZERO);
                 if syncs_now {
                     syncs += 1;
                     let oldest = pending.unsynced_since().expect("there is something");

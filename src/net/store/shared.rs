@@ -56,7 +56,7 @@ pub(super) struct Progress {
     pub(super) reserved: AtomicI64,
     /// More are about to be.
     pub(super) is_reserving: AtomicBool,
-    /// The newest id that is committed.
+    /// The newest id that is committed. It goes back where the disk may have lost it again.
     pub(super) last_committed: AtomicI64,
     pub(super) messages_kept: AtomicU64,
     pub(super) rows_left_out: AtomicU64,

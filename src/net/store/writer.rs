@@ -69,15 +69,16 @@ impl Writer {
         sanctions: SanctionRows,
         settings: &StoreSettings,
     ) -> Writer {
+        let pending = Pending::new(Progress::id(&shared.progress.last_committed));
         Writer {
             shared,
+            pending,
             folder,
             journal_name,
             schedule: Schedule::new(settings, Instant::now()),
             connection: Some(connection),
             rooms: RoomRows::default(),
             sanctions,
-            pending: Pending::default(),
             failure: Failure::default(),
             retention: Retention::new(settings),
             forgotten: Vec::new(),
@@ -160,7 +161,11 @@ impl Writer {
         let began_at = Instant::now();
         let done = self.write_batch(syncs)?;
         let progress = &self.shared.progress;
-        if let Some(committed) = self.pending.commit(done.chunks) {
+        let committed = self.pending.commit(done.chunks, done.last);
+        // First, so that who waits for the position reads an id that goes with it.
+        let last = self.pending.committed_to().to_i64();
+        progress.last_committed.store(last, Ordering::Release);
+        if let Some(committed) = committed {
             progress.committed.store(committed, Ordering::Release);
             if syncs {
                 progress.synced.store(committed, Ordering::Release);
@@ -176,8 +181,6 @@ impl Writer {
                 progress.is_reserving.store(false, Ordering::Release);
             }
         }
-        let last = done.last.to_i64();
-        progress.last_committed.fetch_max(last, Ordering::AcqRel);
         let messages = done.messages;
         progress
             .messages_kept
@@ -332,12 +335,16 @@ impl Writer {
 
     /// What was written since the last good sync may be lost, whatever a later sync says.
     fn give_up_handle(&mut self) {
+        self.pending.rewind();
+        // Before anybody reads what is left, so that no page takes that for all of it.
+        let last = self.pending.committed_to().to_i64();
+        let progress = &self.shared.progress;
+        progress.last_committed.store(last, Ordering::Release);
         self.shared.close_reader();
         if let Some(connection) = self.connection.take() {
             // What fails here only lets the database be checkpointed, whose log is still good.
             let _ = schema::set_checkpoint_on_close(&connection, false);
         }
-        self.pending.rewind();
         self.sanctions.write_all_again();
     }
 

@@ -38,8 +38,10 @@ pub(crate) struct Store {
     pub(crate) is_moody: bool,
     /// All that was ever said.
     pub(crate) all: Vec<Said>,
-    /// What of it no power cut takes any more, and what is only in the journal.
-    synced: Vec<Said>,
+    /// What of it is on the disk, how much of that no power cut takes any more, and what is only in the
+    /// journal.
+    written: Vec<Said>,
+    synced: usize,
     handed: Vec<Said>,
     /// What power cuts took.
     pub(crate) lost: Vec<Said>,
@@ -55,7 +57,8 @@ impl Store {
         Store {
             is_moody: false,
             all: Vec::new(),
-            synced: Vec::new(),
+            written: Vec::new(),
+            synced: 0,
             handed: Vec::new(),
             lost: Vec::new(),
             counted_from: MessageId::ZERO,
@@ -81,38 +84,54 @@ impl Store {
         }
         recorder.clear();
         // A room of which nothing is left would be a new one, to everybody.
-        if self.synced.is_empty() {
-            self.synced.append(&mut self.handed);
+        if self.written.is_empty() {
+            self.write_all();
         } else if self.rng.u32(..3) == 0 {
             let count = self.rng.usize(..=self.handed.len());
-            self.synced.extend(self.handed.drain(..count));
+            self.written.extend(self.handed.drain(..count));
         }
+        if self.rng.u32(..3) == 0 {
+            self.synced = self.written.len();
+        }
+    }
+
+    fn write_all(&mut self) {
+        self.written.append(&mut self.handed);
+        self.synced = self.written.len();
+    }
+
+    /// A sync has failed: what was written since the last is gone, and is to be written again.
+    fn lose_what_is_not_synced(&mut self) {
+        let mut lost = self.written.split_off(self.synced);
+        lost.append(&mut self.handed);
+        self.handed = lost;
     }
 
     /// What happens to it when the server dies.
     pub(crate) fn die(&mut self, death: Death) {
         self.waiting.clear();
+        self.lose_what_is_not_synced();
         if death == Death::PowerCut {
             let kept = self.rng.usize(..=self.handed.len());
             self.lost.extend(self.handed.drain(kept..));
             self.counted_from = MessageId::from_i64(self.last.to_i64() + 1).unwrap();
         }
-        self.synced.append(&mut self.handed);
+        self.write_all();
     }
 
     /// Gives a new server what it must know, and not all of what it wants to.
     pub(crate) fn recall(&mut self, hub: &mut Hub, now: Time) {
         hub.open_archive(self.last);
-        let count = self.rng.usize(..=3.min(self.synced.len()));
-        let tail = &self.synced[self.synced.len() - count..];
+        let count = self.rng.usize(..=3.min(self.written.len()));
+        let tail = &self.written[self.written.len() - count..];
         let messages: Vec<Message<'_>> = tail.iter().map(Said::message).collect();
         let older = Older {
             messages: &messages,
             ids: &[],
-            has_older: count < self.synced.len(),
+            has_older: count < self.written.len(),
             counted_from: self.counted_from,
         };
-        let last = self.synced.last().map_or(MessageId::ZERO, |said| said.id);
+        let last = self.last_written();
         hub.recall().room("lobby", "", last, &older);
         if let Some(query) = hub.recall().question("lobby") {
             self.ask(Asker::Memory, query, now);
@@ -140,8 +159,10 @@ impl Store {
     pub(crate) fn answer(&mut self, hub: &mut Hub, now: Time) {
         while let Some(place) = self.waiting.iter().position(|(due, ..)| *due <= now) {
             let (_, asker, query) = self.waiting.remove(place).unwrap();
-            if !self.is_moody || self.rng.bool() {
-                self.synced.append(&mut self.handed);
+            if self.is_moody && self.rng.u32(..6) == 0 {
+                self.lose_what_is_not_synced();
+            } else if !self.is_moody || self.rng.bool() {
+                self.written.append(&mut self.handed);
             }
             let reply = if self.is_moody && self.rng.u32(..6) == 0 {
                 Reply::Failed
@@ -167,15 +188,19 @@ impl Store {
 
     fn page(&self, page: PageBuilder) -> Reply {
         let mut page = page.finish();
-        page.kept_to = self.synced.last().map_or(MessageId::ZERO, |said| said.id);
+        page.kept_to = self.last_written();
         Reply::Page(page)
+    }
+
+    fn last_written(&self) -> MessageId {
+        self.written.last().map_or(MessageId::ZERO, |said| said.id)
     }
 
     fn read(&self, query: &Query) -> Reply {
         let mut page = PageBuilder::new(query.messages_max, query.bytes_max);
         match query.ask {
             Ask::Page(PageEnd::After(after)) => {
-                let later = self.synced.iter().filter(|said| said.id > after);
+                let later = self.written.iter().filter(|said| said.id > after);
                 let _ = later.map(Said::message).all(|message| page.push(&message));
                 self.page(page)
             }
@@ -184,13 +209,13 @@ impl Store {
                     PageEnd::Before(before) => before,
                     _ => MessageId::MAX,
                 };
-                let older = self.synced.iter().rev().filter(|said| said.id < before);
+                let older = self.written.iter().rev().filter(|said| said.id < before);
                 let _ = older.map(Said::message).all(|message| page.push(&message));
                 self.page(page)
             }
             Ask::Older { before, ids_max } => {
-                let older: Vec<&Said> =
-                    self.synced.iter().filter(|said| said.id < before).collect();
+                let older = self.written.iter().filter(|said| said.id < before);
+                let older: Vec<&Said> = older.collect();
                 let _ = older.iter().rev().all(|said| page.push(&said.message()));
                 let page = page.finish();
                 let others = &older[..older.len() - page.len()];
