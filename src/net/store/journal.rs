@@ -115,6 +115,17 @@ impl Journal {
         };
     }
 
+    /// Messages are not handed over at all, so that they are in no journal: until
+    /// [`note_gaps`](Journal::note_gaps) something is missing.
+    pub(super) fn note_lost(&mut self) {
+        self.mark.set(u64::MAX);
+    }
+
+    /// What was lost is counted in records that reach to `end` of all that was ever handed over.
+    pub(super) fn note_gaps(&mut self, end: u64) {
+        self.mark.until = self.mark.until.map(|_| end);
+    }
+
     /// So much of all that was ever handed over is safe: nothing of it is missing any more.
     pub(super) fn note_synced(&mut self, synced: u64) {
         if self.lacks().is_some_and(|until| until <= synced) {
@@ -207,7 +218,9 @@ impl Mark {
     }
 
     fn set(&mut self, until: u64) {
-        if self.until.replace(until).is_none() {
+        let before = self.until;
+        self.until = before.max(Some(until));
+        if before.is_none() {
             // Where not even that can be done, nobody is told.
             let _ = self.file.set_len(1);
         }

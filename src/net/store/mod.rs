@@ -323,7 +323,11 @@ impl Store {
         others.clear();
         for record in Records::new(records) {
             match record {
-                Record::Message { room, message } => self.gaps.lose(room, message.id),
+                Record::Message { room, message } => {
+                    self.gaps.lose(room, message.id);
+                    // A kill before that is written down must not hide it.
+                    self.journal.note_lost();
+                }
                 other => {
                     encode(&other, &mut others);
                 }
@@ -357,6 +361,7 @@ impl Store {
             encode(gap, &mut records);
         });
         self.keep(&records);
+        self.journal.note_gaps(self.handed);
         self.scratch = records;
         let waiting = backlog.pending_bytes();
         info!(

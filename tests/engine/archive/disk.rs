@@ -4,12 +4,12 @@
 use std::fs;
 use std::time::Duration;
 
-use chatd::archive::{Ask, Level, Reply};
+use chatd::archive::{Ask, Level, Query, Reply, Target};
 use chatd::chat::PageEnd;
-use chatd::net::store::StoreSettings;
+use chatd::net::store::{StoreSettings, Ticket};
 use chatd::time::Time;
 
-use super::support::{Folder, Loop, id, quick, tail_of};
+use super::support::{Folder, Loop, id, never_committing, quick, tail_of};
 
 /// As [`quick`], with room for about fifty messages of 1,000 bytes.
 fn small(folder: &Folder) -> StoreSettings {
@@ -72,6 +72,76 @@ fn what_has_no_room_is_counted_and_the_history_says_where() {
     assert_eq!(page.len() as u64, 101 - lost);
     // So what it lacks is not to come.
     assert_eq!(page.kept_to, id(200));
+}
+
+#[test]
+fn what_has_no_room_is_known_to_be_missing_after_a_kill() {
+    let folder = Folder::new();
+    let mut chat = Loop::start(&small(&folder));
+    chat.reserve(&folder, id(0));
+    chat.turn("lobby", id(1), "ann", "on the disk");
+    chat.until_kept(1);
+    let sqlite = folder.sqlite();
+    sqlite.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let long = "x".repeat(1000);
+    for number in 2..100 {
+        chat.turn("lobby", id(number), "ann", &long);
+    }
+    assert!(chat.status().lost > 40);
+    let killed = folder.as_if_killed();
+    // What is said now is counted in the journal, and the mark goes once that is on the disk.
+    sqlite.execute_batch("COMMIT").unwrap();
+    let lost = chat.status().lost;
+    chat.until_kept(99 - lost);
+    chat.turn("lobby", id(100), "ann", "after");
+    chat.until_kept(100 - lost);
+    chat.end_turn();
+    let killed_later = folder.as_if_killed();
+
+    let mut again = Loop::start(&quick(&killed));
+    let room = &again.recovered.rooms[0];
+    assert!(room.last < id(70), "{room:?}");
+    assert!(room.counted_from > id(100), "{room:?}");
+    let (after, before) = (room.last, again.recovered.last);
+    let missed = |after| Ask::Missed { after, before };
+    let reply = again.ask_of("lobby", missed(after), 1);
+    assert_eq!(reply, Reply::Missed(None));
+    let reply = again.ask_of("lobby", missed(id(80)), 1);
+    assert_eq!(reply, Reply::Missed(None), "shown, and then others");
+
+    let mut later = Loop::start(&quick(&killed_later));
+    let reply = later.ask_of("lobby", missed(id(0)), 1);
+    assert_eq!(reply, Reply::Missed(Some(100)));
+}
+
+/// Where a handle is given up, the disk may have lost what was committed since the last sync.
+#[test]
+fn what_may_be_lost_again_is_not_said_to_be_kept() {
+    let folder = Folder::new();
+    let mut before = Loop::start(&quick(&folder));
+    before.turn("lobby", id(0), "ann", "synced");
+    before.stop();
+    let mut chat = Loop::start(&never_committing(&folder));
+    chat.reserve(&folder, id(1));
+    chat.turn("lobby", id(2), "ann", "committed");
+    chat.turn("lobby", id(3), "ben", "to be forgotten");
+    // Who asks has it committed, but not synced.
+    assert_eq!(chat.page("lobby", PageEnd::Newest).kept_to, id(3));
+    // No copy can be made without what is forgotten, which may be the disk's fault.
+    let in_the_way = folder.path().join("history.db.new");
+    fs::create_dir(in_the_way).unwrap();
+    chat.forget_without_reply(Target::Sender("ben"));
+    let query = Query {
+        room: "lobby".into(),
+        ask: Ask::Page(PageEnd::Newest),
+        messages_max: 1,
+        bytes_max: 1000,
+    };
+    chat.store.query(query, Ticket(99)).unwrap();
+    let forgotten = Reply::Forgotten(vec![("lobby".into(), vec![id(3)])]);
+    assert_eq!(chat.reply_to(Ticket(0)), forgotten);
+    let page = chat.page("lobby", PageEnd::Newest);
+    assert_eq!((page.len(), page.kept_to), (2, id(0)));
 }
 
 #[test]
