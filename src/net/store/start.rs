@@ -331,8 +331,11 @@ fn read_rooms(
         room.has_older = tail.more || !row.is_sound;
         room.tail = tail;
     }
-    // What is left of that is for ids: who comes back at once is told how much it has missed.
-    for (row, room) in rooms.iter_mut().filter(|(_, room)| room.tail.more) {
+    // What is left of that is for ids: who comes back at once is told how much it has missed. Not
+    // where more messages are to come into memory, since they come before all of which the id is known.
+    let is_full = |room: &RecoveredRoom| room.tail.len() >= settings.tail_messages_max;
+    let full = rooms.iter_mut().filter(|(_, room)| is_full(room));
+    for (row, room) in full.filter(|(_, room)| room.tail.more) {
         let Some(first) = room.tail.messages().next() else {
             continue;
         };

@@ -108,6 +108,13 @@ fn rooms_that_did_not_speak_lately_come_into_memory_after_the_start() {
         assert_eq!(lobby.has_older, first_id != Some(1));
         chat.stop();
     }
+    // Where there was no memory for all of those, the rest of them is to come before any ids.
+    settings.tail_bytes_max = 300;
+    let chat = Loop::start(&settings);
+    let lobby = &chat.recovered.rooms[1];
+    assert!((1..20).contains(&lobby.tail.len()), "{lobby:?}");
+    assert!(lobby.ids.is_empty() && lobby.has_older, "{lobby:?}");
+    chat.stop();
 }
 
 #[test]
