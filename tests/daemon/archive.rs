@@ -434,6 +434,26 @@ fn a_room_that_only_the_disk_knows_is_read_over_http() {
     );
 }
 
+/// Retention, or another database in its place, may leave a room to memory alone.
+#[test]
+fn a_room_that_the_disk_does_not_know_any_more_is_told_from_memory() {
+    let folders = Folders::new("unknown-room");
+    let mut chatd = folders.start(&["--rate", "0", "--history", "3", "--console"]);
+    let (mut ann, _) = come(&chatd, json!({"do": "enter", "name": "ann"}));
+    say_numbers(&mut ann, 0..9);
+    let asked = json!({"limit": 50});
+    assert_eq!(page(&mut ann, asked.clone()), (numbers(0..9), false));
+    let sqlite = rusqlite::Connection::open(folders.data().join("history.db")).unwrap();
+    sqlite.busy_timeout(PATIENCE).unwrap();
+    let delete = "BEGIN IMMEDIATE; DELETE FROM message; DELETE FROM room; COMMIT";
+    sqlite.execute_batch(delete).unwrap();
+    chatd.type_line("/history lobby 50");
+    chatd.expect_output(&["= ", "<ann> number 6"]);
+    chatd.expect_output(&["= ", "<ann> number 8"]);
+    assert_eq!(page(&mut ann, asked), (numbers(6..9), false));
+    assert_eq!(read(&chatd, "lobby?limit=50").0, numbers(6..9));
+}
+
 #[test]
 fn many_who_ask_at_once_are_answered_or_told_that_it_is_busy() {
     let folders = Folders::new("busy");

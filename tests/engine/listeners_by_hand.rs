@@ -75,29 +75,38 @@ fn what_could_not_be_kept_is_not_waited_for() {
     let told = String::from_utf8(stage.taken(0)).unwrap();
     let last = told.rsplit("\"id\":\"").next().unwrap();
     let last: MessageId = last.split('"').next().unwrap().parse().unwrap();
-    // The disk has nothing of it: it is behind, or it had no room for what memory has forgotten.
-    let mut ask = |kept_to| {
-        stage.say(
-            0,
-            b"{\"do\":\"history\",\"room\":\"lobby\",\"after\":\"0-0\"}\n",
-        );
-        let hub = stage.turn.hub_mut();
-        let (question, _) = hub.next_question().unwrap();
-        let mut page = Page::default();
-        page.kept_to = kept_to;
-        hub.answer_question(question, &Reply::Page(page));
-        stage.say(0, b"");
-        String::from_utf8(stage.taken(0)).unwrap()
-    };
-    let behind = ask(MessageId::ZERO);
-    assert!(behind.contains("\"code\":\"busy\""), "{behind}");
-    let page = ask(last);
-    assert!(
-        page.contains("number 6") && page.contains("number 8"),
-        "{page}"
-    );
-    assert!(
-        !page.contains("number 5") && page.contains("\"more\":false"),
-        "{page}"
-    );
+    let history = b"{\"do\":\"history\",\"room\":\"lobby\",\"after\":\"0-0\"}\n";
+    let request = b"GET /rooms/lobby?since=0-0 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let page = |kept_to| Reply::Page(Page::empty(kept_to));
+    // The disk knows the room, or has not heard of it, or has nothing left of it.
+    let no_room = |kept_to| Reply::NoRoom { kept_to };
+    for (slot, reply) in [(1, page as fn(_) -> _), (3, no_room)] {
+        let mut ask = |slot, reply: &Reply| {
+            if slot == 0 {
+                stage.say(slot, history);
+            } else {
+                stage.connect(slot, request);
+            }
+            let hub = stage.turn.hub_mut();
+            let (question, _) = hub.next_question().unwrap();
+            hub.answer_question(question, reply);
+            stage.say(0, b"");
+            String::from_utf8(stage.taken(slot)).unwrap()
+        };
+        // It is behind.
+        let behind = reply(MessageId::ZERO);
+        let told = ask(0, &behind);
+        assert!(told.contains("\"code\":\"busy\""), "{behind:?}: {told}");
+        let told = ask(slot, &behind);
+        assert!(told.starts_with("HTTP/1.1 503 "), "{behind:?}: {told}");
+        // It had no room for what memory has forgotten.
+        let kept = reply(last);
+        let (told, answer) = (ask(0, &kept), ask(slot + 1, &kept));
+        assert!(told.contains("\"more\":false"), "{kept:?}: {told}");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{kept:?}: {answer}");
+        for told in [told, answer] {
+            let has = |number| told.contains(&format!("number {number}"));
+            assert!(has(6) && has(8) && !has(5), "{kept:?}: {told}");
+        }
+    }
 }
