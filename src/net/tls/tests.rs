@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use mio::net::TcpStream;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
 use socket2::SockRef;
 
 use crate::net::listener::SEND_BUFFER_BYTES;
@@ -17,6 +17,7 @@ use super::identity::{self, Identity};
 use super::*;
 
 mod ending;
+mod reticence;
 
 /// What connections need that the server has.
 struct Table {
@@ -37,12 +38,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Table {
     fn new(limits: Limits) -> Table {
+        Table::speaking(limits, rustls::DEFAULT_VERSIONS)
+    }
+
+    /// With clients that speak these versions alone.
+    fn speaking(limits: Limits, versions: &[&'static SupportedProtocolVersion]) -> Table {
         let pem = identity::make(vec!["localhost".into()], SystemTime::now()).unwrap();
         let identity = Identity::of_pem(&pem).unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(identity.key.cert[0].clone()).unwrap();
         let client = ClientConfig::builder_with_provider(identity::provider())
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
