@@ -255,7 +255,9 @@ fn recover(
     let newest = rooms.first().map_or(MessageId::ZERO, |(_, room)| room.last);
     let last = reserved.max(recovery.last).max(newest);
     if state.may_lack {
+        // Of what was lost, the ids may be beyond all that is known here.
         let before = MessageId::from_i64(last.to_i64() + 1).unwrap_or(last);
+        let before = before.max(MessageId::first_at(wall_time()));
         for (row, room) in &mut rooms {
             let after = newest_on_disk.get(row).copied().unwrap_or_default();
             write_gap(&transaction, *row, after, before, None)?;

@@ -9,7 +9,7 @@ use chatd::chat::PageEnd;
 use chatd::net::store::{StoreSettings, Ticket};
 use chatd::time::Time;
 
-use super::support::{Folder, Loop, id, never_committing, quick, tail_of};
+use super::support::{Folder, Loop, id, id_now, never_committing, quick, tail_of};
 
 /// As [`quick`], with room for about fifty messages of 1,000 bytes.
 fn small(folder: &Folder) -> StoreSettings {
@@ -112,6 +112,37 @@ fn what_has_no_room_is_known_to_be_missing_after_a_kill() {
     let mut later = Loop::start(&quick(&killed_later));
     let reply = later.ask_of("lobby", missed(id(0)), 1);
     assert_eq!(reply, Reply::Missed(Some(100)));
+}
+
+/// A disk that takes nothing reserves no ids, and what is lost is in no journal.
+#[test]
+fn what_has_no_room_may_have_ids_beyond_all_that_is_known() {
+    let folder = Folder::new();
+    Loop::start(&quick(&folder)).stop();
+    let sqlite = folder.sqlite();
+    // As if the database were old.
+    let old = "UPDATE meta SET value='1-0' WHERE key='complete_from'";
+    sqlite.execute_batch(old).unwrap();
+    let ago = |seconds| id_now(Duration::from_secs(seconds));
+    sqlite
+        .execute("DELETE FROM meta WHERE key='reserved_id'", [])
+        .unwrap();
+    let mut chat = Loop::start(&small(&folder));
+    chat.turn("lobby", ago(60), "ann", "on the disk");
+    chat.until_kept(1);
+    sqlite.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let long = "x".repeat(1000);
+    for number in 0..100 {
+        let ago = Duration::from_millis(40_000 - 100 * number);
+        chat.turn("lobby", id_now(ago), "ann", &long);
+    }
+    assert!(chat.status().lost > 40);
+    let killed = folder.as_if_killed();
+    sqlite.execute_batch("COMMIT").unwrap();
+    let again = Loop::start(&quick(&killed));
+    let room = &again.recovered.rooms[0];
+    assert!(room.last < ago(32), "{:?}", room.last);
+    assert!(room.counted_from > ago(29), "{:?}", room.counted_from);
 }
 
 /// Where a handle is given up, the disk may have lost what was committed since the last sync.
