@@ -273,6 +273,11 @@ settings! {
         #[arg(skip = 1024_usize)]
         pub ends_per_turn_max: usize,
 
+        /// How long reading, writing and closing may take in one turn, each of them, before what is left
+        /// waits for the next.
+        #[arg(skip = Duration::from_millis(12))]
+        pub turn_part_time_max: Duration,
+
         /// Operators at the operator's socket at once.
         #[arg(skip = 8_usize)]
         pub operator_seats_max: usize,

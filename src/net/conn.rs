@@ -13,6 +13,7 @@ use socket2::SockRef;
 
 use crate::config::Limits;
 use crate::session::{AddressGroup, CloseReason, ConnectionSummary, SessionId, Transport};
+use crate::time::Time;
 use crate::turn::{Event, Fill, Flush, Io};
 
 use super::accept::number_of;
@@ -324,6 +325,10 @@ impl Io for Conns {
                 Err(_) => Flush::Lost,
             };
         }
+    }
+
+    fn time(&self) -> Time {
+        Time::after_start(self.started_at.elapsed())
     }
 
     fn address_group(&mut self, id: SessionId) -> AddressGroup {

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 
 use crate::session::{AddressGroup, ConnectionSummary, SessionId, Transport};
+use crate::time::Time;
 
 /// The sockets of a server, by the slots of their sessions.
 pub trait Io {
@@ -15,6 +16,12 @@ pub trait Io {
 
     /// Writes as much of these chunks as the socket takes at once.
     fn flush(&mut self, id: SessionId, chunks: &[IoSlice<'_>]) -> Flush;
+
+    /// The time by a clock that never goes back, so that no part of a turn takes long. One that stands
+    /// still bounds nothing.
+    fn time(&self) -> Time {
+        Time::START
+    }
 
     /// Where a socket comes from.
     fn address_group(&mut self, id: SessionId) -> AddressGroup;

@@ -8,6 +8,7 @@
 mod clock;
 mod flushing;
 mod io;
+mod share;
 
 use std::io::IoSlice;
 
@@ -22,6 +23,7 @@ use clock::Clock;
 use flushing::Flushing;
 use io::Sockets;
 pub use io::{Event, Fill, Flush, Io};
+use share::Share;
 
 /// The loop between two system calls. A method for each of its steps, called in one place: the order
 /// of a turn is to be read in [`Turn::start`] and [`Turn::finish`].
@@ -34,8 +36,7 @@ pub struct Turn {
     scratch: Vec<u8>,
     put_off: Vec<SessionId>,
     flushing: Flushing,
-    /// What this half of the turn has read and written, in bytes, each call at its least.
-    moved_bytes: usize,
+    share: Share,
     bounds: Bounds,
 }
 
@@ -48,10 +49,6 @@ struct Bounds {
     ends_per_turn_max: usize,
 }
 
-/// What a read or a write counts as at least: the kernel moves about as many bytes in the time that
-/// the call takes by itself.
-const READ_COST_BYTES: usize = 2 << 10;
-const WRITE_COST_BYTES: usize = 4 << 10;
 /// Chunks of one gather-write.
 const CHUNKS_MAX: usize = 64;
 /// What is read at once from a member of a room that goes slower, since it may have to wait.
@@ -73,7 +70,7 @@ impl Turn {
                 writes_per_turn_bytes_max: limits.writes_per_turn_bytes_max,
                 ends_per_turn_max: limits.ends_per_turn_max,
             },
-            moved_bytes: 0,
+            share: Share::new(limits.turn_part_time_max),
             hub: Hub::new(limits, random),
             sockets: Sockets::default(),
             clock: Clock::default(),
@@ -176,12 +173,13 @@ impl Turn {
 
     /// Reads from everybody who waits for it, one buffer each, as far as this turn has time.
     fn read(&mut self, io: &mut impl Io) {
-        self.moved_bytes = 0;
+        self.share.begin(io.time());
         while let Some(id) = self.hub.sessions_mut().poll_released() {
             self.sockets.list(id);
         }
         for _ in 0..self.sockets.listed() {
-            if self.moved_bytes >= self.bounds.reads_per_turn_bytes_max {
+            let bytes_max = self.bounds.reads_per_turn_bytes_max;
+            if self.share.is_spent(bytes_max, io.time()) {
                 break;
             }
             if let Some(id) = self.sockets.next_listed() {
@@ -227,10 +225,10 @@ impl Turn {
     /// A connection is broken. What had come before that still lies in the kernel, if it was not
     /// read for its rate's sake; it is kept as far as there is memory, and a burst of lines always.
     fn lose(&mut self, id: SessionId, io: &mut impl Io) {
-        let moved_before = self.moved_bytes;
+        let moved_before = self.share.moved_bytes();
         for _ in 0..LAST_READS_MAX {
             let fill = self.fill(id, io, Receive::Keep);
-            let kept_bytes = self.moved_bytes - moved_before;
+            let kept_bytes = self.share.moved_bytes() - moved_before;
             if fill != Fill::Full || kept_bytes >= LAST_BYTES_MIN && self.hub.is_short_of_memory() {
                 break;
             }
@@ -247,7 +245,7 @@ impl Turn {
         };
         let length_max = self.scratch.len().min(most);
         let (length, fill) = io.fill(id, &mut self.scratch[..length_max]);
-        self.moved_bytes += length.max(READ_COST_BYTES);
+        self.share.read(length);
         if let Some(socket) = self.sockets.get_mut(id) {
             socket.readable = fill == Fill::Full;
         }
@@ -277,11 +275,15 @@ impl Turn {
 
     /// Writes to everybody who is owed something, as far as this turn has time.
     fn flush(&mut self, io: &mut impl Io) {
-        self.moved_bytes = 0;
+        self.share.begin(io.time());
         self.hub.sessions_mut().take_dirty(&mut self.flushing.fresh);
         let bytes_max = self.bounds.writes_per_turn_bytes_max;
-        while self.moved_bytes < bytes_max {
-            let half_spent = self.moved_bytes >= bytes_max / 2;
+        loop {
+            let now = io.time();
+            if self.share.is_spent(bytes_max, now) {
+                break;
+            }
+            let half_spent = self.share.is_half_spent(bytes_max, now);
             let Some(id) = self.flushing.next(half_spent) else {
                 break;
             };
@@ -321,10 +323,10 @@ impl Turn {
                 return self.hub.sessions_mut().mark_writable(id);
             }
             let flushed = write_chunks(&self.hub, id, io);
-            self.moved_bytes += match flushed {
-                Flush::Took(count) | Flush::Promised(count) => count.max(WRITE_COST_BYTES),
-                Flush::Blocked | Flush::Lost => WRITE_COST_BYTES,
-            };
+            self.share.written(match flushed {
+                Flush::Took(count) | Flush::Promised(count) => count,
+                Flush::Blocked | Flush::Lost => 0,
+            });
             match flushed {
                 Flush::Took(count) => {
                     self.hub.sessions_mut().consume(id, count);
@@ -358,7 +360,11 @@ impl Turn {
 
     /// Closes what is doomed, as far as this turn has time: here, and nowhere else, is a slot freed.
     fn reap(&mut self, io: &mut impl Io) {
+        self.share.begin(io.time());
         for _ in 0..self.bounds.ends_per_turn_max {
+            if self.share.is_spent(usize::MAX, io.time()) {
+                break;
+            }
             let Some(doomed) = self.hub.sessions_mut().poll_doomed() else {
                 break;
             };

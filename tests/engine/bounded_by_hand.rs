@@ -38,11 +38,19 @@ struct Peers {
     filled: Vec<SessionId>,
     flushed: Vec<SessionId>,
     closed: usize,
+    /// How long the kernel takes for each call, and has taken for all.
+    call_takes: Duration,
+    clock: Time,
 }
 
 impl Io for Peers {
+    fn time(&self) -> Time {
+        self.clock
+    }
+
     fn fill(&mut self, id: SessionId, buffer: &mut [u8]) -> (usize, Fill) {
         self.filled.push(id);
+        self.clock = self.clock + self.call_takes;
         let inbox = &mut self.peers[id.slot()].inbox;
         let length = inbox.len().min(buffer.len());
         for (place, byte) in buffer.iter_mut().zip(inbox.drain(..length)) {
@@ -57,6 +65,7 @@ impl Io for Peers {
 
     fn flush(&mut self, id: SessionId, chunks: &[IoSlice<'_>]) -> Flush {
         self.flushed.push(id);
+        self.clock = self.clock + self.call_takes;
         let peer = &mut self.peers[id.slot()];
         if peer.takes_nothing {
             return Flush::Blocked;
@@ -81,6 +90,7 @@ impl Io for Peers {
     fn close(&mut self, id: SessionId, summary: ConnectionSummary, _: Option<Vec<u8>>) {
         self.peers[id.slot()].closed = Some(summary.reason);
         self.closed += 1;
+        self.clock = self.clock + self.call_takes;
     }
 }
 
@@ -199,6 +209,40 @@ fn writes_per_turn_bytes_max_bounds_a_turn_and_the_next_goes_on() {
         assert!(after - before <= 10 * WRITE_COST_BYTES + 4 * line.len() + 40);
     }
     assert_eq!(stage.heard("<m100> x")[..100], [4; 100]);
+}
+
+#[test]
+fn turn_part_time_max_bounds_a_turn_in_which_the_kernel_takes_long() {
+    let mut stage = Stage::with_members(100, with_writes(1000));
+    stage.peers.call_takes = Duration::from_millis(1);
+    let calls_max = 12;
+    stage.send(99, "hello\n");
+    for _ in 0..8 {
+        stage.pass();
+        assert_eq!(stage.peers.flushed.len(), calls_max);
+        assert!(stage.is_busy());
+    }
+    stage.pass();
+    assert_eq!(stage.heard("<m99> hello")[..99], [1; 99]);
+    assert!(!stage.is_busy());
+    // So does reading.
+    for slot in 0..99 {
+        stage.send(slot, "hi\n");
+    }
+    for turn in 0.. {
+        stage.pass();
+        assert!(stage.peers.filled.len() <= calls_max);
+        if stage.heard("<m98> hi").iter().sum::<usize>() == 99 {
+            break;
+        }
+        assert!(turn < 100, "it waits for ever");
+    }
+    // One call that takes longer than all of it is made all the same.
+    stage.peers.call_takes = Duration::from_secs(1);
+    stage.connect();
+    stage.send(100, "late\n");
+    stage.pass_until_idle();
+    assert_eq!(stage.peers.peers[100].lines("* welcome"), 1);
 }
 
 #[test]
@@ -427,11 +471,22 @@ fn ends_per_turn_max_bounds_what_ends_in_a_turn_and_what_is_closed() {
         ends_per_turn_max: 10,
         ..Limits::default()
     };
+    all_end_within(10, &limits, Duration::ZERO);
+}
+
+#[test]
+fn turn_part_time_max_bounds_closing_too() {
+    all_end_within(12, &Limits::default(), Duration::from_millis(1));
+}
+
+/// A hundred give no name in time; no turn closes more than so many, each of which takes so long.
+fn all_end_within(closes_max: usize, limits: &Limits, call_takes: Duration) {
     let mut stage = Stage::with_members(0, limits.clone());
     for _ in 0..100 {
         stage.connect();
     }
     stage.pass_until_idle();
+    stage.peers.call_takes = call_takes;
     stage.now = stage.now + limits.name_timeout;
     let (mut live, mut closed) = (100, 0);
     while closed < 100 {
@@ -440,10 +495,14 @@ fn ends_per_turn_max_bounds_what_ends_in_a_turn_and_what_is_closed() {
         }
         stage.pass();
         let left = stage.turn.hub().sessions().live();
-        assert!(live - left <= 10, "{} end in a turn", live - left);
+        assert!(
+            live - left <= limits.ends_per_turn_max,
+            "{} end in a turn",
+            live - left
+        );
         live = left;
         assert!(
-            stage.peers.closed <= 10,
+            stage.peers.closed <= closes_max,
             "{} are closed",
             stage.peers.closed
         );
