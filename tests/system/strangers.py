@@ -10,7 +10,7 @@ from doors import BINARY, CLOSE, CONTINUATION, PING, TEXT, WebSocketMember, fram
 
 HEAD_SECONDS_MAX = 60  # a head that does not end is answered after 10 s; this machine may be busy
 ANSWER_SECONDS_MAX = 300
-PAST_SECONDS_MAX = 60  # what memory has forgotten is on the disk by then, and this machine may be busy
+PAST_SECONDS_MAX = 60  # the disk has by then what memory has forgotten; this machine may be busy
 MASS_POSTER = "127.0.0.3"  # its posts have a rate of their own
 
 
