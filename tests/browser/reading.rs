@@ -57,7 +57,7 @@ fn the_past_is_there_dimmed_and_older_lines_come_when_they_are_wanted() {
 
 /// The next questions for a page of the past, so many, are answered in the place of the server: it is
 /// busy. It counts them in `window.askedAt`.
-fn makes_busy(page: &mut Page, questions: usize) {
+pub fn makes_busy(page: &mut Page, questions: usize) {
     page.eval(&format!(
         "(() => {{ const send = WebSocket.prototype.send; let left = {questions}; window.askedAt = [];
         WebSocket.prototype.send = function (text) {{
