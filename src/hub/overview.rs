@@ -21,7 +21,7 @@ pub struct ConnectionRow<'a> {
     pub name: Option<&'a str>,
     /// The rooms that it is in.
     pub rooms: Vec<&'a str>,
-    /// How long it has said nothing.
+    /// How long it has told nobody anything.
     pub idle: Duration,
     /// Bytes it has not taken yet.
     pub queued_bytes: usize,
@@ -54,7 +54,7 @@ impl<'h> Overview<'h> {
                 session: id,
                 name: session.member.map(|member| core.directory.name_of(member)),
                 rooms,
-                idle: core.now().since(session.active_at),
+                idle: core.now().since(session.silent_since()),
                 queued_bytes: session.outbox.bytes(),
                 lines_in: session.lines_in,
             }

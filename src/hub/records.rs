@@ -77,11 +77,18 @@ pub(super) struct Records {
     waiting: VecDeque<Record>,
     /// A rename is told once to each room of the member, and recorded once.
     last_renamed: MessageId,
+    /// The connection whose request is done now.
+    asked_by: Option<SessionId>,
 }
 
 impl Records {
     pub(super) fn push(&mut self, session: Option<SessionId>, what: Recorded) {
         self.waiting.push_back(Record { session, what });
+    }
+
+    /// What happens from now on was asked for by this connection.
+    pub(super) fn set_asked_by(&mut self, session: Option<SessionId>) {
+        self.asked_by = session;
     }
 
     pub(super) fn poll(&mut self) -> Option<Record> {
@@ -97,7 +104,7 @@ impl Records {
             return arrival.rooms.push(place.into());
         }
         let (name, room) = (who.into(), place.into());
-        self.push(None, Recorded::Entered { name, room });
+        self.push(self.asked_by, Recorded::Entered { name, room });
     }
 }
 
@@ -108,7 +115,7 @@ impl Listen for Records {
                 if std::mem::replace(&mut self.last_renamed, fact.id) != fact.id =>
             {
                 let (from, to) = (from.into(), to.into());
-                self.push(None, Recorded::Renamed { from, to });
+                self.push(self.asked_by, Recorded::Renamed { from, to });
             }
             (What::Entered { who, .. }, Some(room)) => self.enter(who, room.name),
             // Who leaves the server has a line of its own, and so has a room that is closed.
@@ -120,7 +127,7 @@ impl Listen for Records {
                 Some(room),
             ) => {
                 let (name, room) = (who.into(), room.name.into());
-                self.push(None, Recorded::Left { name, room });
+                self.push(self.asked_by, Recorded::Left { name, room });
             }
             _ => {}
         }

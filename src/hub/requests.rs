@@ -320,7 +320,10 @@ fn apply<'a>(
                 Act::Join { since } => Replay::since(since),
                 _ => Replay::Newest,
             });
-            directory.apply(member, room, act, listeners)
+            listeners.records.set_asked_by(Some(id));
+            let answer = directory.apply(member, room, act, listeners);
+            listeners.records.set_asked_by(None);
+            answer
         }
     };
     let reply = match &answer {

@@ -1,7 +1,7 @@
 //! `Conns`: the sockets of all connections, by the slots of their sessions. They move bytes for the
 //! turn and know nothing of what these mean, nor when to read or write. Owned by the server.
 
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::Instant;
@@ -256,7 +256,7 @@ impl Conns {
             Stream::Plain | Stream::Tls(_) => return (0, Fill::Lost),
         };
         buffer[..kept].fill(stream::HANDSHAKE);
-        let (length, fill) = read(&mut conn.socket, buffer, kept);
+        let (length, fill) = stream::read(&mut conn.socket, buffer, kept);
         conn.stream = match (stream::beginning(&buffer[..length]), fill) {
             (Beginning::Unknown, Fill::Exhausted) => {
                 if length == 1 {
@@ -289,7 +289,7 @@ impl Io for Conns {
             return (0, Fill::Lost);
         };
         match conn.stream {
-            Stream::Plain => read(&mut conn.socket, buffer, 0),
+            Stream::Plain => stream::read(&mut conn.socket, buffer, 0),
             Stream::New(_) | Stream::FirstByte(_) => self.fill_first(id, buffer),
             Stream::Tls(_) => {
                 let filled = self.with_tls(id, |tls, key, socket| tls.fill(key, socket, buffer));
@@ -402,22 +402,6 @@ impl Io for Conns {
             });
         }
     }
-}
-
-/// Reads behind the first `length` bytes, until the buffer is full or the socket exhausted.
-fn read(socket: &mut TcpStream, buffer: &mut [u8], mut length: usize) -> (usize, Fill) {
-    while length < buffer.len() {
-        match socket.read(&mut buffer[length..]) {
-            Ok(0) => return (length, Fill::Ended),
-            Ok(count) => length += count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                return (length, Fill::Exhausted);
-            }
-            Err(_) => return (length, Fill::Lost),
-        }
-    }
-    (length, Fill::Full)
 }
 
 #[cfg(test)]

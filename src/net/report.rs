@@ -104,6 +104,8 @@ impl Reporter {
     fn log_record(&mut self, record: &Record, conns: &Conns, now: Instant) {
         let session = record.session;
         let peer = session.and_then(|session| Some(conns.get(session)?.peer));
+        // A name is changed with each line by whoever wants to be found out by none of them.
+        let cause = |name| peer.map_or(Cause::Named(name), Cause::From);
         match (&record.what, peer) {
             (Recorded::Joined(arrival), Some(peer)) => {
                 let tls = session.and_then(|session| conns.tls_version(session));
@@ -134,15 +136,15 @@ impl Reporter {
             }
             (Recorded::Renamed { from, to }, _) => {
                 let said = format_args!("rename {} to {}", quote(&**from), quote(&**to));
-                self.log.info(now, Cause::Named(from), said);
+                self.log.info(now, cause(from), said);
             }
             (Recorded::Entered { name, room }, _) => {
                 let said = format_args!("enter {} by {}", quote(&**room), quote(&**name));
-                self.log.info(now, Cause::Named(name), said);
+                self.log.info(now, cause(name), said);
             }
             (Recorded::Left { name, room }, _) => {
                 let said = format_args!("leave {} by {}", quote(&**room), quote(&**name));
-                self.log.info(now, Cause::Named(name), said);
+                self.log.info(now, cause(name), said);
             }
             // Those whose connection is gone already have a line about its end.
             (

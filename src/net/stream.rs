@@ -1,8 +1,11 @@
 //! `Stream`: what a connection is carried by, told apart by its first two bytes. They are TLS's, or
-//! they are handed on untouched: what is said over it is told apart by the session. Owned by a
-//! connection.
+//! they are handed on untouched: what is said over it is told apart by the session. And how bytes
+//! are read. Owned by a connection.
 
+use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};
+
+use crate::turn::Fill;
 
 use super::tls::TlsKey;
 
@@ -57,6 +60,22 @@ pub(super) fn beginning(first: &[u8]) -> Beginning {
         [HANDSHAKE, VERSION, ..] => Beginning::Tls,
         _ => Beginning::Plain,
     }
+}
+
+/// Reads behind the first `length` bytes, until the buffer is full or the socket exhausted.
+pub(super) fn read(socket: &mut impl Read, buffer: &mut [u8], mut length: usize) -> (usize, Fill) {
+    while length < buffer.len() {
+        match socket.read(&mut buffer[length..]) {
+            Ok(0) => return (length, Fill::Ended),
+            Ok(count) => length += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                return (length, Fill::Exhausted);
+            }
+            Err(_) => return (length, Fill::Lost),
+        }
+    }
+    (length, Fill::Full)
 }
 
 #[cfg(test)]

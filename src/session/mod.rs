@@ -125,7 +125,7 @@ pub struct Session {
     pub is_warned: bool,
     /// When it was accepted.
     pub connected_at: Time,
-    /// When it last said something.
+    /// When anything last came from it.
     pub active_at: Time,
     /// The earliest point at which its deadlines will be looked at.
     pub armed: Time,
@@ -194,6 +194,12 @@ impl Session {
     /// Whether it ever said anything.
     pub fn has_spoken(&self) -> bool {
         self.bytes_in > 0
+    }
+
+    /// Since when it has told nobody anything, to about a second; who has said much is taken to do so until
+    /// that is forgotten. What clients ask of their own accord does not count.
+    pub fn silent_since(&self) -> Time {
+        self.connected_at.max(self.throttle.said_at())
     }
 
     /// Whether it only waits to be written to: no flush had time for it yet. The first of those for

@@ -76,6 +76,12 @@ impl Throttle {
         self.bytes.debt(now)
     }
 
+    /// About when something was said last: when that will be forgotten, soon after. The start, if nothing
+    /// was.
+    pub fn said_at(&self) -> Time {
+        self.bytes.full_at()
+    }
+
     /// When all that was taken will have come back.
     pub fn rested_at(&self) -> Time {
         self.lines.full_at().max(self.bytes.full_at())

@@ -144,13 +144,12 @@ setInterval(() => {
 
 const heard = {
 	hello: (event) => Object.assign(server, event),
-	entered(event) {
-		const { room: name, topic, here, names, more, last } = event, room = roomOf(name);
+	entered({ room: name, topic, here, names, more, last }) {
+		const room = roomOf(name);
 		Object.assign(room, { name, topic, here, names: new Set(names), isStale: more, newest: last, since: room.last, first: room.lines.length });
 	},
 	'caught-up'({ room: name, missed }) {
-		const room = roomOf(name);
-		Object.assign(room, { isIn: true, isLoading: false });
+		const room = Object.assign(roomOf(name), { isIn: true, isLoading: false });
 		if (room.since && missed !== 0) return openGap(room, missed);
 		room.last ??= room.newest;
 		settle(room, true);
@@ -165,7 +164,7 @@ const heard = {
 	},
 	private: (event) => add(active, event, true),
 	refused(event) {
-		if (!event.ends) return tell(event.text, 'fault');
+		if (!event.ends) return fault(event.text);
 		if (!/kicked|banned|replaced/.test(event.code)) return tell(`The server says: ${event.text}`, 'news');
 		drop();
 		setLink('ended', event.code === 'replaced' ? 'This name came in elsewhere.' : event.text);
@@ -241,6 +240,8 @@ function tell(text, is = 'answer') {
 	redraw();
 }
 
+const fault = (text) => tell(text, 'fault');
+
 // Coming back: what was not answered is in doubt. What stands in the room was said; if nothing is missing
 // there, the rest is said now; else it stays, as perhaps sent.
 
@@ -251,9 +252,7 @@ function doubt(order) {
 const isPlaced = (order, line) => line.from === order.from && line.text === order.text && !line.action === !order.action;
 
 function settle(room, isWhole) {
-	for (const line of room.lines) {
-		if (line.turn === link.turn) discard(room, room.unsent.find((order) => order.state === 'doubtful' && isPlaced(order, line)));
-	}
+	for (const line of room.lines) if (line.turn === link.turn) discard(room, room.unsent.find((order) => order.state === 'doubtful' && isPlaced(order, line)));
 	for (const order of room.unsent) if (order.state === 'doubtful') order.state = isWhole ? 'waiting' : 'unsure';
 	pump();
 	save();
@@ -263,9 +262,9 @@ function settle(room, isWhole) {
 function openGap(room, missed) {
 	const gap = { is: 'gap', time: now(), text: missed ? `${missed} lines of this time are gone` : 'What was said meanwhile is not known' };
 	rebuild(room, room.lines.toSpliced(room.first, 0, gap));
-	const fill = (after) => askPage(room, { after }, gap, link.turn, ({ messages, more }, isKnown) => {
+	const fill = (after) => askPage(room, { after }, gap, ({ messages, more }, isKnown) => {
 		if (more && !isKnown && room.lines.length < LINES_MAX) return fill(messages.at(-1).id);
-		const isWhole = missed && (isKnown || !more);
+		const isWhole = missed && messages && (isKnown || !more);
 		if (isWhole) rebuild(room, room.lines.filter((line) => line !== gap));
 		room.last = room.lines.findLast((line) => line.id)?.id ?? room.newest;
 		settle(room, isWhole);
@@ -275,14 +274,16 @@ function openGap(room, missed) {
 
 function goBack(room) {
 	if (room.isLoading || room.isWhole || !room.isIn || room.lines.length >= LINES_MAX) return;
-	room.isLoading = askPage(room, { before: room.lines.find((line) => line.id)?.id }, room.lines[0], -1, ({ more }) => Object.assign(room, { isLoading: false, isWhole: !more }));
+	room.isLoading = askPage(room, { before: room.lines.find((line) => line.id)?.id }, room.lines[0], ({ more, code }) => Object.assign(room, { isLoading: false, isWhole: !more && code !== 'busy' }));
 }
 
-// A page of the past goes before this line.
-function askPage(room, from, line, turn, then) {
+// A page of the past goes before this line. A busy server is asked again.
+function askPage(room, from, line, then, tries = 9) {
+	const { turn } = link;
 	return server.history && ask({ do: 'history', room: room.name, limit: PAGE_LINES, ...from }, (event) => {
+		if (event.code === 'busy' && tries) return setTimeout(() => turn === link.turn && askPage(room, from, line, then, tries - 1), 1e3);
 		const found = event.messages ?? [], lines = found.filter(({ id }) => !room.ids.has(id));
-		for (const line of lines) know(room, Object.assign(line, { is: 'said', past: true }), turn);
+		for (const line of lines) know(room, Object.assign(line, { is: 'said', past: true }), from.after && turn);
 		rebuild(room, room.lines.toSpliced(Math.max(0, room.lines.indexOf(line)), 0, ...lines));
 		then(event, lines.length < found.length);
 	});
@@ -304,20 +305,19 @@ const COMMANDS = {
 	who: ['', 'who is here', () => tell([...active.names].join(', '))],
 	quit: ['[REASON]', 'leaves', (reason) => {
 		ask({ do: 'quit', reason });
-		me.token = undefined;
+		delete me.token;
 		setLink('ended', 'You have left.');
 	}],
 };
 
 function request(what, then) {
-	if (!ask(what, (event) => (event.is === 'refused' ? tell(event.text, 'fault') : then?.(event)))) tell('No connection; this was not done.', 'fault');
+	if (!ask(what, (event) => (event.is === 'refused' ? fault(event.text) : then?.(event)))) fault('No connection; this was not done.');
 }
 
 // A command, or texts, one a line. Gives whether it is done with.
 function submit(typed, isSure) {
 	const lines = typed.split('\n').filter((line) => line.trim());
 	const [, word, rest] = (lines.length === 1 && lines[0].match(/^\/(\p{L}+)\s*(.*)$/u)) || [];
-	const fault = (text) => tell(text, 'fault');
 	if (word) {
 		const command = COMMANDS[word.toLowerCase()];
 		if (!command) return fault(`There is no /${word}; nothing was sent. See /help; //${word} is a text.`);
@@ -332,8 +332,8 @@ function submit(typed, isSure) {
 
 // The text is what the room will give back: by that it is known again.
 function say(text, action) {
-	const plain = text.replace(/[\0-\x08\n-\x1f\x7f-\x9f\u2028\u2029]/g, '\ufffd');
-	active.unsent.push({ key: `${now()} ${++reference}`, is: 'said', text: plain, action, from: me.name, time: now(), state: 'waiting' });
+	text = text.replace(/[\0-\x08\n-\x1f\x7f-\x9f\u2028\u2029]/g, '\ufffd');
+	active.unsent.push({ key: `${now()} ${++reference}`, is: 'said', text, action, from: me.name, time: now(), state: 'waiting' });
 	active.mark = null;
 	view.isAtEnd = true;
 	pump();
@@ -516,8 +516,8 @@ function drawNotice(room) {
 	const left = room.unsent.length;
 	const [words, ...buttons] = link.state === 'ended' ? [link.words, button('Come back', connect)]
 		: paste ? [`Send ${paste} lines, one after the other?`, button('Send them', () => enterLine(true)), button('Not yet', () => prefill(field.value, (paste = 0)))]
-			: link.state === 'waiting' ? [LOST, button('Try now', connect)]
-				: [left > UNANSWERED_MAX ? `${left} lines to go` : ''];
+		: link.state === 'waiting' ? [LOST, button('Try now', connect)]
+		: [left > UNANSWERED_MAX ? `${left} lines to go` : ''];
 	if (words === view.notice) return;
 	view.notice = words;
 	$('notice').hidden = !words;
@@ -585,7 +585,7 @@ function show(name) {
 	}
 	view.isAtEnd = true;
 	prefill(field.value);
-	history.replaceState(null, '', `#${encodeURIComponent(active.name)}`);
+	history.replaceState('', '', `#${encodeURIComponent(active.name)}`);
 	save();
 	redraw();
 }
@@ -609,8 +609,7 @@ function part(room) {
 function notify(room, { from, text }) {
 	if (!me.bell || !isAway()) return;
 	try {
-		const note = new Notification(`${from} in #${room.name}`, { body: text.slice(0, 200), tag: room.name });
-		note.onclick = () => (window.focus(), show(room.name));
+		new Notification(`${from} in #${room.name}`, { body: text.slice(0, 200), tag: room.name }).onclick = () => (focus(), show(room.name));
 	} catch { /* phones */ }
 }
 
@@ -662,7 +661,7 @@ field.oninput = () => {
 
 function recall(step) {
 	const { lines, at } = before, to = at + step;
-	if (to < 0 || to > lines.length) return false;
+	if (to < 0 || to > lines.length) return;
 	if (at === lines.length) before.draft = field.value;
 	before.at = to;
 	field.value = lines[to] ?? before.draft;
@@ -678,7 +677,7 @@ function complete() {
 		completion = { found: all.filter((name) => word && name.toLowerCase().startsWith(word)).sort(), at: 0, start, end: caret };
 	}
 	const { found, start, end } = completion;
-	if (!found.length) return false;
+	if (!found.length) return;
 	field.setRangeText(found[completion.at++ % found.length], start, end, 'end');
 	completion.end = field.selectionStart;
 	return true;
@@ -702,7 +701,7 @@ const forms = {
 	},
 	enter() {
 		const name = $('name').value.trim();
-		if (name !== me.name) me.token = undefined;
+		if (name !== me.name) delete me.token;
 		setName(name);
 		me.password = $('password').value;
 		write('fault', '');
@@ -763,7 +762,7 @@ for (const room of seat.rooms) Object.assign(roomOf(room.name), room).unsent.for
 Object.assign(me, { bell: home.bell, password: seat.password, token: seat.token });
 setName(home.name ?? '');
 show(decodeURIComponent(location.hash.slice(1)) || seat.active || home.rooms[0] || 'lobby');
-$('host').textContent = location.hostname;
-$('terminal').textContent = location.protocol === 'https:' ? `chat-client --tls ${location.host}` : `nc ${location.hostname} ${location.port}`;
+write('host', location.hostname);
+write('terminal', location.protocol === 'https:' ? `chat-client --tls ${location.host}` : `nc ${location.hostname} ${location.port}`);
 open(!!me.name);
 if (me.name) connect();

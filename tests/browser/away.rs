@@ -2,9 +2,11 @@
 
 use serde_json::json;
 
-use super::common::Daemon;
+use super::common::operator_seat::SocketFolder;
+use super::common::{Daemon, chatd_command};
 use super::link::Link;
 use super::page::{IS_LOST, IS_UP, NOTHING_UNSENT, Page};
+use super::reading::makes_busy;
 use super::talking::expect_said;
 
 #[test]
@@ -34,6 +36,41 @@ fn what_was_said_meanwhile_is_there_once_and_what_was_typed_is_said() {
     let mut wanted = vec!["before".to_owned()];
     wanted.extend(missed);
     wanted.push("typed while away".to_owned());
+    assert_eq!(page.texts(), wanted);
+    page.expect_no_complaints();
+}
+
+#[test]
+fn a_gap_is_filled_though_the_server_is_busy_at_first() {
+    let folder = SocketFolder::new();
+    let data = folder.path().to_str().unwrap();
+    let mut command = chatd_command(&["--data", data, "--history", "20", "--rate", "0"]);
+    command.args(["--tls", "off", "--listen", "127.0.0.1:0"]);
+    // The journal is to lie there too.
+    command
+        .env_remove("XDG_RUNTIME_DIR")
+        .env_remove("RUNTIME_DIRECTORY");
+    let chatd = Daemon::spawn(command, 1);
+    let link = Link::to(chatd.address());
+    let mut ben = chatd.enter("ben", &["lobby"]);
+    let Some(mut page) = Page::enter(link.address(), "ann") else {
+        return;
+    };
+    ben.say_in("lobby", "before");
+    page.expect("before");
+    page.wait("document.querySelector('#top').textContent.startsWith('As far back')");
+    makes_busy(&mut page, 1);
+    link.cut();
+    page.wait(IS_LOST);
+    let missed: Vec<String> = (0..60).map(|number| format!("missed {number}")).collect();
+    for text in &missed {
+        ben.say_in("lobby", text);
+    }
+    ben.until_pong();
+    link.mend();
+    page.wait(IS_UP);
+    page.wait("askedAt.length > 1 && !document.querySelector('.gap')");
+    let wanted: Vec<String> = std::iter::once("before".to_owned()).chain(missed).collect();
     assert_eq!(page.texts(), wanted);
     page.expect_no_complaints();
 }

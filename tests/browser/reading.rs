@@ -55,6 +55,41 @@ fn the_past_is_there_dimmed_and_older_lines_come_when_they_are_wanted() {
     page.expect_no_complaints();
 }
 
+/// The next questions for a page of the past, so many, are answered in the place of the server: it is
+/// busy. It counts them in `window.askedAt`.
+pub fn makes_busy(page: &mut Page, questions: usize) {
+    page.eval(&format!(
+        "(() => {{ const send = WebSocket.prototype.send; let left = {questions}; window.askedAt = [];
+        WebSocket.prototype.send = function (text) {{
+            const {{ do: what, ref }} = JSON.parse(text);
+            if (what === 'history') askedAt.push(performance.now());
+            if (what !== 'history' || left-- <= 0) return send.call(this, text);
+            const data = JSON.stringify({{ is: 'refused', code: 'busy', text: 'later', ref }});
+            setTimeout(() => this.onmessage?.({{ data }}));
+        }}; }})()"
+    ));
+}
+
+#[test]
+fn a_busy_server_is_asked_for_older_lines_again() {
+    let chatd = Daemon::start(&["--rate", "0", "--history", "500"]);
+    let mut ben = chatd.enter("ben", &["lobby"]);
+    say_all(&mut ben, "old", 150);
+    let Some(mut page) = Page::open(chatd.address()) else {
+        return;
+    };
+    makes_busy(&mut page, 2);
+    page.give_name("ann");
+    page.eval("new Promise((done) => { const log = document.querySelector('#log'); (function up() { log.scrollTop = 0; document.querySelectorAll('.said').length === 150 ? done() : setTimeout(up, 20); })(); })");
+    page.wait("document.querySelector('#top').textContent.startsWith('As far back')");
+    assert_eq!(page.eval("askedAt.length"), 3);
+    assert!(
+        page.is("askedAt[2] - askedAt[0] > 1000"),
+        "it is not asked all the time"
+    );
+    page.expect_no_complaints();
+}
+
 #[test]
 fn it_can_be_read_aloud() {
     let chatd = Daemon::start(&[]);

@@ -434,3 +434,43 @@ fn a_dumb_terminal_gets_lines_and_no_sequences() {
         sitting.screen()
     );
 }
+
+#[test]
+fn at_a_dumb_terminal_an_answer_goes_to_nobody_who_wrote_meanwhile() {
+    let server = FakeServer::new();
+    let sitting = Sitting::start(seat(server.address(), &[]).env("TERM", "dumb"));
+    let mut peer = server.accept_and_greet("ann");
+    let says = |peer: &mut Peer, line: &str| {
+        peer.says(&format!("{line}\n"));
+        sitting.sees_text(line);
+    };
+    says(&mut peer, "-ben- psst");
+    sitting.types("/r well\n");
+    peer.hears("/msg ben well");
+    peer.does_it();
+    sitting.sees_text("sent to ben");
+    // What is being typed is not known.
+    sitting.types("/r the key is");
+    says(&mut peer, "-eve- hey");
+    sitting.types(" under the mat\n");
+    let is_refused = |times: usize| {
+        sitting.sees("the refusal", |model| {
+            let rows = model.rows();
+            rows.iter()
+                .filter(|row| row.contains("that is eve now"))
+                .count()
+                == times
+        });
+    };
+    is_refused(1);
+    sitting.types("/msg dan hello\n/r and you\n");
+    peer.hears("/msg dan hello");
+    // Nor is it known whether that will be said.
+    is_refused(2);
+    peer.does_it();
+    sitting.sees_text("sent to dan");
+    says(&mut peer, "-eve- what");
+    sitting.types("hello all\n/r hello eve\n");
+    peer.hears("hello all");
+    peer.hears("/msg eve hello eve");
+}

@@ -81,6 +81,19 @@ fn hopping_from_room_to_room_does_not_flood_the_log() {
     ann.lines_until_pong();
     chatd.expect_log(&[
         " lines left out: more than 20 a second; ",
-        " of them because of \"ann\"",
+        " of them because of 127.0.0.1",
+    ]);
+}
+
+#[test]
+fn who_floods_the_log_is_named_whatever_it_calls_itself() {
+    let chatd = Daemon::start(&["--rate", "0"]);
+    let mut ann = chatd.join("ann");
+    let names: String = (0..500).map(|name| format!("/nick a{name}\n")).collect();
+    ann.send(names.as_bytes());
+    ann.lines_until_pong();
+    chatd.expect_log(&[
+        " lines left out: more than 20 a second; ",
+        " of them because of 127.0.0.1",
     ]);
 }

@@ -227,3 +227,37 @@ fn the_pace_of_a_reader_is_not_that_of_who_was_in_its_slot() {
     assert_eq!(stage.connection(1).closed, None, "it has only come");
     assert_eq!(stage.turn.hub().sessions().live(), 2);
 }
+
+/// How long somebody has said nothing is what an operator sees: what clients ask of their own accord is
+/// nothing said.
+#[test]
+fn who_only_gives_signs_of_life_says_nothing() {
+    let mut stage = Stage::new(Limits::default());
+    stage.connect(0, "ann\n");
+    stage.connect(1, "{\"do\":\"enter\",\"name\":\"bot\"}\n");
+    stage.turn_at(at(0), |_| {});
+    let signs = [
+        "/ping\n\n/who\n/rooms\n/topic\n/history\n",
+        "{\"do\":\"ping\"}\n{\"do\":\"who\"}\n{\"do\":\"rooms\"}\n{\"do\":\"history\"}\n",
+    ];
+    let idle = |stage: &Stage| {
+        let overview = stage.turn.hub().overview();
+        let seconds = overview.clients().map(|client| client.idle.as_secs());
+        seconds.collect::<Vec<u64>>()
+    };
+    for second in 1..=3 {
+        stage.say(0, signs[0]);
+        stage.say(1, signs[1]);
+        stage.turn_at(at(1000 * second), |_| {});
+        assert_eq!(idle(&stage), [second, second]);
+    }
+    assert!(stage.heard_by(0).contains("= pong"), "they were handled");
+    stage.said(0, "hello\n");
+    stage.said(1, "{\"do\":\"msg\",\"to\":\"ann\",\"text\":\"psst\"}\n");
+    assert_eq!(idle(&stage), [0, 0]);
+    // Of whom no name is known, it is counted from its coming.
+    stage.connect(2, "\n");
+    stage.turn_after(4000);
+    stage.said(2, "\n");
+    assert_eq!(idle(&stage), [3, 3, 4]);
+}

@@ -363,7 +363,7 @@ impl World {
             self.fact(&For::One(slot), None, what, Id::New)?;
         }
         let (from, to) = (from.as_str().into(), name.into());
-        self.record(None, &Recorded::Renamed { from, to })?;
+        self.record(Some(slot), &Recorded::Renamed { from, to })?;
         self.done(asker, None)
     }
 }

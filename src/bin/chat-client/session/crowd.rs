@@ -104,7 +104,8 @@ impl Crowd {
 
     /// `dan, eve joined, bob left (12 here)`, if they are few and nobody without a name is among them.
     fn by_name(&self) -> Option<String> {
-        let is_few = self.names.len() <= FEW && self.names.len() as u64 == self.joined + self.left;
+        let count = self.joined.saturating_add(self.left);
+        let is_few = self.names.len() <= FEW && self.names.len() as u64 == count;
         let all_named = self.names.iter().all(|(name, _)| !name.is_empty());
         let who = |came: bool, does: &str| {
             let names = self
@@ -193,6 +194,18 @@ mod tests {
         );
         assert!(crowd.takes(&event("joined", "ben", 51), now));
         assert_eq!(crowd.due(), Some(now + REST));
+    }
+
+    #[test]
+    fn a_server_may_count_as_far_as_numbers_go() {
+        let (mut crowd, now) = (Crowd::default(), Instant::now());
+        let churn = Event {
+            joined: u64::MAX,
+            ..event("churn", "", 2)
+        };
+        assert!(crowd.takes(&churn, now) && crowd.takes(&event("left", "ben", 1), now));
+        let words = format!("… {} joined, 1 left (1 here)", u64::MAX);
+        assert_eq!(crowd.tell(now), Some(words));
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl Session {
             return;
         };
         let held = replay.held.iter().filter(|event| event.past).count() as u64;
-        replay.count = event.missed.map(|missed| missed + held);
+        replay.count = event.missed.map(|missed| missed.saturating_add(held));
         let is_paged = matches!(self.phase, Phase::Greeting { .. })
             && matches!(replay.stage, Stage::Kept)
             && self.link.page_messages.is_some();

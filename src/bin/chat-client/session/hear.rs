@@ -265,7 +265,8 @@ impl Session {
         if self.ignored.has(&event.from) {
             return;
         }
-        self.partner = Some(event.from.clone());
+        let before = self.partner.replace(event.from.clone());
+        self.is_partner_new |= before.is_some_and(|before| before != event.from);
         self.show_event(Shown::spoken(Kind::Private, event));
         self.effects.push_back(Effect::Call);
     }

@@ -96,6 +96,8 @@ pub struct Session {
     is_quiet: bool,
     /// With whom the user has spoken alone last.
     partner: Option<String>,
+    /// That was somebody else when the user said its last line.
+    is_partner_new: bool,
     /// Rooms of the server, as they were last listed.
     listed: Vec<String>,
     /// Who has changed its name last, and how.
@@ -128,6 +130,7 @@ impl Session {
             ignored,
             is_quiet,
             partner: None,
+            is_partner_new: false,
             listed: Vec::new(),
             renamed: None,
             effects: VecDeque::new(),

@@ -5,7 +5,8 @@ mod world;
 
 use std::time::Duration;
 
-use super::{Code, Manner, Phase};
+use super::gap::PAGES;
+use super::{Code, Manner, OWN, Phase};
 use world::{Connection, FOREVER, Lifetimes, World};
 
 /// What ann says in [`talk`], the same text twice.
@@ -235,4 +236,22 @@ fn what_is_left_unsaid_by_a_pipe_is_no_success() {
     world.say("unsaid");
     world.session.interrupt(0, world.now);
     assert_eq!(world.session.end().map(|end| end.code), Some(Code::Lost));
+}
+
+#[test]
+fn a_program_is_answered_with_its_own_reference_also_if_it_is_ours() {
+    let mut world = World::new(Manner::Json);
+    for reference in [OWN, PAGES, "1"] {
+        // While we ask whether the server is there ourselves.
+        world.now = world.session.next_deadline().unwrap();
+        world.session.tick(world.now);
+        world.say(&format!(r#"{{"do":"ping","ref":"{reference}"}}"#));
+        let pongs = world.shown.iter().filter(|(_, text)| text.contains("pong"));
+        let pongs: Vec<&str> = pongs.map(|(_, text)| text.as_str()).collect();
+        assert!(
+            pongs.len() == 1 && pongs[0].contains(&format!(r#""ref":"{reference}""#)),
+            "{pongs:?}"
+        );
+        world.shown.clear();
+    }
 }

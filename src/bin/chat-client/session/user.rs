@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::rooms::Step;
 use super::{Effect, Manner, Phase, Session};
+use crate::ledger::Order;
 use crate::lines::Kind;
 use crate::typed::{self, Own, Typed};
 
@@ -24,7 +25,9 @@ impl Session {
         if matches!(line.trim_end(), "exit" | "end") {
             return self.end_of_input(now);
         }
-        match typed::read(line, self.target()) {
+        let typed = typed::read(line, self.target());
+        self.is_partner_new &= matches!(typed, Ok(Typed::Own(Own::Reply(_))));
+        match typed {
             Ok(Typed::Ask(request)) if request["do"] == "join" => {
                 self.enter_room(line, request, now)
             }
@@ -118,16 +121,7 @@ impl Session {
                 }
             }
             Own::Part(room) => self.part(line, room, now),
-            Own::Reply(text) => match self.partner.clone() {
-                Some(to) => {
-                    let line = format!("/msg {to} {text}");
-                    self.ask(&line, json!({"do": "msg", "to": to, "text": text}), now);
-                }
-                None => {
-                    let words = "nobody has said anything to you alone";
-                    self.refused(self.number, "nobody", words);
-                }
-            },
+            Own::Reply(text) => self.reply(&text, now),
             Own::Ignore(None) => {
                 let names = match self.ignored.all() {
                     names if names.is_empty() => "nobody".to_owned(),
@@ -157,6 +151,24 @@ impl Session {
             }
             Own::Clear => self.effects.push_back(Effect::ClearScreen),
         }
+    }
+
+    /// The user answers to whom it has spoken with alone last, if it can know who that is.
+    fn reply(&mut self, text: &str, now: Instant) {
+        let Some(to) = self.partner.clone() else {
+            let words = "nobody has said anything to you alone";
+            return self.refused(self.number, "nobody", words);
+        };
+        let is_to_another = |order: &Order| order.what() == "msg" && order.request["to"] != *to;
+        let is_open = self.ledger.unheard().any(is_to_another);
+        if std::mem::take(&mut self.is_partner_new) || is_open {
+            let words = format!(
+                "it was not sent: that is {to} now; /r again says it to {to}, /msg NAME TEXT to NAME"
+            );
+            return self.refused(self.number, "who-is-meant", &words);
+        }
+        let line = format!("/msg {to} {text}");
+        self.ask(&line, json!({"do": "msg", "to": to, "text": text}), now);
     }
 
     /// The user leaves a room, but not the last one: it would then be nowhere.

@@ -290,3 +290,15 @@ fn what_is_kept_back_is_bounded() {
     assert!(world.has_shown("… 1 message missed"));
     assert_eq!(world.texts().len(), 102);
 }
+
+#[test]
+fn a_server_may_count_what_is_missed_as_far_as_numbers_go() {
+    let mut world = World::new(Manner::Seat);
+    world.ben_says("seen");
+    world.cut();
+    ben_says_all(&mut world, &["1", "2"]);
+    world.server.miscounts = Some(u64::MAX);
+    world.come_back();
+    let heading = format!("… {} messages while you were away", u64::MAX);
+    assert!(world.has_shown(&heading), "{:#?}", world.shown);
+}

@@ -22,6 +22,8 @@ pub(super) struct Server {
     pub page_max: Option<usize>,
     /// Whether it cannot tell how many messages are missed.
     pub counts_not: bool,
+    /// How many are missed by its own account, whatever is true.
+    pub miscounts: Option<u64>,
     /// How many of the newest are not on disk, one less with each question.
     pub unwritten: usize,
     /// What ben says when the next page is asked for.
@@ -100,7 +102,8 @@ impl Server {
         }
         let missed = self.forgotten.saturating_sub(seen);
         let is_in_memory = missed == 0 && self.forgotten < self.log.len();
-        let missed = (is_in_memory || !self.counts_not).then_some(missed);
+        let missed = (is_in_memory || !self.counts_not).then_some(missed as u64);
+        let missed = self.miscounts.or(missed);
         connection.tell(&json!({"is": "caught-up", "room": "lobby", "missed": missed}));
         connection.is_entered = true;
     }
