@@ -25,6 +25,8 @@ fn who_reads_what_is_older_stays_there() {
     };
     say_all(&mut ben, "line", 80);
     page.expect("line 79");
+    // A flood is filled in from its newest up: what comes above moves what one reads, and its place.
+    page.wait("document.querySelectorAll('.said').length === 80");
     page.wait(IS_AT_END);
     page.eval("document.querySelector('#log').scrollTop = 700");
     page.wait("!document.querySelector('#newer').hidden");
