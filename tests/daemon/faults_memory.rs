@@ -3,6 +3,7 @@
 //! `protocol_bytes`.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::common::process::{memory_bytes, memory_peak_bytes};
@@ -415,20 +416,22 @@ fn visit(chatd: &Daemon, visits: usize) {
 
 /// Waits until so many have a name.
 fn until_clients(chatd: &Daemon, count: usize) {
-    let mut watcher = chatd.connect();
-    let wanted = match count {
-        0 => "* welcome to lobby, watcher (1 here: watcher)".to_owned(),
-        _ => format!("* welcome to lobby, watcher ({} here", count + 1),
-    };
+    // A name of its own each time: the one before may not be free yet.
+    static WATCHERS: AtomicUsize = AtomicUsize::new(0);
     let deadline = Instant::now() + crate::common::PATIENCE;
     loop {
-        watcher.say("watcher");
+        let name = format!("watcher{}", WATCHERS.fetch_add(1, Ordering::Relaxed));
+        let wanted = match count {
+            0 => format!("* welcome to lobby, {name} (1 here: {name})"),
+            _ => format!("* welcome to lobby, {name} ({} here", count + 1),
+        };
+        let mut watcher = chatd.connect();
+        watcher.say(&name);
         let welcome = watcher.expect_welcome();
+        watcher.reset();
         if welcome.starts_with(&wanted) {
-            watcher.reset();
             return;
         }
         assert!(Instant::now() < deadline, "{welcome}");
-        watcher = chatd.connect();
     }
 }
