@@ -212,6 +212,8 @@ impl Held {
     /// When the connection is broken.
     fn is_to_stay(&mut self) -> io::Result<bool> {
         let has_ended = drop_input(&mut self.socket)?;
+        // A reset behind the peer's end is no error to who reads, and leaves what is unacknowledged.
+        self.socket.peer_addr()?;
         self.write()?;
         self.kernel_bytes = unacknowledged_bytes(self.socket.as_fd())?;
         match self.state {
@@ -296,6 +298,31 @@ mod tests {
         last_lines.look(start + INTERVAL);
         last_lines.look(start + 2 * INTERVAL);
         assert_eq!(last_lines.deadline(), None);
+    }
+
+    #[test]
+    fn who_resets_after_its_end_is_not_held() {
+        let start = Instant::now();
+        let mut last_lines = LastLines::new(1 << 20);
+        let (socket, peer, _) = full();
+        peer.shutdown(Shutdown::Write).expect("it ends");
+        last_lines.close(connection(1), socket, Vec::new(), start);
+        last_lines.look(start + INTERVAL);
+        assert!(last_lines.deadline().is_some(), "it has not read all");
+        let linger = socket2::SockRef::from(&peer).set_linger(Some(Duration::ZERO));
+        linger.expect("a close that resets");
+        drop(peer);
+        // Long before its time is over; where the kernel is busy, not at once.
+        let patience = Instant::now() + Duration::from_secs(10);
+        let mut now = start + INTERVAL;
+        while last_lines.deadline().is_some() {
+            assert!(Instant::now() < patience, "it is still held");
+            now += Duration::from_millis(1);
+            last_lines.next_at = Some(now);
+            last_lines.look(now);
+            std::thread::yield_now();
+        }
+        assert!(now < start + LAST_LINES_TIMEOUT);
     }
 
     #[test]
