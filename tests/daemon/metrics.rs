@@ -16,6 +16,24 @@ use crate::common::{
 
 const METRICS: [&str; 2] = ["--metrics", "127.0.0.1:0"];
 
+/// What the manual's table and alert rules speak of.
+#[test]
+fn every_metric_of_the_manual_is_there() {
+    let chatd = Daemon::start(&METRICS);
+    let page = scrape(asked_at(&chatd));
+    let told: BTreeSet<&str> = page.kinds().map(|(name, _)| name).collect();
+    let manual = include_str!("../../docs/operating.md");
+    let is_part = |letter: char| letter.is_ascii_lowercase() || letter == '_';
+    let words = manual.split(|letter| !is_part(letter));
+    let named: BTreeSet<&str> = words
+        .filter(|word| word.len() > "chatd_".len() && word.starts_with("chatd_"))
+        .map(|word| word.strip_suffix("_bucket").unwrap_or(word))
+        .collect();
+    assert!(named.len() > 15, "{named:?}");
+    let missing: Vec<_> = named.difference(&told).collect();
+    assert!(missing.is_empty(), "{missing:?} of {told:?}");
+}
+
 #[test]
 fn every_metric_is_there_from_the_start() {
     let chatd = Daemon::start(&METRICS);

@@ -1,18 +1,20 @@
 """Rows about packages: the Debian package, built as docs/operating.md says, on a machine with a systemd of
-its own: installed, set up, upgraded, removed, installed again, purged."""
+its own: installed, set up, upgraded, removed, installed again, purged; and the static binary."""
 
 import base64
+import os
 import pathlib
 import re
 import shutil
 import subprocess
 
-from chat import check, connect, until
+from chat import Daemon, check, connect, join, until
 from machine import ADDRESS, ROOT, Machine
-from rows import row
+from rows import Skip, row
 from rows_units import MACHINE, dwell
 
 SAID = "this outlives upgrades"
+STATIC = "x86_64-unknown-linux-musl"
 DATA = "/var/lib/private/chatd"
 FILES = ("/usr/bin/chatd", "/usr/bin/chat-client", "/usr/lib/systemd/system/chatd.service",
          "/usr/lib/systemd/system/chatd.socket", "/etc/default/chatd",
@@ -86,6 +88,33 @@ async def is_banned(machine, name):
     peer = await connect(ADDRESS, network=machine.pid)
     peer.say(name)
     await peer.find("! banned spam")
+
+
+def lacks_static():
+    """Why the static binary cannot be built here; None where it can."""
+    listed = subprocess.run(["rustup", "target", "list", "--installed"], capture_output=True, text=True)
+    return None if STATIC in listed.stdout.split() else f"no rustup target {STATIC}"
+
+
+@row("STATIC", "one static binary, in a room without anything else", ("musl-gcc", "rustup", "chroot", "root"),
+     full_only=True)
+async def static(setting):
+    if lacking := lacks_static():
+        raise Skip(lacking)
+    done("cargo", "build", "--release", "--target", STATIC)
+    binary = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / STATIC / "release/chatd"
+    room = setting.scratch / "room"
+    room.mkdir()
+    shutil.copy(binary, room)
+    wrapper = setting.scratch / "chatd"
+    wrapper.write_text(f'#!/bin/sh\nexec chroot {room} /chatd "$@"\n')
+    wrapper.chmod(0o755)
+    with Daemon(wrapper, ["--listen", "127.0.0.1:0"]) as daemon:
+        await daemon.listening()
+        ann, ben = [await join(daemon.address, name) for name in ("ann", "ben")]
+        ann.say("hello")
+        await ben.find("<ann> hello")
+    return f"{binary.stat().st_size / (1 << 20):.1f} MiB"
 
 
 @row("PACKAGE", "the Debian package: installed, upgraded, removed, purged",
