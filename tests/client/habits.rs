@@ -194,12 +194,15 @@ fn who_comes_and_goes_is_gathered() {
 #[test]
 fn who_speaks_is_said_to_have_come_before_that() {
     let (sitting, mut peer, _server) = seated(&[]);
-    peer.says("* cyd joined (2 here)\n<cyd> hello\n");
-    sitting.sees_text("<cyd> hello");
-    let rows = sitting.model().rows();
-    let at = |text: &str| rows.iter().position(|row| row.contains(text));
-    let (came, spoke) = (at("* cyd joined (2 here)"), at("<cyd> hello"));
-    assert!(came.is_some() && came < spoke, "{}", sitting.screen());
+    for (name, line) in [("cyd", "<cyd> hello"), ("dan", "-dan- psst")] {
+        let joined = format!("* {name} joined (2 here)");
+        peer.says(&format!("{joined}\n{line}\n"));
+        sitting.sees_text(line);
+        let rows = sitting.model().rows();
+        let at = |text: &str| rows.iter().position(|row| row.contains(text));
+        let (came, spoke) = (at(&joined), at(line));
+        assert!(came.is_some() && came < spoke, "{}", sitting.screen());
+    }
 }
 
 #[test]

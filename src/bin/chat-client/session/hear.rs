@@ -265,6 +265,14 @@ impl Session {
         if self.ignored.has(&event.from) {
             return;
         }
+        let rooms = self.rooms.all().iter();
+        let coming_to: Vec<String> = rooms
+            .filter(|room| room.crowd.has(&event.from))
+            .map(|room| room.name.clone())
+            .collect();
+        for name in coming_to {
+            self.note_speaker(&name, &event.from);
+        }
         let before = self.partner.replace(event.from.clone());
         self.is_partner_new |= before.is_some_and(|before| before != event.from);
         self.show_event(Shown::spoken(Kind::Private, event));
