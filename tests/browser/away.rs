@@ -3,18 +3,24 @@
 use serde_json::json;
 
 use super::common::operator_seat::SocketFolder;
-use super::common::{Daemon, chatd_command};
+use super::common::{Daemon, Program, chatd_command};
 use super::link::Link;
 use super::page::{IS_LOST, IS_UP, NOTHING_UNSENT, Page};
 use super::reading::makes_busy;
 use super::talking::expect_said;
 
+/// Ben, and ann in a page behind a link that can be cut; `None` where there is no browser.
+fn ben_and_a_page(chatd: &Daemon) -> Option<(Link, Program, Page)> {
+    let link = Link::to(chatd.address());
+    let ben = chatd.enter("ben", &["lobby"]);
+    let page = Page::enter(link.address(), "ann")?;
+    Some((link, ben, page))
+}
+
 #[test]
 fn what_was_said_meanwhile_is_there_once_and_what_was_typed_is_said() {
     let chatd = Daemon::start(&["--history", "500", "--rate", "0"]);
-    let link = Link::to(chatd.address());
-    let mut ben = chatd.enter("ben", &["lobby"]);
-    let Some(mut page) = Page::enter(link.address(), "ann") else {
+    let Some((link, mut ben, mut page)) = ben_and_a_page(&chatd) else {
         return;
     };
     ben.say_in("lobby", "before");
@@ -51,9 +57,7 @@ fn a_gap_is_filled_though_the_server_is_busy_at_first() {
         .env_remove("XDG_RUNTIME_DIR")
         .env_remove("RUNTIME_DIRECTORY");
     let chatd = Daemon::spawn(command, 1);
-    let link = Link::to(chatd.address());
-    let mut ben = chatd.enter("ben", &["lobby"]);
-    let Some(mut page) = Page::enter(link.address(), "ann") else {
+    let Some((link, mut ben, mut page)) = ben_and_a_page(&chatd) else {
         return;
     };
     ben.say_in("lobby", "before");
@@ -78,9 +82,7 @@ fn a_gap_is_filled_though_the_server_is_busy_at_first() {
 #[test]
 fn cuts_in_the_middle_of_talking_double_nothing() {
     let chatd = Daemon::start(&["--history", "500", "--rate", "0"]);
-    let link = Link::to(chatd.address());
-    let mut ben = chatd.enter("ben", &["lobby"]);
-    let Some(mut page) = Page::enter(link.address(), "ann") else {
+    let Some((link, mut ben, mut page)) = ben_and_a_page(&chatd) else {
         return;
     };
     let mut typed = Vec::new();
