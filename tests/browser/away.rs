@@ -126,6 +126,7 @@ fn a_killed_server_is_seen_and_come_back_to() {
         return;
     };
     page.say("before");
+    page.expect("before");
     page.wait(NOTHING_UNSENT);
     chatd.signal(super::common::Signal::KILL);
     chatd.expect_exit(super::common::PATIENCE);
